@@ -1,0 +1,207 @@
+"""What flows from stage to stage: values that say what they hold. numpy only.
+
+Shapes, units and ranges stand here and nowhere else. A place in a map or a photo is (row, column) or (left, top, right,
+bottom) as fractions; a place on the atlas is (x, y) in [0, 1], y downwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+LayerForm = Literal["maps", "tokens", "vectors"]
+AttributionMethod = Literal["mean-replacement", "gradient", "removal"]
+ATTRIBUTION_METHODS: tuple[AttributionMethod, ...] = ("mean-replacement", "gradient", "removal")
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise ValueError(message)
+
+
+@dataclass(frozen=True)
+class LayerInfo:
+    """One layer of a network at its native input size.
+
+    name: dotted module name, `NAME#2` for the second call of a module that is called twice
+    type: class name of the module
+    shape: (C, H, W); a vector layer has H = W = 1
+    form: "maps" (B, C, H, W), "tokens" (B, T, C), "vectors" (B, C)
+    stride: input pixels from one position to the next; the input's side for a vector layer
+    receptive_field_px: side of the theoretical receptive field in input pixels (may exceed the input)
+    recommended: one of half a dozen over the depth that make good atlases
+    """
+
+    name: str
+    type: str
+    shape: tuple[int, int, int]
+    form: LayerForm
+    stride: int
+    receptive_field_px: int
+    recommended: bool = False
+
+
+@dataclass(frozen=True)
+class ImageRecord:
+    """One image of a source. `path` says where it is (a file, or a name inside a package); `columns` came with it."""
+
+    id: int
+    path: str
+    columns: Mapping[str, str] = field(default_factory=dict)
+
+
+class ImageSource(Protocol):
+    """An ordered, finite list of images. Ids are 0 … len − 1, in the order of `records`.
+
+    spec: what the user typed; how the source is found again
+    column_names: further columns that came with the list
+    """
+
+    @property
+    def spec(self) -> str: ...
+
+    @property
+    def column_names(self) -> Sequence[str]: ...
+
+    @property
+    def records(self) -> Sequence[ImageRecord]: ...
+
+    def read(self, image_id: int) -> Image.Image:
+        """The decoded first frame, upright (EXIF applied), mode RGB.
+
+        Raises UnreadableImage with a reason; never anything else for a bad file.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class ActivationSet:
+    """Activations of one layer, one row per (image, crop, position).
+
+    vectors: (N, C) float16, as the layer gave them (after its non-linearity)
+    image_ids: (N,) int64, ids in the image source
+    positions: (N, 2) float32, row and column as a fraction of the layer's height and width, in [0, 1)
+    boxes: (N, 4) float32, the crop's left, top, right, bottom as fractions of the upright photo
+    attributions: (N, classes) float16, what each logit loses when the activation goes; None where there
+        are no logits, or where they were not asked for
+    """
+
+    vectors: np.ndarray
+    image_ids: np.ndarray
+    positions: np.ndarray
+    boxes: np.ndarray
+    attributions: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        n = len(self.vectors)
+        _require(self.vectors.ndim == 2, f"vectors are (N, C), not {self.vectors.shape}")
+        _require(self.image_ids.shape == (n,), f"image_ids are ({n},), not {self.image_ids.shape}")
+        _require(self.positions.shape == (n, 2), f"positions are ({n}, 2), not {self.positions.shape}")
+        _require(self.boxes.shape == (n, 4), f"boxes are ({n}, 4), not {self.boxes.shape}")
+        if self.attributions is not None:
+            _require(
+                self.attributions.ndim == 2 and len(self.attributions) == n,
+                f"attributions are ({n}, classes), not {self.attributions.shape}",
+            )
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """points: (N, 2) float32, x and y in [0, 1], y downwards; NaN for activations beyond the percentile cut."""
+
+    points: np.ndarray
+
+    def __post_init__(self) -> None:
+        _require(self.points.ndim == 2 and self.points.shape[1] == 2, f"points are (N, 2), not {self.points.shape}")
+        inside = self.points[~np.isnan(self.points).any(axis=1)]
+        _require(bool(((inside >= 0) & (inside <= 1)).all()), "points lie in [0, 1]²")
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    @property
+    def is_placed(self) -> np.ndarray:
+        """(N,) bool: not cut off."""
+        return ~np.isnan(self.points).any(axis=1)
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The kept cells of one grid, row-major, row 0 on top.
+
+    side: cells along an edge of the grid
+    coordinates: (K, 2) int32, column and row; column = min(floor(x·side), side − 1)
+    counts: (K,) int64 activations; image_counts: (K,) int64 distinct photos
+    means: (K, C) float32, averages of the stored vectors
+    cohesion: (K,) float32, mean cosine of members to the cell's mean, both less the layer's mean
+    member_offsets: (K + 1,) int64 into member_rows: (M,) int64 rows of the ActivationSet, ascending within a cell
+    example_rows: (K, E) int64, the members nearest the mean first, one a photo, −1 where there are fewer
+    attributions: (K, classes) float32, mean over members, or None
+    dropped_count: activations in cells with too few photos; cut_count: activations beyond the percentile cut
+    """
+
+    side: int
+    coordinates: np.ndarray
+    counts: np.ndarray
+    image_counts: np.ndarray
+    means: np.ndarray
+    cohesion: np.ndarray
+    member_offsets: np.ndarray
+    member_rows: np.ndarray
+    example_rows: np.ndarray
+    attributions: np.ndarray | None
+    dropped_count: int
+    cut_count: int
+
+    def __post_init__(self) -> None:
+        k = len(self.coordinates)
+        for name in ("counts", "image_counts", "means", "cohesion", "example_rows"):
+            _require(len(getattr(self, name)) == k, f"{name}: one row a cell, {k}, not {len(getattr(self, name))}")
+        _require(len(self.member_offsets) == k + 1, f"member_offsets are ({k + 1},)")
+
+    def __len__(self) -> int:
+        return len(self.coordinates)
+
+    def members(self, k: int) -> np.ndarray:
+        return self.member_rows[self.member_offsets[k] : self.member_offsets[k + 1]]
+
+
+@dataclass(frozen=True)
+class ColourStatistics:
+    """Colour of the photos themselves, in [0, 1] RGB: what an icon's prior is made of.
+
+    mean: (3,) float32
+    covariance: (3, 3) float32
+    """
+
+    mean: np.ndarray
+    covariance: np.ndarray
+
+
+@dataclass(frozen=True)
+class Icons:
+    """Pictures and how well they answer.
+
+    pixels: (K, S, S, 3) uint8
+    cosine: (K,) float32, between the layer's answer at the icon's centre and the target, both less the layer's mean
+    rank: (K,) int32, how many targets have a higher such cosine; 0 is "identified"
+    shifted_cosine: (K,) float32, the mean cosine over shifts of ± 8 px and scales of 0.9 and 1.1
+    """
+
+    pixels: np.ndarray
+    cosine: np.ndarray
+    rank: np.ndarray
+    shifted_cosine: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.pixels)
