@@ -1,0 +1,83 @@
+# The whole developer's day. Needs Python 3.11 or newer and make; everything else is installed into .venv.
+#
+#   make demo           a rich atlas to look at, then one built here, from packaged photos with the packaged network
+#   make test           all tests, the browser's too
+#   make setup          what `make test` installs, without the tests
+#   make lint           style, types, and the direction of imports
+#   make e2e            the browser's tests alone
+#   make bench          benchmarks/, each against a peer; real photos by ACTATLAS_PHOTOS
+#   make docs           docs/cli.md anew, from the commands themselves
+#   make test-base      the wheel without extras, in an empty environment
+#   make shipped-atlas  the atlas in the package anew, from the photos in ACTATLAS_PHOTOS
+
+SHELL := /bin/sh
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
+PINS := pyproject.toml constraints.txt
+DEMO_OUT ?= demo-atlas
+PHOTOS := $(or $(ACTATLAS_PHOTOS),$(firstword $(wildcard ../*/images/imagenet-sample)))
+BENCHMARKS := collecting attribution whole_build alignment
+TEST_ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test e2e bench lint docs test-base shipped-atlas clean
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+setup: $(VENV)/.has-dev
+
+demo: $(VENV)/.has-demo
+	$(BIN)/actatlas demo
+	$(BIN)/actatlas build packaged:demo --out $(DEMO_OUT)
+
+test: $(VENV)/.has-dev
+	@sh tools/find_chromium.sh || true
+	$(BIN)/python -m pytest --strict-skips $(TEST_ARGS)
+
+e2e: $(VENV)/.has-dev
+	@sh tools/find_chromium.sh
+	$(BIN)/python -m pytest --strict-skips tests/browser $(TEST_ARGS)
+
+lint: $(VENV)/.has-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+docs: $(VENV)/.has-dev
+	$(BIN)/python tools/write_cli_docs.py docs/cli.md
+
+bench: $(VENV)/.has-bench
+	@test -n "$(PHOTOS)" || { echo "actatlas: no photos: set ACTATLAS_PHOTOS to a folder of them" >&2; exit 3; }
+	@set -e; for name in $(BENCHMARKS); do echo "== benchmarks/$$name.py"; ACTATLAS_PHOTOS="$(PHOTOS)" $(BIN)/python benchmarks/$$name.py; done
+
+test-base: $(VENV)/.has-dev
+	sh tests/base/check_base.sh
+
+shipped-atlas: $(VENV)/.has-dev
+	@test -n "$(PHOTOS)" || { echo "actatlas: no photos: set ACTATLAS_PHOTOS to a folder of them" >&2; exit 3; }
+	$(BIN)/python -m actatlas.demo.rebuild "$(PHOTOS)"
+
+clean:
+	rm -rf $(VENV) build dist
+
+# One environment, three sets of packages, each holding the ones before; a stamp says which are there.
+
+$(VENV)/.made:
+	@python=$$(PYTHON="$(PYTHON)" sh tools/find_python.sh) || exit 1; \
+	echo "$$python -m venv $(VENV)"; "$$python" -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.has-demo: $(VENV)/.made $(PINS)
+	$(PIP) install -c constraints.txt -e '.[build,photos]'
+	@touch $@
+
+$(VENV)/.has-dev: $(VENV)/.made $(PINS)
+	$(PIP) install -c constraints.txt -e '.[build,timm,photos,dev]'
+	@touch $(VENV)/.has-demo $@
+
+$(VENV)/.has-bench: $(VENV)/.made $(PINS)
+	$(PIP) install -c constraints.txt -e '.[build,timm,photos,dev,bench]'
+	@touch $(VENV)/.has-demo $(VENV)/.has-dev $@
