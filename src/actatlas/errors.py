@@ -151,3 +151,8 @@ class UnfinishedAtlas(StorageError):
 
 class Locked(ActatlasError, BlockingIOError):
     exit_code = 8
+
+
+def first_line(error: BaseException) -> str:
+    """What a foreign error says, as part of a sentence of ours: its first line, at most 200 characters."""
+    return next((line.strip()[:200] for line in str(error).splitlines() if line.strip()), "no message")

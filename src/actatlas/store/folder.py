@@ -142,7 +142,7 @@ class AtlasFolder:
             raise self._damaged(path) from None
 
     def verify(self) -> int:
-        """Hash every file of the manifest; how many there are. Raises VerificationFailed naming the first few that differ."""
+        """Hash every file of the manifest; how many there are. Raises VerificationFailed naming some that differ."""
         if not self.is_finished:
             raise UnfinishedAtlas(
                 f"{self.root} is not finished: it has no manifest; run its build command again, which continues",

@@ -1,0 +1,194 @@
+"""What the rest of actatlas knows of a network."""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from actatlas.errors import AmbiguousLayer, ChangedInPlace, LayerNotFound, NetworkError, UnusableLayer
+from actatlas.networks.forms import Form, to_maps
+from actatlas.networks.precision import resolve_precision
+from actatlas.networks.probing import Probe, probe
+from actatlas.networks.recording import Recording, Way, record
+from actatlas.networks.running import forward, vet
+from actatlas.preprocessing import Preprocessing, upright_rgb
+from actatlas.values import LayerInfo, Precision
+
+
+class Network:
+    """A module in eval mode, its preprocessing, labels, class count and layers.
+
+    spec: what names it; shown, and stored in the atlas
+    module: as given, in eval mode, parameters without gradients; `module.get_submodule(name)`'s output is a layer
+    labels: class names in the order of the logits, or None
+    has_logits: False where an output (B, n) holds features, not classes
+    recommended: layers that the maker of the network recommends; empty lets actatlas choose
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        preprocessing: Preprocessing,
+        labels: Sequence[str] | None = None,
+        spec: str = "",
+        recommended: Sequence[str] = (),
+        has_logits: bool = True,
+    ):
+        self.module = module.eval().requires_grad_(False)
+        self.preprocessing = preprocessing
+        self.labels = list(labels) if labels is not None else None
+        self.spec = spec or f"python:{type(module).__name__}"
+        self.dtype = torch.float32
+        self._recommended = tuple(recommended)
+        self._has_logits = has_logits
+        self._vetted: set[str] = set()
+        self._replay_ways: dict[str, Way] = {}
+
+    # --- pixels
+
+    def pixels(self, image: Image.Image) -> Tensor:
+        """(channels, H, W) float32 in [0, 1]: oriented, converted, resized, cropped."""
+        crop = np.asarray(self.preprocessing.crop(upright_rgb(image)), np.float32)
+        crop = crop[:, :, None] if crop.ndim == 2 else crop
+        return torch.from_numpy(crop / 255).permute(2, 0, 1).contiguous()
+
+    def normalize(self, pixels: Tensor) -> Tensor:
+        """(B, channels, h, w) of any size in [0, 1] → what `module` takes; differentiable."""
+        pixels = pixels.to(self.device)
+        mean = torch.tensor(self.preprocessing.mean, dtype=pixels.dtype, device=pixels.device)[:, None, None]
+        std = torch.tensor(self.preprocessing.std, dtype=pixels.dtype, device=pixels.device)[:, None, None]
+        return (pixels - mean) / std
+
+    def fit(self, pixels: Tensor) -> Tensor:
+        """Pixels as they are; where the network's input is fixed, centred on the mean colour at that size."""
+        height, width = self.preprocessing.input_px
+        if not self.is_fixed_size or tuple(pixels.shape[2:]) == (height, width):
+            return pixels
+        top, left = (height - pixels.shape[2]) // 2, (width - pixels.shape[3]) // 2
+        mean = torch.tensor(self.preprocessing.mean, dtype=pixels.dtype, device=pixels.device).clamp(0, 1)
+        ground = mean[None, :, None, None].expand(len(pixels), -1, height, width)
+        padding = (left, width - pixels.shape[3] - left, top, height - pixels.shape[2] - top)
+        inside = nn.functional.pad(torch.ones_like(pixels), padding)
+        return nn.functional.pad(pixels, padding) + ground * (1 - inside)
+
+    # --- what it is
+
+    @property
+    def device(self) -> torch.device:
+        parameter = next(self.module.parameters(), None)
+        return parameter.device if parameter is not None else torch.device("cpu")
+
+    @cached_property
+    def _probe(self) -> Probe:
+        found = probe(self.module, self.preprocessing, self.device, self._recommended)
+        if not self._has_logits:
+            found = replace(found, class_count=None)
+        if self.labels is not None and found.class_count is not None and len(self.labels) != found.class_count:
+            raise NetworkError(
+                f"{self.spec} has {found.class_count} logits but {len(self.labels)} labels; give as many, or none",
+                spec=self.spec,
+            )
+        return found
+
+    @property
+    def class_count(self) -> int | None:
+        """Logits of one image; None for a network whose output is not (B, classes)."""
+        return self._probe.class_count
+
+    @property
+    def is_fixed_size(self) -> bool:
+        """It takes no other input size than its own."""
+        return self._probe.is_fixed_size
+
+    @cached_property
+    def weights_sha256(self) -> str:
+        """Of the names, shapes and bytes of the state dict."""
+        digest = hashlib.sha256()
+        for name, value in self.module.state_dict().items():
+            digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
+            digest.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+        return digest.hexdigest()
+
+    @property
+    def layers(self) -> list[LayerInfo]:
+        """All layers that can make an atlas, in forward order."""
+        return self._probe.layers
+
+    def layer(self, name: str) -> LayerInfo:
+        """Raises LayerNotFound, AmbiguousLayer (called more than once, no #), UnusableLayer."""
+        known = {layer.name: layer for layer in self.layers}
+        if name in known:
+            return known[name]
+        base, _, call = name.partition("#")
+        calls = self._probe.call_counts
+        if calls.get(base, 0) > 1 and not call:
+            raise AmbiguousLayer(name, calls[base])
+        if call == "1" and calls.get(base) == 1:
+            return self.layer(base)
+        if name in self._probe.changed:
+            raise ChangedInPlace(name)
+        if name in self._probe.unusable:
+            raise UnusableLayer(
+                f'layer "{name}" of {self.spec} gives {self._probe.unusable[name]}; an atlas needs '
+                f"(B, C, H, W), (B, T, C) or (B, C): actatlas layers {self.spec}",
+                layer=name,
+            )
+        raise LayerNotFound(name, self.spec, difflib.get_close_matches(name, list(known), n=3, cutoff=0.4))
+
+    # --- running it
+
+    def activations(self, inputs: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
+        """{layer: maps (B, C, H, W)} of normalised inputs. Stops after the last wanted layer; differentiable.
+
+        Raises LayerNotReached, ChangedInPlace.
+        """
+        inputs = self._ready(inputs, layers)
+        outputs = forward(self.module, inputs, layers)
+        return {name: to_maps(outputs[name], self._form(name)) for name in layers}
+
+    def record(self, inputs: Tensor, layers: Sequence[str]) -> Recording:
+        """The whole forward pass, so that the part behind each of `layers` can be run again alone."""
+        inputs = self._ready(inputs, layers)
+        forms = {name: self._form(name) for name in layers}
+        return record(self.module, inputs, forms, self._replay_ways, has_logits=self.class_count is not None)
+
+    def converted(self, dtype: torch.dtype) -> Network:
+        """A copy whose module computes in `dtype`, channels_last where it can; inputs are cast, maps are in `dtype`."""
+        probed = self._probe
+        memory_format = torch.channels_last if probed.takes_channels_last else torch.preserve_format
+        module = copy.deepcopy(self.module).to(dtype).to(memory_format=memory_format)
+        other = Network(module, self.preprocessing, self.labels, self.spec, self._recommended)
+        other.dtype = dtype
+        other.__dict__["_probe"] = probed
+        return other
+
+    def resolve_precision(
+        self, pixels: Tensor, layers: Sequence[str], wanted: Precision
+    ) -> tuple[Precision, dict[str, float]]:
+        """See networks/precision.py."""
+        return resolve_precision(self, pixels, layers, wanted)
+
+    def _form(self, name: str) -> Form:
+        self.layer(name)
+        return self._probe.forms[self.layer(name).name]
+
+    def _ready(self, inputs: Tensor, layers: Sequence[str]) -> Tensor:
+        for name in layers:
+            self.layer(name)
+        inputs = inputs.to(self.device, self.dtype)
+        if self._probe.takes_channels_last:
+            inputs = inputs.contiguous(memory_format=torch.channels_last)
+        unvetted = [name for name in layers if name not in self._vetted]
+        if unvetted:
+            vet(self.module, inputs[:2].detach(), unvetted)
+            self._vetted.update(unvetted)
+        return inputs

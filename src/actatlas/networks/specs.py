@@ -1,0 +1,67 @@
+"""Network specs → Network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from actatlas.errors import UnknownNetwork
+from actatlas.networks.foreign import load_file, load_python
+from actatlas.networks.libraries import load_timm, load_torchvision
+from actatlas.networks.network import Network
+from actatlas.networks.packaged import load_packaged
+from actatlas.preprocessing import Preprocessing
+
+
+def load_network(
+    model: str | nn.Module | Network,
+    preprocessing: Preprocessing | None = None,
+    labels: Sequence[str] | None = None,
+    device: str = "auto",
+) -> Network:
+    """A network by its spec, or from a module with its preprocessing and labels.
+
+    packaged:efficientnet-lite0 · timm:NAME[?num_classes=…&checkpoint=…&pretrained=false] · torchvision:NAME@WEIGHTS
+    (WEIGHTS may be "none": untrained, seeded) · python:module:function · path/to/zoo.py:function
+
+    device: "auto" takes CUDA, then an Apple GPU, then the CPU
+    Raises UnknownNetwork, BadWeights, MissingExtra.
+    """
+    if isinstance(model, Network):
+        return model
+    if isinstance(model, nn.Module):
+        network = _from_module(model, preprocessing, labels)
+        return network if device == "auto" else _on(network, device)
+    source, _, name = model.partition(":")
+    file, _, function_name = model.rpartition(":")
+    loaders = {"packaged": load_packaged, "timm": load_timm, "torchvision": load_torchvision, "python": load_python}
+    if source in loaders and name:
+        return _on(loaders[source](name), device)
+    if file.endswith(".py") and function_name:
+        return _on(load_file(file, function_name), device)
+    if model.endswith(".py"):
+        raise UnknownNetwork(f"{model} names no function that gives the network; write {model}:function", spec=model)
+    raise UnknownNetwork(
+        f'"{model}" does not say where the network comes from; write timm:{model}, torchvision:{model}@DEFAULT, '
+        "packaged:efficientnet-lite0, python:module:function or zoo.py:function",
+        spec=model,
+    )
+
+
+def _on(network: Network, device: str) -> Network:
+    if device == "auto":
+        has_gpu = torch.cuda.is_available()
+        device = "cuda" if has_gpu else "mps" if torch.backends.mps.is_available() else "cpu"
+    network.module.to(device)
+    return network
+
+
+def _from_module(module: nn.Module, preprocessing: Preprocessing | None, labels: Sequence[str] | None) -> Network:
+    if preprocessing is None:
+        raise UnknownNetwork(
+            f"{type(module).__name__} came without its preprocessing; give "
+            "preprocessing=actatlas.Preprocessing(input_px=(224, 224), resize_px=256, mean=…, std=…)"
+        )
+    return Network(module, preprocessing, labels)
