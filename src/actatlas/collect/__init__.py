@@ -1,0 +1,9 @@
+"""Network × photos → activations: what is measured once and frozen (`run_pilot`), then shard by shard (`Collector`)."""
+
+from actatlas.collect.attribution import attribute
+from actatlas.collect.collector import Collector, Predictions, Shard
+from actatlas.collect.pilot import Pilot, run_pilot
+from actatlas.collect.sampling import map_index
+from actatlas.collect.settings import CollectSettings
+
+__all__ = ["CollectSettings", "Collector", "Pilot", "Predictions", "Shard", "attribute", "map_index", "run_pilot"]

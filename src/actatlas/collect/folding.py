@@ -1,0 +1,104 @@
+"""Batch normalisation folded into the convolution before it: the same function, a fifth less work in half precision."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_weights
+
+if TYPE_CHECKING:
+    from actatlas.networks import Network
+
+_LEAST_COSINE = 0.99999
+
+
+def folded(network: Network, layers: Sequence[str]) -> Network:
+    """A float32 copy with its normalisations folded, or `network` itself where that cannot be done.
+
+    A pair is folded if the normalisation takes the very tensor that the convolution gave, each is called once, and the
+    convolution is not one of `layers`. Nobody sees whether code between modules uses that tensor as well, so the copy
+    is kept only if `layers` and logits agree with the network's.
+    """
+    noise = torch.rand(
+        (1, network.preprocessing.channel_count, *network.preprocessing.input_px),
+        generator=torch.Generator().manual_seed(0),
+    )
+    inputs = network.normalize(noise)
+    copy = network.converted(torch.float32)
+    wanted = {layer.partition("#")[0] for layer in layers}
+    pairs = [pair for pair in _pairs(copy.module, inputs) if pair[0] not in wanted]
+    for convolution, norm in pairs:
+        _fold(copy.module, convolution, norm)
+    return copy if pairs and _agree(network, copy, inputs, layers) else network
+
+
+def _pairs(module: nn.Module, inputs: Tensor) -> list[tuple[str, str]]:
+    """Names of (convolution, normalisation) that follow one another, seen in one pass."""
+    given: list[tuple[str, Tensor]] = []  # kept alive, so that no other tensor can take an output's place in memory
+    pairs: list[tuple[str, str]] = []
+    counts: Counter[str] = Counter()
+
+    def gives(name: str):
+        def hook(_module: nn.Module, _inputs: Any, output: Tensor) -> None:
+            counts[name] += 1
+            given.append((name, output))
+
+        return hook
+
+    def takes(name: str):
+        def hook(_module: nn.Module, arguments: Any) -> None:
+            counts[name] += 1
+            pairs.extend((giver, name) for giver, output in given[-1:] if output is arguments[0])
+
+        return hook
+
+    handles = []
+    for name, inner in module.named_modules():
+        if isinstance(inner, nn.Conv2d):
+            handles.append(inner.register_forward_hook(gives(name)))
+        elif type(inner) is nn.BatchNorm2d and inner.running_mean is not None:
+            handles.append(inner.register_forward_pre_hook(takes(name)))
+    try:
+        with torch.no_grad():
+            module(inputs)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return [(convolution, norm) for convolution, norm in pairs if counts[convolution] == counts[norm] == 1]
+
+
+def _fold(module: nn.Module, convolution_name: str, norm_name: str) -> None:
+    convolution, norm = module.get_submodule(convolution_name), module.get_submodule(norm_name)
+    assert isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)
+    assert norm.running_mean is not None and norm.running_var is not None
+    weight, bias = fuse_conv_bn_weights(
+        convolution.weight, convolution.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
+    )
+    convolution.weight = nn.Parameter(weight.detach(), requires_grad=False)
+    convolution.bias = nn.Parameter(bias.detach(), requires_grad=False)
+    parent, _, own_name = norm_name.rpartition(".")
+    # The name stays, for it may be a layer; what it gives is the normalised output as before.
+    setattr(module.get_submodule(parent), own_name, nn.Identity())
+
+
+def _agree(network: Network, copy: Network, inputs: Tensor, layers: Sequence[str]) -> bool:
+    with torch.no_grad():
+        if network.class_count is None:
+            one, other = network.activations(inputs, layers), copy.activations(inputs, layers)
+        else:
+            one, other = (_maps_and_logits(each, inputs, layers) for each in (network, copy))
+    return all(_cosine(one[name], other[name]) >= _LEAST_COSINE for name in one)
+
+
+def _maps_and_logits(network: Network, inputs: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
+    recording = network.record(inputs, layers)
+    assert recording.logits is not None
+    return {**recording.maps, "logits": recording.logits}
+
+
+def _cosine(one: Tensor, other: Tensor) -> float:
+    return float(torch.nn.functional.cosine_similarity(one.double().flatten(), other.double().flatten(), dim=0))

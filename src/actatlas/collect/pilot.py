@@ -1,0 +1,167 @@
+"""What is measured once, on the first photos of the frozen order, and then holds for the whole atlas."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from actatlas.collect.agreement import attributions_agree
+from actatlas.collect.decoding import Decoder, Prepared
+from actatlas.collect.sampling import inner_positions, photo_order
+from actatlas.collect.settings import CollectSettings
+from actatlas.errors import NoImages
+from actatlas.progress import Progress
+from actatlas.values import ColourStatistics, ImageSource, Precision
+
+if TYPE_CHECKING:
+    from actatlas.networks import Network
+
+PILOT_PHOTOS = 64
+# A patch is the smallest centred square with this share of the squared input gradient.
+PATCH_ENERGY = 0.9
+_BATCH = 8
+_AGREEMENT_PHOTOS = 16
+
+
+@dataclass(frozen=True)
+class Pilot:
+    """Measured once and frozen in the atlas.
+
+    precision: what the network computes in: "float32", "bfloat16" or "float16"
+    agreement: layer → cosine of that precision's activations to float32's, centred on the pilot's mean; 1 for float32
+    patch_px: layer → side, in input pixels, of the part of a photo that an activation answers to
+    map_sizes: layer → (H, W)
+    baselines: layer → (C,) float32, mean over the inner positions of the pilot's maps
+    colour: of the pilot's inputs
+    """
+
+    precision: Precision
+    agreement: Mapping[str, float]
+    patch_px: Mapping[str, int]
+    map_sizes: Mapping[str, tuple[int, int]]
+    baselines: Mapping[str, np.ndarray]
+    colour: ColourStatistics
+
+
+def run_pilot(
+    network: Network, source: ImageSource, layers: Sequence[str], settings: CollectSettings, progress: Progress
+) -> Pilot:
+    """Reads the first 64 readable photos of the frozen order, a first crop of each.
+
+    Raises NoImages if none can be read, and the network's errors for a layer that cannot be used.
+    """
+    inputs = _first_inputs(network, source, settings)
+    pixels = to_pixels(inputs).to(network.device)
+    with progress.stage("Measuring the layers on a few photos", len(inputs), "photos") as tick:
+        precision, agreement = network.resolve_precision(pixels, layers, settings.precision)
+        sums: dict[str, torch.Tensor] = {}
+        energies: dict[str, torch.Tensor] = {}
+        map_sizes: dict[str, tuple[int, int]] = {}
+        for start in range(0, len(pixels), _BATCH):
+            batch = pixels[start : start + _BATCH].clone().requires_grad_()
+            maps = network.activations(network.normalize(batch), layers)
+            for number, layer in enumerate(layers):
+                height, width = maps[layer].shape[2:]
+                map_sizes[layer] = (height, width)
+                mean_sum = _inner(maps[layer].detach()).double().mean(dim=(2, 3)).sum(dim=0)
+                sums[layer] = sums.get(layer, 0) + mean_sum.cpu()
+                energy = _input_energy(maps[layer], batch, start, is_last=number == len(layers) - 1)
+                energies[layer] = energies.get(layer, 0) + energy
+            tick(len(batch))
+    pilot = Pilot(
+        precision=precision,
+        agreement=agreement,
+        patch_px={layer: _patch_px(energies[layer].numpy(), map_sizes[layer]) for layer in layers},
+        map_sizes=map_sizes,
+        baselines={layer: (sums[layer] / len(pixels)).numpy().astype(np.float32) for layer in layers},
+        colour=_colour(inputs),
+    )
+    return pilot if _suits_attributions(network, pilot, pixels, settings) else _in_float32(pilot)
+
+
+def to_pixels(inputs: np.ndarray) -> torch.Tensor:
+    """(B, H, W, channels) uint8 → (B, channels, H, W) float32 in [0, 1], channels_last, as `network.pixels` has it."""
+    return torch.from_numpy(inputs).permute(0, 3, 1, 2).float() / 255
+
+
+def _first_inputs(network: Network, source: ImageSource, settings: CollectSettings) -> np.ndarray:
+    """(≤ 64, H, W, channels) uint8."""
+    decoder = Decoder(source, network.preprocessing, settings)
+    order = photo_order(len(source.records), settings.seed)
+    found: list[Prepared] = []
+    first_reason = ""
+    with closing(decoder.run_ahead(order.tolist(), photos_ahead=PILOT_PHOTOS)) as photos:
+        for photo in photos:
+            first_reason = first_reason or photo.reason or ""
+            if photo.reason is None:
+                found.append(photo)
+            if len(found) == PILOT_PHOTOS:
+                break
+    if not found:
+        raise NoImages(
+            f"none of the {len(order)} images of {source.spec} could be read (first reason: {first_reason}); "
+            "give photos as JPEG, PNG, WebP, BMP, GIF or TIFF",
+            listed=len(order),
+        )
+    return np.stack([photo.inputs[0] for photo in found])
+
+
+def _suits_attributions(network: Network, pilot: Pilot, pixels: torch.Tensor, settings: CollectSettings) -> bool:
+    """Only asked of a precision that was chosen here: one that the user named is the user's."""
+    method = settings.attribution
+    if settings.precision != "auto" or pilot.precision == "float32" or method is None or network.class_count is None:
+        return True
+    few = pixels[:_AGREEMENT_PHOTOS]
+    sizes = list(pilot.map_sizes.values())
+    positions = np.concatenate([inner_positions(sizes, 1, settings.seed, photo, 0) for photo in range(len(few))])
+    return attributions_agree(network, pilot, few, positions, method)
+
+
+def _in_float32(pilot: Pilot) -> Pilot:
+    return replace(pilot, precision="float32", agreement=dict.fromkeys(pilot.map_sizes, 1.0))
+
+
+def _inner(maps: torch.Tensor) -> torch.Tensor:
+    """The maps without first and last row and column, where there are at least three."""
+    top, left = (int(size >= 3) for size in maps.shape[2:])
+    return maps[:, :, top : maps.shape[2] - top, left : maps.shape[3] - left]
+
+
+def _input_energy(maps: torch.Tensor, pixels: torch.Tensor, first: int, is_last: bool) -> torch.Tensor:
+    """(H, W) float64: Σ over photos and channels c of (∂h_c/∂x)², h the activation at the central position.
+
+    By random signs s (Hutchinson 1989): E[(∂ s·h/∂x)²] = Σ_c (∂h_c/∂x)², one backward pass a photo instead of one a
+    channel. The pass over 64 photos averages the rest.
+    """
+    central = maps[:, :, maps.shape[2] // 2, maps.shape[3] // 2]  # (B, C)
+    signs = np.random.Generator(np.random.Philox(key=first)).integers(0, 2, tuple(central.shape)) * 2 - 1
+    projected = (central * torch.as_tensor(signs, dtype=central.dtype, device=central.device)).sum()
+    (gradient,) = torch.autograd.grad(projected, pixels, retain_graph=not is_last)
+    return gradient.double().square().sum(dim=(0, 1)).cpu()  # (H, W)
+
+
+def _patch_px(energy: np.ndarray, map_size: tuple[int, int]) -> int:
+    """Side of the smallest square around the central position's centre that holds 90% of `energy` (H, W), in pixels."""
+    height, width = energy.shape
+    if map_size == (1, 1) or not energy.sum() > 0:  # a vector answers to everything; no gradient says nothing
+        return max(height, width)
+    centre = [(cells // 2 + 0.5) * extent / cells for cells, extent in zip(map_size, energy.shape, strict=True)]
+    rows, columns = (np.abs(np.arange(n) + 0.5 - c) for n, c in zip(energy.shape, centre, strict=True))
+    distance = np.maximum(rows[:, None], columns[None, :]).ravel()
+    order = np.argsort(distance, kind="stable")
+    held = np.cumsum(energy.ravel()[order])
+    reach = distance[order][np.searchsorted(held, PATCH_ENERGY * held[-1])]
+    return int(min(np.ceil(2 * reach + 1), max(height, width)))  # a pixel at distance d ends at d + 1/2
+
+
+def _colour(inputs: np.ndarray) -> ColourStatistics:
+    """Over all pixels; a grey network's one channel counts three times."""
+    values = np.broadcast_to(inputs, (*inputs.shape[:3], 3)).reshape(-1, 3).astype(np.float64) / 255
+    mean = values.mean(axis=0)
+    covariance = (values.T @ values) / len(values) - np.outer(mean, mean)
+    return ColourStatistics(mean=mean.astype(np.float32), covariance=covariance.astype(np.float32))

@@ -1,0 +1,131 @@
+"""Where photos are listed: folders, text lists, CSV files → (path, columns) in a fixed order."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import re
+from collections.abc import Iterator
+
+from actatlas.errors import ImageError, NoImages
+
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+Entry = tuple[str, dict[str, str]]
+
+
+def is_image_name(name: str) -> bool:
+    return not name.startswith(".") and name.lower().endswith(EXTENSIONS)
+
+
+def list_folder(folder: str) -> list[Entry]:
+    """Images directly in `folder` and in its sub-folders, one level deep, in natural order (2 before 10).
+
+    With sub-folders their name is the column `label` (empty for images beside them). Links to files are followed, links
+    to folders are not; hidden names are left out. Raises NoImages.
+    """
+    labels: dict[str, str] = {}
+    sub_folders = []
+    for entry in _scan(folder):
+        if entry.is_dir(follow_symlinks=False):
+            sub_folders.append(entry.name)
+        elif is_image_name(entry.name) and not entry.is_dir():
+            labels[entry.name] = ""
+    deeper = None
+    for name in sub_folders:
+        for entry in _scan(os.path.join(folder, name)):
+            if entry.is_dir(follow_symlinks=False):
+                deeper = deeper or os.path.join(folder, name)
+            elif is_image_name(entry.name) and not entry.is_dir():
+                labels[os.path.join(name, entry.name)] = name
+    if not labels:
+        hint = f"; {deeper} holds folders: name that one" if deeper else ""
+        raise NoImages(
+            f"no images in {folder} or its sub-folders, one level deep (looked for {', '.join(EXTENSIONS)}){hint}",
+            spec=folder,
+        )
+    has_classes = any(labels.values())
+    paths = sorted(labels, key=natural_order)
+    return [(os.path.join(folder, path), {"label": labels[path]} if has_classes else {}) for path in paths]
+
+
+def list_text(file: str) -> list[Entry]:
+    """One path a line, relative to the list; empty lines and those that begin with # are left out.
+
+    Raises NoImages, or ImageError for what is not text.
+    """
+    lines = (line.strip() for line in _read_text(file).splitlines())
+    entries: list[Entry] = [(_beside(file, line), {}) for line in lines if line and not line.startswith("#")]
+    if not entries:
+        raise NoImages(f"no images in {file}: it names no path; write one path a line, relative to the list", spec=file)
+    return entries
+
+
+def list_csv(file: str) -> list[Entry]:
+    """Rows of a comma-separated file whose first column is `path`, relative to it; the others are kept as strings.
+
+    Raises NoImages where there are no rows, ImageError where a row does not fit the header.
+    """
+    reader = csv.reader(io.StringIO(_read_text(file), newline=""), strict=True)
+    try:
+        names = _checked_header(file, next(reader, []))
+        entries = [_csv_entry(file, reader.line_num, names, row) for row in reader if any(cell.strip() for cell in row)]
+    except csv.Error as error:
+        raise ImageError(f"{file}, line {reader.line_num}: not a readable CSV ({error}); check its quotes") from None
+    if not entries:
+        raise NoImages(f"no images in {file}: it has a header and no rows", spec=file)
+    return entries
+
+
+def natural_order(path: str) -> tuple[list[tuple[int, int, str]], str]:
+    """A sort key: numbers by value, letters without case, ties by the path itself."""
+    parts = re.split(r"(\d+)", path.casefold())
+    # isdecimal, as \d: int() reads every digit that both accept.
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts], path
+
+
+def _scan(folder: str) -> Iterator[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            yield from (entry for entry in entries if not entry.name.startswith("."))
+    except OSError as error:
+        raise NoImages(f"{folder} cannot be listed: {error.strerror}; check its permissions", spec=folder) from None
+
+
+def _read_text(file: str) -> str:
+    try:
+        with open(file, encoding="utf-8-sig", newline="") as stream:
+            return stream.read()
+    except UnicodeDecodeError as error:
+        raise ImageError(f"{file} is not UTF-8 text (byte {error.start}); save it as UTF-8") from None
+    except OSError as error:
+        raise NoImages(f"{file} cannot be read: {error.strerror}", spec=file) from None
+
+
+def _beside(file: str, path: str) -> str:
+    return os.path.normpath(os.path.join(os.path.dirname(file), path))
+
+
+def _checked_header(file: str, header: list[str]) -> list[str]:
+    names = [name.strip() for name in header]
+    if not names or names[0] != "path":
+        found = f'"{names[0]}"' if names else "nothing"
+        raise ImageError(
+            f'{file}: the first column must be "path", found {found}; add a header line that begins with path'
+        )
+    if "" in names:
+        raise ImageError(f"{file}: column {names.index('') + 1} has no name; give each column one in the first line")
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ImageError(f'{file}: column "{twice[0]}" stands twice in the first line; rename one of them')
+    return names
+
+
+def _csv_entry(file: str, line: int, names: list[str], row: list[str]) -> Entry:
+    if len(row) != len(names):
+        raise ImageError(
+            f"{file}, line {line}: {len(row)} cells where the header has {len(names)} columns; quote cells with commas"
+        )
+    if not row[0].strip():
+        raise ImageError(f"{file}, line {line}: the path is empty")
+    return _beside(file, row[0].strip()), dict(zip(names[1:], row[1:], strict=True))

@@ -1,0 +1,97 @@
+"""`open_source`: what the user typed → an ordered, finite list of photos with stable ids."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from PIL import Image
+
+from actatlas.errors import NoImages
+from actatlas.images.decoding import read_photo
+from actatlas.images.listing import Entry, is_image_name, list_csv, list_folder, list_text
+from actatlas.images.packaged import list_packaged
+from actatlas.values import ImageRecord, ImageSource
+
+ImagesSpec = str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | ImageSource
+
+
+def open_source(spec: ImagesSpec) -> ImageSource:
+    """The photos that `spec` names; ids are their places in the listing.
+
+    spec: a folder (flat, or one sub-folder a class), a `.txt` list, a `.csv`, one image file, `packaged:demo`; from
+    Python also a list of paths, or an ImageSource, which is given back.
+
+    Raises NoImages where nothing is there, ImageError where a list cannot be understood, MissingExtra for packaged
+    photos whose packages are not installed. Photos themselves are not opened yet.
+    """
+    if not isinstance(spec, str | os.PathLike | Sequence):
+        if hasattr(spec, "records") and hasattr(spec, "read"):
+            return spec
+        raise NoImages(f"images are a path, a list of paths or an ImageSource, not {type(spec).__name__}")
+    if isinstance(spec, Sequence) and not isinstance(spec, str):
+        return _from_paths(spec)
+    text = os.fspath(spec)
+    if text.startswith("packaged:"):
+        return FileSource(text, list_packaged(text.removeprefix("packaged:")))
+    path = os.path.abspath(os.path.expanduser(text))
+    return FileSource(path, _entries(text, path))
+
+
+class FileSource:
+    """Photos in files. `spec` and the records' paths are absolute, so they hold from any working folder."""
+
+    def __init__(self, spec: str, entries: Sequence[Entry]):
+        self.spec = spec
+        self.column_names: tuple[str, ...] = tuple(entries[0][1]) if entries else ()
+        self._records = tuple(ImageRecord(i, path, columns) for i, (path, columns) in enumerate(entries))
+
+    @property
+    def records(self) -> Sequence[ImageRecord]:
+        return self._records
+
+    def read(self, image_id: int) -> Image.Image:
+        """The photo, upright, mode RGB. Raises UnreadableImage."""
+        return read_photo(self._records[image_id].path)
+
+    def read_reduced(self, image_id: int, wanted_px: int) -> Image.Image:
+        """Like `read`, but a large JPEG comes at a half to an eighth of its size, no side under `wanted_px`."""
+        return read_photo(self._records[image_id].path, wanted_px)
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def __repr__(self) -> str:
+        return f"<{len(self):,} images of {self.spec}>"
+
+
+def _entries(spec: str, path: str) -> list[Entry]:
+    if os.path.isdir(path):
+        return list_folder(path)
+    if not os.path.exists(path):
+        raise NoImages(
+            f'"{spec}" does not exist; give a folder, a .txt list, a .csv with a path column, or packaged:demo',
+            spec=spec,
+        )
+    lower = path.lower()
+    if lower.endswith(".txt"):
+        return list_text(path)
+    if lower.endswith(".csv"):
+        return list_csv(path)
+    if is_image_name(os.path.basename(path)):
+        return [(path, {})]
+    raise NoImages(
+        f'"{spec}" is no image source; give a folder, a .txt list, a .csv with a path column, or packaged:demo',
+        spec=spec,
+    )
+
+
+def _from_paths(paths: Sequence[str | os.PathLike[str]]) -> FileSource:
+    if not paths:
+        raise NoImages("the list of images is empty; give at least one path")
+    wrong = next((path for path in paths if not isinstance(path, str | os.PathLike)), None)
+    if wrong is not None:
+        raise NoImages(f"a list of images holds paths, not {type(wrong).__name__}; save the pictures as files first")
+    return FileSource(
+        f"a list of {len(paths):,} paths", [(os.path.abspath(os.path.expanduser(path)), {}) for path in paths]
+    )
