@@ -1,0 +1,47 @@
+"""What a layout depends on."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from actatlas.errors import UsageError
+
+
+@dataclass(frozen=True)
+class LayoutSettings:
+    """How activations become points. Part of the fingerprint: a change redoes the layout.
+
+    neighbors: of each activation, by cosine, of other photos
+    min_dist: how near points may come, in units of UMAP's layout before scaling
+    align: regions keep their places from layer to layer; False lays out each layer alone
+    pull: how strongly an aligned layer's regions are held to their places in its neighbours, 0 to 1 (decision 0003)
+    epochs: passes over the graph of a layer laid out alone; an aligned layer's phases take half and three quarters
+    cut_percentile, margin: the map spans `cut_percentile` to 100 less it, on each axis, and `margin` of that span more
+        on each side; points beyond are cut off
+    """
+
+    neighbors: int = 20
+    min_dist: float = 0.05
+    align: bool = True
+    pull: float = 0.4
+    epochs: int = 200
+    seed: int = 0
+    cut_percentile: float = 1.0
+    margin: float = 0.1
+
+    def __post_init__(self) -> None:
+        for name, is_possible, allowed in (
+            ("neighbors", self.neighbors >= 1, "at least 1"),
+            ("min_dist", 0 <= self.min_dist <= 1, "from 0 to 1"),
+            ("pull", 0 <= self.pull <= 1, "from 0 to 1"),
+            ("epochs", self.epochs >= 4, "at least 4"),
+            ("cut_percentile", 0 <= self.cut_percentile < 50, "at least 0 and below 50"),
+            ("margin", self.margin >= 0, "at least 0"),
+        ):
+            if not is_possible:
+                raise UsageError(f"layout: {name} must be {allowed}, not {getattr(self, name)}", setting=name)
+
+    def seed_of(self, item: str) -> int:
+        """32 bits for one use of randomness, such as a layer's name."""
+        return int.from_bytes(hashlib.sha256(f"{self.seed}/layout/{item}".encode()).digest()[:4], "little")
