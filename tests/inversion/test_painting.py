@@ -1,0 +1,174 @@
+"""Painting: pictures answer their own target, come from their key alone, and never from numbers that are none."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from actatlas.errors import NetworkError, UsageError
+from actatlas.inversion import InversionSettings, invert, measure, measure_icons
+from actatlas.inversion.prior import NaturalPrior
+from actatlas.networks import Network
+from actatlas.preprocessing import Preprocessing
+from actatlas.values import ColourStatistics
+
+LAYER = "blocks.6.expanded"
+FEW = InversionSettings(steps=16, batch_size=3, size_px=64)
+COLOUR = ColourStatistics(
+    mean=np.array([0.49, 0.46, 0.41], np.float32),
+    covariance=np.array([[0.074, 0.065, 0.058], [0.065, 0.071, 0.067], [0.058, 0.067, 0.077]], np.float32),
+)
+
+
+@pytest.fixture(scope="module")
+def targets(network: Network) -> tuple[np.ndarray, np.ndarray]:
+    """(3, C) answers to stripes, dots and a plain half, and the mean over these and 9 random pictures."""
+    y, x = np.mgrid[:64, :64]
+    drawn = [np.sin(x / 2) > 0, (np.hypot(x % 12 - 6, y % 12 - 6) < 4), y > 32]
+    pictures = np.stack([np.repeat(np.where(d, 220, 40)[..., None], 3, axis=2) for d in drawn]).astype(np.uint8)
+    random = _random_canvases(9)
+    answers = measure_icons(network, LAYER, np.concatenate([pictures, random]))
+    return answers[:3], answers.mean(axis=0)
+
+
+def _random_canvases(count: int) -> np.ndarray:
+    prior = NaturalPrior(COLOUR, 64, 3, FEW)
+    pixels = prior.picture(prior.draw(range(100, 100 + count)))
+    return (pixels * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
+
+
+def test_a_picture_answers_its_own_target_and_far_better_than_a_random_one(network: Network, targets):
+    vectors, mean = targets
+    rows = np.arange(3)
+    painted = measure(network, LAYER, invert(network, LAYER, vectors, mean, COLOUR, FEW, rows), vectors, rows, mean)
+    control = measure(network, LAYER, _random_canvases(3), vectors, rows, mean)
+    assert painted.rank.tolist() == [0, 0, 0]
+    assert painted.cosine.min() > 0.5
+    assert painted.cosine.mean() > control.cosine.mean() + 0.4
+    assert painted.shifted_cosine.mean() > control.shifted_cosine.mean() + 0.3
+
+
+def test_a_key_gives_the_same_picture_wherever_it_stands_and_another_key_another(network: Network, targets):
+    vectors, mean = targets
+    settings = InversionSettings(steps=3, batch_size=3, size_px=48)
+    together = invert(network, LAYER, vectors, mean, COLOUR, settings, np.array([5, 6, 7]))
+    elsewhere = invert(network, LAYER, vectors[[2, 0, 0]], mean, COLOUR, settings, np.array([7, 5, 11]))
+    assert np.array_equal(elsewhere[:2], together[[2, 0]])
+    assert not np.array_equal(elsewhere[2], together[0])
+
+
+def test_the_prior_has_the_photos_own_colours_and_a_falling_spectrum():
+    prior = NaturalPrior(COLOUR, 48, 3, FEW)
+    planes = torch.logit(prior.picture(prior.draw(range(200)))).double()
+    slope = COLOUR.mean * (1 - COLOUR.mean)
+    found = np.cov(planes.permute(1, 0, 2, 3).flatten(1).numpy()) * np.outer(slope, slope)
+    assert found == pytest.approx(COLOUR.covariance, rel=0.15)
+    white = NaturalPrior(COLOUR, 48, 3, InversionSettings(brightness_exponent=0.0, colour_exponent=0.0))
+    rough, rougher = (_roughness(p.picture(p.draw(range(20)))) for p in (prior, white))
+    assert rough < 0.5 * rougher
+
+
+def _roughness(pictures: torch.Tensor) -> float:
+    return ((pictures[:, :, 1:] - pictures[:, :, :-1]).abs().mean() / pictures.std()).item()
+
+
+def test_a_network_with_a_fixed_input_is_painted_for_in_its_middle():
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Conv2d(3, 8, 8, stride=8), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 12 * 12, 10))
+    network = Network(module, Preprocessing((96, 96), 96, mean=(0.5,) * 3, std=(0.5,) * 3))
+    assert network.is_fixed_size
+    vectors = np.abs(np.random.default_rng(0).normal(size=(4, 8))).astype(np.float32)
+    mean, rows = vectors.mean(axis=0), np.arange(4)
+    pixels = invert(network, "1", vectors, mean, COLOUR, InversionSettings(steps=24), rows)
+    assert pixels.shape == (4, 80, 80, 3)
+    plain = np.full_like(pixels, 127)
+    painted, control = (measure(network, "1", p, vectors, rows, mean).cosine.mean() for p in (pixels, plain))
+    assert painted > control + 0.3
+
+
+def test_a_small_network_with_one_channel_gets_small_grey_pictures():
+    torch.manual_seed(0)
+    module = nn.Sequential(
+        nn.Conv2d(1, 6, 5, padding=2), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 2)
+    )
+    network = Network(module, Preprocessing((28, 28), 28, mean=(0.5,), std=(0.5,), channel_count=1))
+    vectors, rows = np.eye(6, dtype=np.float32)[:3], np.arange(3)
+    mean = np.full(6, 0.2, np.float32)
+    pixels = invert(network, "1", vectors, mean, COLOUR, InversionSettings(steps=24), rows)
+    assert pixels.shape == (3, 28, 28, 3)
+    assert (pixels == pixels[..., :1]).all() and pixels.std() > 5
+    painted = measure(network, "1", pixels, vectors, rows, mean).cosine
+    grey = measure(network, "1", np.full_like(pixels, 127), vectors, rows, mean).cosine
+    assert painted.mean() > grey.mean() + 0.1
+
+
+def test_targets_that_are_no_directions_of_the_layer_are_refused(network: Network, targets):
+    vectors, mean = targets
+    broken = vectors.copy()
+    broken[1, 3] = np.nan
+    with pytest.raises(UsageError, match=r'target 1 of layer "blocks.6.expanded" holds NaN'):
+        invert(network, LAYER, broken, mean, COLOUR, FEW, np.arange(3))
+    with pytest.raises(UsageError, match="480 channels"):
+        invert(network, LAYER, vectors[:, :7], mean, COLOUR, FEW, np.arange(3))
+    with pytest.raises(UsageError, match="3 targets, but 2 keys"):
+        invert(network, LAYER, vectors, mean, COLOUR, FEW, np.arange(2))
+
+
+def test_a_target_that_is_the_mean_itself_leaves_the_picture_plain(network: Network, targets):
+    _, mean = targets
+    settings = InversionSettings(steps=2, batch_size=1, size_px=64)
+    pixels = invert(network, LAYER, mean[None], mean, COLOUR, settings, np.arange(1))
+    assert pixels.std(axis=(1, 2)).max() < 5
+
+
+class _Broken(nn.Module):
+    """Gives no numbers where its input's mean is above `bound`."""
+
+    def __init__(self, bound: float):
+        super().__init__()
+        self.bound = bound
+        self.conv = nn.Conv2d(3, 4, 3, padding=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        is_fine = x.mean(dim=(1, 2, 3), keepdim=True) <= self.bound
+        return self.conv(x) * torch.where(is_fine, 1.0, float("nan"))
+
+
+def test_a_network_that_gives_no_numbers_is_named():
+    network = Network(_Wrapped(_Broken(0.0)), Preprocessing((64, 64), 64), spec="broken")
+    vectors = np.eye(4, dtype=np.float32)
+    with pytest.raises(NetworkError, match='layer "inner" of broken answers with NaN'):
+        invert(network, "inner", vectors, vectors.mean(axis=0), COLOUR, FEW, np.arange(4))
+
+
+class _Wrapped(nn.Module):
+    def __init__(self, inner: nn.Module):
+        super().__init__()
+        self.inner = inner
+        self.pool = nn.AdaptiveAvgPool2d(1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.pool(self.inner(x)).flatten(1)
+
+
+def test_a_picture_that_went_astray_is_painted_again_slower():
+    module = _Broken(bound=0.49)
+    with torch.no_grad():
+        module.conv.weight.fill_(1 / 27)
+        module.conv.weight[1:] = 0
+        module.conv.bias.copy_(torch.tensor([0.0, 1.0, 0.0, 0.0]))
+    network = Network(_Wrapped(module), Preprocessing((64, 64), 64), spec="bright")
+    brighter, mean = np.eye(4, dtype=np.float32)[:1], np.zeros(4, np.float32)
+    pixels = invert(network, "inner", brighter, mean, COLOUR, FEW, np.arange(1))
+    assert 117 < pixels.mean() < 0.49 * 255
+    with torch.no_grad():
+        module.bound = 2.0
+    assert invert(network, "inner", brighter, mean, COLOUR, FEW, np.arange(1)).mean() > 128
+
+
+@pytest.mark.parametrize(("name", "value"), [("steps", 0), ("rate", 0.0), ("size_px", 2), ("batch_size", 0)])
+def test_settings_that_cannot_be_are_refused(name: str, value: float):
+    with pytest.raises(UsageError, match=name):
+        InversionSettings(**{name: value})
