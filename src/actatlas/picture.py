@@ -1,0 +1,124 @@
+"""One grid as a picture: its icons at their places, with class names or sizes by density if asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from actatlas.atlas import Grid
+
+LEAST_SHARE = 0.3  # of a square's side, for the emptiest cell
+LABEL_SHARE = 0.19  # of an icon's side, for the height of letters
+LABEL_GAP_SHARE = 0.75  # of an icon's side: most icons stay free of names
+LEAST_LETTER_PX = 10
+Box = tuple[int, int, int, int]
+
+
+def draw(
+    grid: Grid,
+    *,
+    with_labels: bool = False,
+    by_density: bool = False,
+    icon_px: int | None = None,
+    background: str | tuple[int, int, int] = "white",
+) -> Image.Image:
+    """An RGB picture of side · icon_px pixels an edge; icon_px None draws icons as they were painted.
+
+    with_labels: the class that a region's cells speak for most, on its middle; a name that has no room is left out
+    by_density: an icon's area goes with its cell's count, as in Distill's atlases
+    """
+    size = icon_px or int(grid.icons.shape[1])
+    picture = Image.new("RGB", (grid.side * size, grid.side * size), background)
+    shares = density_shares(grid.counts) if by_density else np.ones(len(grid))
+    for k, (column, row) in enumerate(grid.coordinates.tolist()):
+        side = max(round(size * float(shares[k])), 2)
+        icon = Image.fromarray(grid.icons[k])
+        if icon.width != side:
+            icon = icon.resize((side, side), Image.Resampling.LANCZOS)
+        margin = (size - side) // 2
+        picture.paste(icon, (column * size + margin, row * size + margin))
+    if with_labels:
+        _write_labels(picture, grid, size)
+    return picture
+
+
+def density_shares(counts: np.ndarray) -> np.ndarray:
+    """(K,) side of each icon as a share of its square: √(count / the 90th percentile), between LEAST_SHARE and 1."""
+    if len(counts) == 0:
+        return np.ones(0)
+    return np.clip(np.sqrt(counts / np.percentile(counts, 90)), LEAST_SHARE, 1)
+
+
+def regions(coordinates: np.ndarray, classes: np.ndarray) -> list[np.ndarray]:
+    """Cells that touch along an edge and have the same class, as arrays of indices, the largest region first."""
+    at = {(int(c), int(r)): k for k, (c, r) in enumerate(coordinates)}
+    seen: set[int] = set()
+    found = []
+    for start in range(len(coordinates)):
+        if start in seen:
+            continue
+        seen.add(start)
+        region, open_ = [start], [start]
+        while open_:
+            column, row = (int(v) for v in coordinates[open_.pop()])
+            for neighbour in ((column + 1, row), (column - 1, row), (column, row + 1), (column, row - 1)):
+                k = at.get(neighbour)
+                if k is not None and k not in seen and classes[k] == classes[start]:
+                    seen.add(k)
+                    region.append(k)
+                    open_.append(k)
+        found.append(np.array(sorted(region)))
+    return sorted(found, key=len, reverse=True)
+
+
+def place_labels(wanted: Sequence[tuple[float, float, int, int]], picture_px: int, gap: int) -> list[tuple[int, Box]]:
+    """Which labels have room, and where: (index, box) with no two boxes nearer than `gap`. The first come first.
+
+    wanted: (x, y, width, height) of each label, x and y of its middle, in pixels
+    """
+    placed: list[tuple[int, Box]] = []
+    for i, (x, y, width, height) in enumerate(wanted):
+        if width > picture_px or height > picture_px:
+            continue
+        left = round(min(max(x - width / 2, 0), picture_px - width))
+        top = round(min(max(y - height / 2, 0), picture_px - height))
+        box = (left, top, left + width, top + height)
+        if all(_are_apart(box, other, gap) for _, other in placed):
+            placed.append((i, box))
+    return placed
+
+
+def _are_apart(a: Box, b: Box, gap: int) -> bool:
+    return a[2] + gap <= b[0] or b[2] + gap <= a[0] or a[3] + gap <= b[1] or b[3] + gap <= a[1]
+
+
+def _write_labels(picture: Image.Image, grid: Grid, size: int) -> None:
+    top = grid.top_classes(1)
+    if top is None or len(grid) == 0:
+        return
+    classes, values = top[0][:, 0], top[1][:, 0]
+    letter_px = max(round(size * LABEL_SHARE), LEAST_LETTER_PX)
+    font = ImageFont.load_default(letter_px)
+    padding = max(letter_px // 4, 2)
+    pen = ImageDraw.Draw(picture, "RGBA")
+    names, wanted = [], []
+    for region in sorted(regions(grid.coordinates, classes), key=lambda r: (-len(r), -float(values[r].max()))):
+        k = _middle(grid.coordinates, region)
+        name = " ".join(grid.class_name(int(classes[k])).split())  # a label may hold a line break
+        left, _, right, _ = pen.textbbox((0, 0), name, font=font)
+        column, row = grid.coordinates[k].tolist()
+        height = round(letter_px * 1.25) + padding
+        # On the lower edge of the icon: the middle is what people look at.
+        wanted.append(((column + 0.5) * size, (row + 1) * size - height / 2, round(right - left) + 2 * padding, height))
+        names.append(name)
+    for i, box in place_labels(wanted, picture.width, gap=round(size * LABEL_GAP_SHARE)):
+        pen.rounded_rectangle(box, radius=padding, fill=(20, 22, 26, 190))
+        pen.text(((box[0] + box[2]) / 2, (box[1] + box[3]) / 2), names[i], fill=(255, 255, 255), font=font, anchor="mm")
+
+
+def _middle(coordinates: np.ndarray, region: np.ndarray) -> int:
+    """The cell of a region that is nearest to its centre."""
+    places = coordinates[region].astype(float)
+    return int(region[np.argmin(((places - places.mean(axis=0)) ** 2).sum(axis=1))])

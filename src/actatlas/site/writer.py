@@ -1,0 +1,103 @@
+"""Writes the page of an atlas: the app as built, and for each grid its tiles, its cells and its patches."""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import io
+from collections.abc import Callable
+from importlib import resources
+from pathlib import Path
+
+from PIL import Image
+
+from actatlas.atlas import Atlas, Grid, Layer
+from actatlas.errors import ImageError, MissingExtra
+from actatlas.progress import Progress, Silent
+from actatlas.site import data
+from actatlas.site.examples import sheet_name, sheet_names, sheets
+from actatlas.site.pyramid import Pyramid
+
+# What `npm run build` in web/ makes. page.html is the frame of index.html.
+APP_FILES = ("app.js", "app.css", "icon.svg", "THIRD-PARTY.txt")
+
+Write = Callable[[Path, bytes], None]
+
+
+def write_site(
+    atlas: Atlas, out: Path, write: Write, progress: Progress | None = None, has: Callable[[Path], bool] | None = None
+) -> Path:
+    """Write the atlas's page into `out`; the path of its index.html, which is written last.
+
+    Equal atlases give equal bytes. A growing atlas may be written again and again: what is not painted yet is grey.
+    `write` puts bytes at a path, and makes folders; patches that `has` says are there already are not made again.
+    """
+    progress = progress or Silent()
+    for name in APP_FILES:
+        write(out / name, static_file(name))
+    grids = [(atlas.layer(name), side) for name in atlas.layer_names for side in atlas.layer(name).grid_sides]
+    with_patches: dict[str, bool] = {}
+    with progress.stage("Writing the page", sum(len(layer.grid(side)) for layer, side in grids), "cells") as tick:
+        for layer, side in grids:
+            grid = layer.grid(side)
+            name = data.grid_folder(layer.slug, side)
+            _write_tiles(grid, out / name, write)
+            with_patches[name] = _write_examples(grid, out / name, write, progress, has)
+            write(out / name / "cells.js", data.script(f"{name}/cells", data.cells_value(grid)))
+            tick(len(grid))
+    write(out / "atlas.js", data.script("atlas", data.atlas_value(atlas, with_patches)))
+    write(out / "index.html", _page(atlas))
+    return out / "index.html"
+
+
+def static_file(name: str) -> bytes:
+    return resources.files("actatlas.site").joinpath("static", name).read_bytes()
+
+
+def _write_tiles(grid: Grid, folder: Path, write: Write) -> None:
+    pyramid = Pyramid(grid)
+    for level, column, row, tile in pyramid.tiles():
+        write(folder / "tiles_files" / str(level) / f"{column}_{row}.webp", _webp(tile))
+    write(folder / "tiles.dzi", pyramid.descriptor())
+
+
+def _write_examples(
+    grid: Grid, folder: Path, write: Write, progress: Progress, has: Callable[[Path], bool] | None
+) -> bool:
+    """Whether there are patches. A page without them is better than none, where the photos are no longer to be had."""
+    if has is not None and all(has(folder / "examples" / name) for name in sheet_names(grid)):
+        return True
+    try:
+        has_any = False
+        for block, sheet in sheets(grid):
+            has_any = True
+            write(folder / "examples" / sheet_name(block), _jpeg(sheet))
+        return has_any
+    except (ImageError, MissingExtra) as error:
+        layer: Layer = grid.layer
+        progress.say(f"{layer.name}, {grid.side} × {grid.side}: the page shows no patches of photos ({error})")
+        return False
+
+
+def _webp(picture: Image.Image) -> bytes:
+    """An alpha channel that hides nothing is left out."""
+    if picture.getchannel("A").getextrema() == (255, 255):
+        picture = picture.convert("RGB")
+    buffer = io.BytesIO()
+    picture.save(buffer, "WEBP", quality=80, method=4)
+    return buffer.getvalue()
+
+
+def _jpeg(picture: Image.Image) -> bytes:
+    """For patches: they were JPEG once, and there are so many that WebP's slower encoding would be felt."""
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=75, optimize=True)
+    return buffer.getvalue()
+
+
+def _page(atlas: Atlas) -> bytes:
+    """index.html. The app's hash in its address makes browsers fetch it anew when it has changed."""
+    page = static_file("page.html").decode()
+    for name in ("app.js", "app.css"):
+        page = page.replace(f"{name}?v=0", f"{name}?v={hashlib.sha256(static_file(name)).hexdigest()[:12]}")
+    return page.replace("<!--title-->", html.escape(atlas.title)).encode("utf-8", "replace")

@@ -1,0 +1,58 @@
+// Builds the page into ../src/actatlas/site/static/. `--check` builds it in memory and compares: nothing is written.
+import { readFile, writeFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+import { compile } from "json-schema-to-typescript";
+
+const here = (path) => fileURLToPath(new URL(path, import.meta.url));
+const out = "../src/actatlas/site/static/";
+const isCheck = process.argv.includes("--check");
+
+async function formatTypes() {
+  const parts = [];
+  for (const name of ["site-atlas", "site-cells"]) {
+    const schema = JSON.parse(await readFile(here(`../docs/schema/${name}.json`), "utf8"));
+    parts.push(await compile(schema, schema.title, { bannerComment: "", additionalProperties: false, ignoreMinAndMaxItems: true }));
+  }
+  return `// Made by \`npm run build\` from docs/schema/site-*.json: do not edit.\n\n${parts.join("\n")}`;
+}
+
+async function bundle(entry, options = {}) {
+  const result = await build({
+    entryPoints: [here(entry)],
+    bundle: true,
+    write: false,
+    minify: true,
+    legalComments: "none",
+    charset: "ascii",
+    logLevel: "warning",
+    ...options,
+  });
+  return result.outputFiles[0].text;
+}
+
+async function thirdParty() {
+  const text = await readFile(here("node_modules/openseadragon/LICENSE.txt"), "utf8");
+  const { version } = JSON.parse(await readFile(here("node_modules/openseadragon/package.json"), "utf8"));
+  return `app.js contains OpenSeadragon ${version}, https://openseadragon.github.io/\n\n${text.replace(/\r\n/g, "\n")}`;
+}
+
+const types = await formatTypes();
+const files = { "src/format.ts": types };
+if (!isCheck) await writeFile(here("src/format.ts"), types);
+files[`${out}app.js`] = await bundle("src/main.ts", { format: "iife", target: ["es2022"] });
+files[`${out}app.css`] = await bundle("src/style/app.css", { target: ["chrome109", "firefox115", "safari16"] });
+files[`${out}page.html`] = await readFile(here("src/page.html"), "utf8");
+files[`${out}icon.svg`] = await readFile(here("src/icon.svg"), "utf8");
+files[`${out}THIRD-PARTY.txt`] = await thirdParty();
+
+let differing = 0;
+for (const [path, text] of Object.entries(files)) {
+  const old = await readFile(here(path), "utf8").catch(() => null);
+  if (old === text) continue;
+  differing += 1;
+  if (isCheck) console.error(`${path} is not what npm run build makes`);
+  else await writeFile(here(path), text);
+}
+console.error(isCheck ? `${differing} of ${Object.keys(files).length} files differ` : `${differing} files written`);
+process.exitCode = isCheck && differing > 0 ? 1 : 0;

@@ -1,0 +1,50 @@
+// Elements with their text as text: nothing here, and nothing in panels/, parses HTML.
+
+export interface Attributes {
+  readonly class?: string;
+  readonly text?: string;
+  readonly testid?: string;
+  readonly title?: string;
+  readonly [name: `aria-${string}`]: string;
+  readonly role?: string;
+  readonly type?: string;
+  readonly tabindex?: string;
+  readonly id?: string;
+}
+
+export function el<K extends keyof HTMLElementTagNameMap>(
+  tag: K,
+  attributes: Attributes = {},
+  ...children: (Node | string)[]
+): HTMLElementTagNameMap[K] {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes) as [string, string][]) {
+    if (name === "class") element.className = value;
+    else if (name === "text") element.textContent = value;
+    else if (name === "testid") element.dataset.testid = value;
+    else element.setAttribute(name, value);
+  }
+  element.append(...children);
+  return element;
+}
+
+export function button(attributes: Attributes, onClick: () => void, ...children: (Node | string)[]): HTMLButtonElement {
+  const element = el("button", { type: "button", ...attributes }, ...children);
+  element.addEventListener("click", onClick);
+  return element;
+}
+
+/** A square canvas of `css` pixels, sharp on dense screens. */
+export function square(css: number, attributes: Attributes = {}): HTMLCanvasElement {
+  const canvas = el("canvas", attributes);
+  canvas.width = canvas.height = css * Math.min(Math.ceil(window.devicePixelRatio || 1), 2);
+  return canvas;
+}
+
+export function number(value: number): string {
+  return value.toLocaleString("en-GB");
+}
+
+export function plural(count: number, noun: string): string {
+  return `${number(count)} ${noun}${count === 1 ? "" : "s"}`;
+}

@@ -1,0 +1,40 @@
+// The page's fixed parts and where they stand.
+import { button, el } from "./dom";
+
+export interface Frame {
+  readonly map: HTMLElement;
+  readonly overlay: HTMLElement;
+  readonly stage: HTMLElement;
+  readonly minimap: HTMLElement;
+  readonly status: HTMLElement;
+  readonly spoken: HTMLElement;
+}
+
+export interface ZoomActions {
+  zoom(factor: number): void;
+  home(): void;
+}
+
+export function makeFrame(app: HTMLElement, top: HTMLElement, layers: HTMLElement, zoom: ZoomActions): Frame {
+  const map = el("div", {
+    class: "map",
+    testid: "map",
+    role: "application",
+    tabindex: "0",
+    "aria-label": "Map of cells. Arrow keys go from cell to cell, plus and minus zoom, square brackets change the layer.",
+  });
+  const overlay = el("div", { class: "overlay" });
+  const minimap = el("div", { class: "minimap", id: "minimap", testid: "minimap", "aria-label": "Overview" });
+  const status = el("p", { class: "status", role: "status" });
+  const spoken = el("p", { class: "spoken", "aria-live": "polite" });
+  const zoomButtons = el(
+    "div",
+    { class: "zoom", role: "group", "aria-label": "Zoom" },
+    button({ "aria-label": "Zoom in", title: "Zoom in (+)" }, () => zoom.zoom(1.6), "+"),
+    button({ "aria-label": "Zoom out", title: "Zoom out (−)" }, () => zoom.zoom(1 / 1.6), "−"),
+    button({ "aria-label": "Whole map", title: "Whole map (0)" }, () => zoom.home(), "⌂"),
+  );
+  const stage = el("main", { class: "stage" }, map, overlay, el("div", { class: "corner" }, el("div", { class: "minimap-frame" }, minimap), zoomButtons), status, spoken);
+  app.replaceChildren(top, el("div", { class: "below" }, layers, stage));
+  return { map, overlay, stage, minimap, status, spoken };
+}

@@ -1,0 +1,57 @@
+// Keys → actions. The map has no keys of its own.
+import type { Undo } from "../store";
+
+export interface KeyActions {
+  /** To the next cell in a direction. */
+  step(column: -1 | 0 | 1, row: -1 | 0 | 1): void;
+  pan(x: number, y: number): void;
+  zoom(factor: number): void;
+  home(): void;
+  layer(by: 1 | -1): void;
+  nextGrid(): void;
+  close(): void;
+  about(): void;
+}
+
+const ARROWS: Record<string, readonly [-1 | 0 | 1, -1 | 0 | 1]> = {
+  ArrowLeft: [-1, 0],
+  ArrowRight: [1, 0],
+  ArrowUp: [0, -1],
+  ArrowDown: [0, 1],
+};
+const PAN_PX = 120;
+
+export function listenToKeys(actions: KeyActions): Undo {
+  const plain: Record<string, () => void> = {
+    "+": () => actions.zoom(1.4),
+    "=": () => actions.zoom(1.4),
+    "-": () => actions.zoom(1 / 1.4),
+    "0": () => actions.home(),
+    "[": () => actions.layer(-1),
+    "]": () => actions.layer(1),
+    g: () => actions.nextGrid(),
+    Escape: () => actions.close(),
+    "?": () => actions.about(),
+  };
+  const onKey = (event: KeyboardEvent) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || isBusy(event.target)) return;
+    const arrow = ARROWS[event.key];
+    if (arrow !== undefined) {
+      if (event.shiftKey) actions.pan(arrow[0] * PAN_PX, arrow[1] * PAN_PX);
+      else actions.step(arrow[0], arrow[1]);
+    } else {
+      const act = plain[event.key];
+      if (act === undefined) return;
+      act();
+    }
+    event.preventDefault();
+  };
+  document.addEventListener("keydown", onKey);
+  return () => document.removeEventListener("keydown", onKey);
+}
+
+/** Where keys have a meaning of their own: in a field, in an open dialogue. */
+function isBusy(target: EventTarget | null): boolean {
+  if (document.querySelector("dialog[open]") !== null) return true;
+  return target instanceof HTMLElement && target.closest("input, textarea, select, [contenteditable]") !== null;
+}

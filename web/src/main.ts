@@ -1,0 +1,26 @@
+// Load, make the state, mount the parts.
+import { el } from "./dom";
+import { listenToKeys } from "./input/keyboard";
+import { Page } from "./page";
+import { Site } from "./site";
+import { initialState } from "./state";
+import { Store } from "./store";
+import { readLink } from "./url";
+
+async function main(app: HTMLElement): Promise<void> {
+  const site = await Site.open();
+  const store = new Store(site.atlas, initialState(site.atlas));
+  const page = new Page(app, site, store);
+  store.dispatch({ type: "link", link: readLink(window.location.hash) });
+  page.start();
+  window.addEventListener("hashchange", () => store.dispatch({ type: "link", link: readLink(window.location.hash) }));
+  listenToKeys(page.keys);
+}
+
+const app = document.getElementById("app");
+if (app !== null) {
+  main(app).catch((error: unknown) => {
+    const text = error instanceof Error ? error.message : String(error);
+    app.replaceChildren(el("p", { class: "notice", role: "alert", text: `This atlas cannot be shown. ${text}` }));
+  });
+}

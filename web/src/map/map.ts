@@ -1,0 +1,209 @@
+// The map: the only code that knows OpenSeadragon. One Deep Zoom pyramid a grid, all laid over the same unit square.
+import OpenSeadragon from "openseadragon";
+import type { GridValue, LayerValue } from "../format";
+import { finestLevel, fullPx, gridFolder, tileUrl } from "../site";
+import type { Place } from "../state";
+import { type Insets, boxOf, placeAt, shiftInto } from "./geometry";
+
+const FADE_MS = 160;
+const LEAST_LEVEL = 8; // 256 px: a smaller picture would only be fetched to be replaced
+const MARGIN = 0.035; // of the map's side
+const ICON_PX_AT_MOST = 4; // how far an icon's pixels are magnified
+
+export interface MapEvents {
+  /** The view has moved, or was resized: anything laid over the map must move too. */
+  moved(): void;
+  clicked(place: { readonly x: number; readonly y: number }): void;
+  /** Every tile of the grid that the view needs is on the screen. */
+  drawn(): void;
+  failed(message: string): void;
+}
+
+export class AtlasMap {
+  private readonly viewer: OpenSeadragon.Viewer;
+  private readonly isCalm = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
+  private images: OpenSeadragon.TiledImage[] = [];
+  private wanted = "";
+
+  constructor(
+    readonly element: HTMLElement,
+    minimap: HTMLElement,
+    private readonly events: MapEvents,
+  ) {
+    keepStyleSheetOut();
+    this.viewer = OpenSeadragon({
+      element,
+      tabIndex: -1, // the element itself has the focus
+      drawer: "canvas", // works without WebGL, and with pictures of a page that was opened by a double click
+      showNavigationControl: false,
+      showNavigator: true,
+      navigatorElement: minimap,
+      navigatorDisplayRegionColor: "#e0703a",
+      animationTime: this.isCalm ? 0 : 0.35,
+      springStiffness: 9,
+      zoomPerScroll: 1.25,
+      maxZoomPixelRatio: ICON_PX_AT_MOST,
+      minZoomImageRatio: 0.7,
+      visibilityRatio: 0.4,
+      preserveImageSizeOnResize: true,
+      gestureSettingsMouse: { clickToZoom: false, dblClickToZoom: true, flickEnabled: false },
+      gestureSettingsTouch: { clickToZoom: false, dblClickToZoom: true, flickEnabled: !this.isCalm },
+      gestureSettingsPen: { clickToZoom: false, dblClickToZoom: true },
+      imageLoaderLimit: 6,
+      maxImageCacheCount: 300,
+    });
+    const { viewer } = this;
+    viewer.addHandler("update-viewport", () => this.events.moved());
+    viewer.addHandler("resize", () => this.events.moved());
+    viewer.addHandler("canvas-key", (event) => {
+      event.preventDefaultAction = true; // input/keyboard.ts has the keys
+    });
+    viewer.addHandler("canvas-click", (event) => {
+      if (event.quick) this.events.clicked(event.position);
+    });
+    viewer.addHandler("tile-load-failed", () => {
+      this.events.failed("A part of the map could not be read; copy the whole folder, or write the site again.");
+    });
+  }
+
+  /** Put a grid on the map, in the place of what is there, as soon as it has loaded. The view stays where it is. */
+  show(layer: LayerValue, grid: GridValue): void {
+    const key = gridFolder(layer, grid.side);
+    if (key === this.wanted) return;
+    this.wanted = key;
+    const isFirst = this.images.length === 0;
+    this.viewer.addTiledImage({
+      tileSource: tileSource(layer, grid),
+      x: 0,
+      y: 0,
+      width: 1,
+      opacity: isFirst ? 1 : 0,
+      preload: true,
+      success: (event: unknown) => {
+        const { item } = event as { item: OpenSeadragon.TiledImage };
+        this.images.push(item);
+        if (isFirst) this.goHome(true);
+        item.whenFullyLoaded(() => {
+          if (key === this.wanted) this.reveal(item, key);
+          else this.remove(item);
+        });
+      },
+      error: () => this.events.failed(`The pictures of ${layer.name} could not be read; write the site again.`),
+    });
+  }
+
+  /** The square of a grid under a point of the element, in CSS pixels; as drawn at this moment, not where it will be. */
+  placeAt(x: number, y: number, side: number): Place | null {
+    if (this.images.length === 0) return null;
+    const point = this.viewer.viewport.pointFromPixel(new OpenSeadragon.Point(x, y), true);
+    return placeAt(point.x, point.y, side);
+  }
+
+  /** Where a place is on the element at this moment, in CSS pixels. */
+  boxOnScreen(place: Place): { x: number; y: number; size: number } {
+    const box = boxOf(place);
+    const { viewport } = this.viewer;
+    const corner = viewport.pixelFromPoint(new OpenSeadragon.Point(box.x, box.y), true);
+    return { x: corner.x, y: corner.y, size: this.mapPx() * box.size };
+  }
+
+  /** The middle of the view, as a point of the map. */
+  centre(): { x: number; y: number } {
+    return this.viewer.viewport.getCenter(true);
+  }
+
+  /** Side of the whole map on the screen, in CSS pixels. */
+  mapPx(): number {
+    const { viewport } = this.viewer;
+    return viewport.getContainerSize().x * viewport.getZoom(true);
+  }
+
+  get isOpen(): boolean {
+    return this.images.length > 0;
+  }
+
+  /** Move as little as will bring a place into the part of the element that the insets leave free. */
+  bringIntoView(place: Place, insets: Insets): void {
+    if (this.images.length === 0) return;
+    const { viewport } = this.viewer;
+    const box = boxOf(place);
+    const corner = viewport.pixelFromPoint(new OpenSeadragon.Point(box.x, box.y), false);
+    const size = viewport.getContainerSize().x * viewport.getZoom(false) * box.size;
+    const free = viewport.getContainerSize();
+    const x = shiftInto(corner.x, corner.x + size, insets.left, free.x - insets.right);
+    const y = shiftInto(corner.y, corner.y + size, insets.top, free.y - insets.bottom);
+    if (x !== 0 || y !== 0) viewport.panBy(viewport.deltaPointsFromPixels(new OpenSeadragon.Point(x, y), false));
+  }
+
+  panBy(x: number, y: number): void {
+    const { viewport } = this.viewer;
+    viewport.panBy(viewport.deltaPointsFromPixels(new OpenSeadragon.Point(x, y), false)).applyConstraints();
+  }
+
+  zoomBy(factor: number): void {
+    this.viewer.viewport.zoomBy(factor).applyConstraints();
+  }
+
+  /** The whole map, with some air round it. */
+  home(): void {
+    this.goHome(this.isCalm);
+  }
+
+  private goHome(isAtOnce: boolean): void {
+    this.viewer.viewport.fitBounds(new OpenSeadragon.Rect(-MARGIN, -MARGIN, 1 + 2 * MARGIN, 1 + 2 * MARGIN), isAtOnce);
+  }
+
+  private reveal(item: OpenSeadragon.TiledImage, key: string): void {
+    const finish = () => {
+      item.setOpacity(1);
+      for (const other of [...this.images]) if (other !== item) this.remove(other);
+      this.afterDraw(() => {
+        if (key === this.wanted) this.events.drawn();
+      });
+    };
+    if (this.isCalm || item.getOpacity() === 1) return finish();
+    const start = performance.now();
+    const step = (now: number) => {
+      if (key !== this.wanted) return this.remove(item);
+      const share = Math.min((now - start) / FADE_MS, 1);
+      if (share === 1) return finish();
+      item.setOpacity(share);
+      requestAnimationFrame(step);
+    };
+    requestAnimationFrame(step);
+  }
+
+  private remove(item: OpenSeadragon.TiledImage): void {
+    if (this.images.length > 1 && this.images.includes(item)) {
+      this.images = this.images.filter((other) => other !== item);
+      this.viewer.world.removeItem(item);
+    }
+  }
+
+  /** Once the change has been drawn and the browser has put it on the screen. */
+  private afterDraw(then: () => void): void {
+    this.viewer.addOnceHandler("update-viewport", () => requestAnimationFrame(() => requestAnimationFrame(then)));
+    this.viewer.forceRedraw();
+  }
+}
+
+/** OpenSeadragon puts a <style> into the page, which the page's policy forbids, unless it finds its own. This one is inert. */
+function keepStyleSheetOut(): void {
+  const marker = document.createElementNS("urn:actatlas:inert", "style");
+  marker.setAttribute("data-openseadragon-mobile-css", "");
+  document.head.append(marker);
+}
+
+function tileSource(layer: LayerValue, grid: GridValue): object {
+  const size = fullPx(grid);
+  return {
+    width: size,
+    height: size,
+    tileSize: grid.tile_cells * grid.cell_px,
+    tileOverlap: 0,
+    minLevel: Math.min(LEAST_LEVEL, finestLevel(grid)),
+    maxLevel: finestLevel(grid),
+    getTileUrl: (level: number, column: number, row: number) => tileUrl(layer, grid, level, column, row),
+    hasTransparency: () => true, // squares without a cell are clear: a finer tile must wipe the coarser one away
+  };
+}

@@ -1,0 +1,55 @@
+// Where the atlas came from, how to read it, which keys there are.
+import { button, el, number } from "../dom";
+import type { AtlasValue } from "../format";
+import type { Dispatch } from "../store";
+
+const KEYS: readonly (readonly [string, string])[] = [
+  ["drag, wheel, pinch", "move and zoom"],
+  ["arrow keys", "from cell to cell"],
+  ["Shift + arrow keys", "move the map"],
+  ["+  −  0", "zoom in, zoom out, whole map"],
+  ["[  ]", "earlier layer, later layer"],
+  ["g", "next grid"],
+  ["Esc", "close the cell"],
+];
+
+const READING = [
+  "The network saw every photo. At places in each photo, what one layer answered was kept: an activation. Activations that are alike lie close together on this map.",
+  "Each square is one cell: the average of all activations that fell there. An icon is not a photo. It is one picture, painted so that the layer answers to it as the cell does on average; many others would do. Real patches of photos, where the atlas carries them, stand beside it.",
+  "“Identified” means that of all cells of the grid the layer’s answer to the icon is nearest to its own. The cosine says how near: 1 is the same direction.",
+  "“Speaks for” is an estimate of what the cell’s activations add to each class. It is an average, and no proof of what the network decides on a single photo.",
+];
+
+export class About {
+  readonly dialog = el("dialog", { class: "about", "aria-label": "About this atlas" });
+
+  constructor(app: HTMLElement, atlas: AtlasValue, dispatch: Dispatch) {
+    const { used, listed, skipped } = atlas.photos;
+    const photos = `${number(used)} photos${skipped > 0 ? ` (${number(listed)} listed, ${number(skipped)} could not be used)` : ""}`;
+    this.dialog.append(
+      el(
+        "header",
+        { class: "inspector-head" },
+        el("h2", { text: atlas.title }),
+        button({ class: "plain", "aria-label": "Close", title: "Close (Esc)" }, () => dispatch({ type: "about", isOpen: false }), "✕"),
+      ),
+      el("p", { class: "origin", text: atlas.origin }),
+      el("p", { class: "quiet", text: `Network ${atlas.network}. ${photos}.` }),
+      el("h3", { text: "How to read it" }),
+      ...READING.map((text) => el("p", { text })),
+      el("h3", { text: "Keys" }),
+      el("dl", { class: "keys" }, ...KEYS.flatMap(([keys, what]) => [el("dt", { text: keys }), el("dd", { text: what })])),
+      el("p", { class: "quiet", text: "After “Activation Atlas”, Carter, Armstrong, Schubert, Johnson and Olah, Distill 2019. Made with actatlas." }),
+    );
+    this.dialog.addEventListener("close", () => dispatch({ type: "about", isOpen: false }));
+    this.dialog.addEventListener("click", (event) => {
+      if (event.target === this.dialog) this.dialog.close(); // beside it, on the backdrop
+    });
+    app.append(this.dialog);
+  }
+
+  update(isOpen: boolean): void {
+    if (isOpen && !this.dialog.open) this.dialog.showModal();
+    if (!isOpen && this.dialog.open) this.dialog.close();
+  }
+}

@@ -1,0 +1,72 @@
+// The card beside the pointer: what the cell under it is.
+import { el, square } from "../dom";
+import type { LayerValue } from "../format";
+import type { Cell, Site } from "../site";
+import { classBars, counts, fidelityLine, mark, patches } from "./cell";
+
+const GAP_PX = 18;
+
+export class Card {
+  private readonly element = el("aside", { class: "card", testid: "card", "aria-hidden": "true" });
+  private shown = "";
+
+  constructor(
+    private readonly stage: HTMLElement,
+    private readonly site: Site,
+  ) {
+    this.element.hidden = true;
+    stage.append(this.element);
+  }
+
+  show(layer: LayerValue, cell: Cell, cellCount: number): void {
+    const { side, column, row } = cell.place;
+    const key = `${layer.name}/${side}/${column},${row}`;
+    if (key !== this.shown) {
+      this.shown = key;
+      this.fill(layer, cell, cellCount);
+    }
+    this.element.hidden = false;
+  }
+
+  hide(): void {
+    this.element.hidden = true;
+  }
+
+  get isShown(): boolean {
+    return !this.element.hidden;
+  }
+
+  /** Beside the cell, on the side where there is room; (x, y, size) is the cell's box on the stage. */
+  put(x: number, y: number, size: number): void {
+    if (this.element.hidden) return;
+    const { offsetWidth: width, offsetHeight: height } = this.element;
+    const { clientWidth, clientHeight } = this.stage;
+    const right = x + size + GAP_PX;
+    const left = right + width <= clientWidth - 8 ? right : Math.max(x - GAP_PX - width, 8);
+    const top = Math.min(Math.max(y + size / 2 - height / 2, 8), Math.max(clientHeight - height - 8, 8));
+    this.element.style.transform = `translate(${Math.round(left)}px, ${Math.round(top)}px)`;
+  }
+
+  private fill(layer: LayerValue, cell: Cell, cellCount: number): void {
+    mark(this.element, layer, cell.place, cell.count);
+    const icon = square(88, { class: "icon", role: "img", "aria-label": "painted icon" });
+    this.site.drawIcon(icon, layer, cell.place);
+    const head = el(
+      "div",
+      { class: "card-head" },
+      icon,
+      el(
+        "div",
+        {},
+        el("p", { class: "cell-name", text: `Cell ${cell.place.column}, ${cell.place.row}` }),
+        el("p", { class: "counts", text: counts(cell).replace(" from ", ", ") }),
+        fidelityLine(cell, cellCount),
+        el("p", { class: "counts", text: cell.cohesion === null ? "" : `cohesion ${cell.cohesion.toFixed(2)}` }),
+      ),
+    );
+    const real = patches(this.site, layer, cell, 40);
+    this.element.replaceChildren(head);
+    if (real !== null) this.element.append(real);
+    if (cell.classes.length > 0) this.element.append(classBars(cell));
+  }
+}

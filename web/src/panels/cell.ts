@@ -1,0 +1,86 @@
+// What is said of a cell: the same in the card and in the inspector.
+import { el, number, plural, square } from "../dom";
+import type { LayerValue } from "../format";
+import type { Cell, Site } from "../site";
+import { type Place, gridOf } from "../state";
+
+const METHODS: Record<string, string> = {
+  "mean-replacement": "What each class’s logit loses when one of these activations is replaced by the layer’s mean.",
+  gradient: "Activation times gradient of each class’s logit: a first-order estimate of what the activation adds.",
+  removal: "What each class’s logit loses when one of these activations is set to zero.",
+};
+
+export function counts(cell: Cell): string {
+  return `${plural(cell.count, "activation")} from ${plural(cell.photos, "photo")}`;
+}
+
+/** [short, whole sentence] */
+export function fidelity(cell: Cell, cellCount: number): [string, string] {
+  if (cell.cosine === null || cell.rank === null) return ["not painted yet", "This cell’s icon is still to be painted."];
+  const others = number(Math.max(cellCount - 1, 0));
+  const short = cell.rank === 0 ? "identified" : `${plural(cell.rank, "cell")} nearer`;
+  const told =
+    cell.rank === 0
+      ? `The layer’s answer to this icon is nearer to this cell than to any of the ${others} others.`
+      : `The layer’s answer to this icon is nearer to ${plural(cell.rank, "other cell")} of ${others}: take the icon with care.`;
+  return [short, told];
+}
+
+export function fidelityLine(cell: Cell, cellCount: number): HTMLElement {
+  const [short, told] = fidelity(cell, cellCount);
+  const kind = cell.rank === null ? "is-unpainted" : cell.rank === 0 ? "is-identified" : "is-mistaken";
+  const badge = el("span", { class: `badge ${kind}`, text: short, title: told });
+  const line = el("p", { class: "fidelity" }, badge);
+  if (cell.cosine !== null) line.prepend(el("span", { text: `icon’s cosine ${cell.cosine.toFixed(2)}` }));
+  return line;
+}
+
+/** Bars of the classes that a cell speaks for; a negative value is hatched, so that colour is not its only sign. */
+export function classBars(cell: Cell): HTMLElement {
+  const largest = Math.max(...cell.classes.map((entry) => Math.abs(entry.value)), 1e-9);
+  const rows = cell.classes.map(({ name, value }) => {
+    const bar = el("span", { class: value < 0 ? "bar is-negative" : "bar" });
+    bar.style.width = `${(100 * Math.abs(value)) / largest}%`;
+    return el(
+      "li",
+      {},
+      el("span", { class: "class-name", text: name, title: name }),
+      el("span", { class: "class-value", text: logit(value) }),
+      el("span", { class: "track" }, bar),
+    );
+  });
+  return el("ol", { class: "classes" }, ...rows);
+}
+
+/** Two digits behind the point; small values keep two digits that say something. */
+export function logit(value: number): string {
+  const size = Math.abs(value);
+  const text = size >= 0.1 || size < 1e-6 ? size.toFixed(2) : size.toPrecision(2);
+  return value < 0 ? `−${text}` : text;
+}
+
+export function attributionNote(layer: LayerValue): string {
+  return (layer.attribution !== null && METHODS[layer.attribution]) || "";
+}
+
+/** Patches of photos whose activations lie in the cell; null where the site has none. */
+export function patches(site: Site, layer: LayerValue, cell: Cell, px: number): HTMLElement | null {
+  const sheet = gridOf(layer, cell.place.side)?.patches;
+  if (!sheet) return null;
+  const count = Math.min(sheet.count, cell.photos);
+  const canvases = Array.from({ length: count }, (_, i) => {
+    const canvas = square(px, { role: "img", "aria-label": `real patch ${i + 1}` });
+    site.drawPatch(canvas, layer, cell.place, i);
+    return canvas;
+  });
+  return el("div", { class: "patches" }, ...canvases);
+}
+
+/** Marks an element as being about a cell, for scripts and tests. */
+export function mark(element: HTMLElement, layer: LayerValue, place: Place, count: number): void {
+  element.dataset.layer = layer.name;
+  element.dataset.grid = String(place.side);
+  element.dataset.column = String(place.column);
+  element.dataset.row = String(place.row);
+  element.dataset.count = String(count);
+}

@@ -1,0 +1,85 @@
+// Title, how much went in, and the two choices: which layer, which grid.
+import { button, el, number, plural } from "../dom";
+import type { AtlasValue, LayerValue } from "../format";
+import { finestLevel, tileUrl } from "../site";
+import { type State, gridChoices, layerOf } from "../state";
+import type { Dispatch } from "../store";
+
+export function header(atlas: AtlasValue, dispatch: Dispatch): HTMLElement {
+  const about = button({ class: "plain about-button", title: "About this atlas (?)" }, () => dispatch({ type: "about", isOpen: true }), "About");
+  const activations = atlas.layers[0]?.activations ?? 0;
+  const sizes = `${plural(atlas.photos.used, "photo")}, ${plural(activations, "activation")} a layer`;
+  const growing = atlas.is_finished ? "" : " · still being painted";
+  return el(
+    "header",
+    { class: "top" },
+    el("h1", { text: atlas.title }),
+    el("p", { class: "quiet sizes", text: sizes + growing }),
+    grids(),
+    about,
+  );
+}
+
+function grids(): HTMLElement {
+  return el("div", { class: "grids", testid: "grids", role: "group", "aria-label": "Grid" });
+}
+
+/** Fill the grid choice for a layer, and press what is chosen. */
+export function updateGrids(element: HTMLElement, atlas: AtlasValue, state: State, dispatch: Dispatch): void {
+  const choices = gridChoices(layerOf(atlas, state.layer));
+  const key = choices.join();
+  if (element.dataset.choices !== key) {
+    element.dataset.choices = key;
+    element.replaceChildren(
+      el("span", { class: "quiet grids-name", text: "Grid" }),
+      ...choices.map((grid) => {
+        const isAuto = grid === "auto";
+        const title = isAuto ? "Finer as you zoom in (g)" : `${grid} × ${grid} (g)`;
+        const one = button({ title, "aria-label": isAuto ? "automatic" : `${grid} by ${grid}` }, () => dispatch({ type: "grid", grid }), String(grid));
+        one.dataset.grid = String(grid);
+        return one;
+      }),
+    );
+  }
+  for (const one of element.querySelectorAll("button")) {
+    one.setAttribute("aria-pressed", String(one.dataset.grid === String(state.grid)));
+    one.classList.toggle("is-shown", state.grid === "auto" && one.dataset.grid === String(state.shown));
+  }
+}
+
+export function layerStrip(atlas: AtlasValue, dispatch: Dispatch): HTMLElement {
+  const strip = el("nav", { class: "layers", testid: "layers", "aria-label": "Layers, from early to late" });
+  const items = atlas.layers.map((layer) => {
+    const title = `${layer.name}: ${layer.type}, ${number(layer.shape[0] ?? 0)} channels`;
+    const one = button({ title }, () => dispatch({ type: "layer", name: layer.name }), thumbnail(layer), layerName(layer.name));
+    one.dataset.layer = layer.name;
+    one.disabled = layer.grids.length === 0;
+    return one;
+  });
+  strip.append(el("span", { class: "quiet strip-end", text: "early" }), ...items, el("span", { class: "quiet strip-end", text: "late" }));
+  return strip;
+}
+
+export function updateLayers(strip: HTMLElement, state: State, before: State | null): void {
+  for (const one of strip.querySelectorAll("button")) {
+    const isChosen = one.dataset.layer === state.layer;
+    one.setAttribute("aria-pressed", String(isChosen));
+    if (isChosen && before?.layer !== state.layer) one.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }
+}
+
+/** A dotted name that may break after a dot. */
+function layerName(name: string): HTMLElement {
+  const parts = name.split(/(?<=[._])/).flatMap((part) => [part, document.createElement("wbr")]);
+  return el("span", {}, ...parts);
+}
+
+/** The coarsest grid as one small picture: the level of its pyramid that has at least 128 px. */
+function thumbnail(layer: LayerValue): HTMLElement {
+  const grid = layer.grids[0];
+  const picture = el("img", { class: "thumbnail" });
+  picture.alt = "";
+  picture.draggable = false;
+  if (grid !== undefined) picture.src = tileUrl(layer, grid, Math.min(8, finestLevel(grid)), 0, 0);
+  return picture;
+}

@@ -1,0 +1,183 @@
+// One immutable State and what can happen to it. Pure: no document, no clock.
+import type { AtlasValue, GridValue, LayerValue } from "./format";
+
+/** A square of a grid of `side` × `side`; it may hold no cell. */
+export interface Place {
+  readonly side: number;
+  readonly column: number;
+  readonly row: number;
+}
+
+export interface State {
+  readonly layer: string;
+  /** The grid that was chosen; "auto" goes with the zoom. */
+  readonly grid: number | "auto";
+  /** The side of the grid on the map. */
+  readonly shown: number;
+  /** What the inspector shows. It keeps its place when the layer changes. */
+  readonly cell: Place | null;
+  /** The square under the pointer. */
+  readonly hover: Place | null;
+  readonly isAboutOpen: boolean;
+  /** What could not be done, for the reader; "" when all is well. */
+  readonly message: string;
+}
+
+export type Action =
+  | { readonly type: "layer"; readonly name: string }
+  | { readonly type: "step-layer"; readonly by: 1 | -1 }
+  | { readonly type: "grid"; readonly grid: number | "auto" }
+  | { readonly type: "next-grid" }
+  | { readonly type: "zoomed"; readonly side: number }
+  | { readonly type: "select"; readonly cell: Place | null }
+  | { readonly type: "hover"; readonly cell: Place | null }
+  | { readonly type: "about"; readonly isOpen: boolean }
+  | { readonly type: "message"; readonly text: string }
+  | { readonly type: "link"; readonly link: Link };
+
+/** What an address says; a part that it does not mention is null. */
+export interface Link {
+  readonly layer: string | null;
+  readonly grid: number | null;
+  readonly cell: { readonly column: number; readonly row: number } | null;
+  readonly problems: readonly string[];
+}
+
+export function initialState(atlas: AtlasValue): State {
+  const layer = lastLayerWithGrid(atlas);
+  const sides = sidesOf(layer);
+  return {
+    layer: layer.name,
+    grid: sides.length > 1 ? "auto" : (sides[0] ?? "auto"),
+    shown: sides[0] ?? 0,
+    cell: null,
+    hover: null,
+    isAboutOpen: false,
+    message: "",
+  };
+}
+
+export function reduce(state: State, action: Action, atlas: AtlasValue): State {
+  switch (action.type) {
+    case "layer":
+      return toLayer(state, action.name, atlas);
+    case "step-layer": {
+      const names = atlas.layers.map((layer) => layer.name);
+      const next = names[names.indexOf(state.layer) + action.by];
+      return next === undefined ? state : toLayer(state, next, atlas);
+    }
+    case "grid":
+      return toGrid(state, action.grid, atlas);
+    case "next-grid": {
+      const choices = gridChoices(layerOf(atlas, state.layer));
+      const next = choices[(choices.indexOf(state.grid) + 1) % choices.length];
+      return next === undefined ? state : toGrid(state, next, atlas);
+    }
+    case "zoomed":
+      return state.grid === "auto" && action.side !== state.shown
+        ? { ...state, shown: action.side, hover: null }
+        : state;
+    case "select":
+      return samePlace(state.cell, action.cell) ? state : { ...state, cell: action.cell, message: "" };
+    case "hover":
+      return samePlace(state.hover, action.cell) ? state : { ...state, hover: action.cell };
+    case "about":
+      return { ...state, isAboutOpen: action.isOpen };
+    case "message":
+      return { ...state, message: action.text };
+    case "link":
+      return follow(state, action.link, atlas);
+  }
+}
+
+export function layerOf(atlas: AtlasValue, name: string): LayerValue {
+  const layer = atlas.layers.find((candidate) => candidate.name === name);
+  if (layer === undefined) throw new Error(`no layer ${name}`);
+  return layer;
+}
+
+export function gridOf(layer: LayerValue, side: number): GridValue | null {
+  return layer.grids.find((grid) => grid.side === side) ?? null;
+}
+
+/** What the reader can choose: "auto" only where there is something to choose from. */
+export function gridChoices(layer: LayerValue): (number | "auto")[] {
+  const sides = sidesOf(layer);
+  return sides.length > 1 ? ["auto", ...sides] : sides;
+}
+
+export function samePlace(a: Place | null, b: Place | null): boolean {
+  if (a === null || b === null) return a === b;
+  return a.side === b.side && a.column === b.column && a.row === b.row;
+}
+
+/** The square of another grid at the same place: the one that holds the middle of `place`. */
+export function atSide(place: Place, side: number): Place {
+  const map = (index: number) => Math.min(Math.floor(((index + 0.5) / place.side) * side), side - 1);
+  return { side, column: map(place.column), row: map(place.row) };
+}
+
+/** The coarsest grid whose squares are not yet too large on the screen; `shown` stays until it is clearly wrong. */
+export function sideForZoom(sides: readonly number[], mapPx: number, shown: number): number {
+  const largest = (side: number) => (side === shown ? 104 : 92);
+  return sides.find((side) => mapPx / side <= largest(side)) ?? sides[sides.length - 1] ?? shown;
+}
+
+function toLayer(state: State, name: string, atlas: AtlasValue): State {
+  if (name === state.layer) return state;
+  const layer = layerOf(atlas, name);
+  return withGrid({ ...state, layer: name, hover: null, message: "" }, state.grid, layer);
+}
+
+function toGrid(state: State, grid: number | "auto", atlas: AtlasValue): State {
+  const next = withGrid({ ...state, hover: null, message: "" }, grid, layerOf(atlas, state.layer));
+  if (next.cell === null || next.grid === "auto") return next;
+  return { ...next, cell: atSide(next.cell, next.shown) };
+}
+
+/** The grid as chosen, or the nearest that the layer has. */
+function withGrid(state: State, grid: number | "auto", layer: LayerValue): State {
+  const sides = sidesOf(layer);
+  const wanted = grid === "auto" ? state.shown : grid;
+  const shown = nearest(sides, wanted);
+  const chosen = grid === "auto" && sides.length > 1 ? "auto" : shown;
+  const cell = state.cell !== null && !sides.includes(state.cell.side) ? atSide(state.cell, shown) : state.cell;
+  return { ...state, grid: chosen, shown, cell: shown === 0 ? null : cell };
+}
+
+function follow(state: State, link: Link, atlas: AtlasValue): State {
+  const problems = [...link.problems];
+  let next: State = { ...state, hover: null };
+  if (link.layer !== null) {
+    if (atlas.layers.some((layer) => layer.name === link.layer)) next = toLayer(next, link.layer, atlas);
+    else problems.push(`There is no layer “${link.layer}” in this atlas.`);
+  }
+  const layer = layerOf(atlas, next.layer);
+  if (link.grid !== null) {
+    if (gridOf(layer, link.grid) !== null) next = withGrid({ ...next, cell: null }, link.grid, layer);
+    else problems.push(`${layer.name} has no ${link.grid} × ${link.grid} grid.`);
+  }
+  const wantsMissingGrid = link.grid !== null && gridOf(layer, link.grid) === null;
+  let cell: Place | null = null;
+  if (link.cell !== null && !wantsMissingGrid) {
+    const { column, row } = link.cell;
+    if (column < next.shown && row < next.shown) cell = { side: next.shown, column, row };
+    else problems.push(`Cell ${column}, ${row} lies outside the ${next.shown} × ${next.shown} grid.`);
+  }
+  return { ...next, cell, message: problems.join(" ") };
+}
+
+function lastLayerWithGrid(atlas: AtlasValue): LayerValue {
+  const layers = atlas.layers;
+  const layer = [...layers].reverse().find((candidate) => candidate.grids.length > 0) ?? layers[layers.length - 1];
+  if (layer === undefined) throw new Error("an atlas without layers");
+  return layer;
+}
+
+function sidesOf(layer: LayerValue): number[] {
+  return layer.grids.map((grid) => grid.side);
+}
+
+function nearest(sides: readonly number[], wanted: number): number {
+  return sides.reduce((best, side) => (Math.abs(side - wanted) < Math.abs(best - wanted) ? side : best), sides[0] ?? 0);
+}
