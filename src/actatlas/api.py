@@ -1,0 +1,117 @@
+"""What Python users call. Each function is one line of thought over pipeline.py and the stages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from actatlas.errors import MissingExtra
+from actatlas.progress import Progress, Silent, StderrProgress
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from actatlas.atlas import Atlas
+    from actatlas.collect import CollectSettings
+    from actatlas.networks import Network
+    from actatlas.pipeline import BuildSettings
+    from actatlas.preprocessing import Preprocessing
+    from actatlas.values import AttributionMethod, ImageSource, Precision
+
+DEFAULT_NETWORK = "packaged:efficientnet-lite0"
+
+
+def load_network(
+    model: Any = DEFAULT_NETWORK, preprocessing: Preprocessing | None = None, labels: Sequence[str] | None = None
+) -> Network:
+    """A network by its spec, or a torch.nn.Module with its preprocessing and labels (in the order of its logits).
+
+    Raises UnknownNetwork, BadWeights, MissingExtra.
+    """
+    need_torch()
+    from actatlas import networks
+
+    return networks.load_network(model, preprocessing=preprocessing, labels=labels)
+
+
+def build(
+    images: str | Path | Sequence[str | Path] | ImageSource,
+    *,
+    out: str | Path,
+    model: Any = DEFAULT_NETWORK,
+    layers: Sequence[str] = (),
+    grids: Sequence[int] = (),
+    crops: int = 0,
+    positions: int = 1,
+    attribution: AttributionMethod | None = "mean-replacement",
+    precision: Precision = "auto",
+    align: bool = True,
+    seed: int = 0,
+    title: str = "",
+    progress: Progress | bool = True,
+) -> Atlas:
+    """Photos in, atlas out; the same call continues a build that was stopped.
+
+    images: a folder, a list file, a CSV, a list of paths, or an ImageSource
+    model: a spec, a Network, or a torch.nn.Module that load_network would take
+    layers: names; empty for the network's recommended ones
+    grids: sides from 2 to 320; empty for those that suit the number of activations
+    crops: random crops a photo; 0 uses each photo once, as network.pixels gives it
+    positions: activations a crop, the same relative places in every layer
+
+    Raises what the command line prints: an ActatlasError that says what is wrong, where, and what to do.
+    """
+    need_torch()
+    from actatlas import pipeline
+    from actatlas.images import open_source
+    from actatlas.networks import Network
+
+    network = model if isinstance(model, Network) else load_network(model)
+    collect = collect_settings(crops, positions, attribution, precision, seed)
+    settings = build_settings(layers, grids, collect, align, title)
+    said = progress if not isinstance(progress, bool) else StderrProgress() if progress else Silent()
+    return pipeline.build(network, open_source(images), Path(out).expanduser().resolve(), settings, said)
+
+
+def measure_icons(network: Network, layer: Any, icons: np.ndarray) -> np.ndarray:
+    """What `layer` (its name, or a Layer of an atlas) answers at the centre of each icon.
+
+    icons: (K, S, S, 3) uint8, fed alone at their own size in float32 (fixed input: centred on mean colour)
+    Returns (K, C) float32; the mean of the two or four central positions where the count is even.
+    """
+    need_torch()
+    from actatlas import inversion
+
+    return inversion.measure_icons(network, layer, icons)
+
+
+def collect_settings(
+    crops: int, positions: int, attribution: AttributionMethod | None, precision: Precision, seed: int
+) -> CollectSettings:
+    from actatlas.collect import CollectSettings
+
+    return CollectSettings(crops=crops, positions=positions, attribution=attribution, precision=precision, seed=seed)
+
+
+def build_settings(
+    layers: Sequence[str], grids: Sequence[int], collect: CollectSettings, align: bool, title: str
+) -> BuildSettings:
+    from actatlas.layout import LayoutSettings
+    from actatlas.pipeline import BuildSettings
+
+    return BuildSettings(
+        layers=tuple(layers),
+        grids=tuple(grids),
+        collect=collect,
+        layout=LayoutSettings(align=align, seed=collect.seed),
+        title=title,
+    )
+
+
+def need_torch() -> None:
+    """Raises MissingExtra if torch is not installed."""
+    import importlib.util
+
+    if importlib.util.find_spec("torch") is None:
+        raise MissingExtra("torch", "build", "building an atlas")

@@ -1,0 +1,166 @@
+"""Bad input gets one clear sentence, its exit code, and leaves nothing half-written."""
+
+import errno
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from actatlas.cli import main
+from actatlas.store import durable
+
+LAYER = "blocks.9.expanded"
+
+
+def run(capsys, *arguments):
+    code = main([str(a) for a in arguments])
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def one_sentence(err, *words):
+    last = [line for line in err.strip().splitlines() if line.startswith("actatlas: ")]
+    assert len(last) == 1 and "Traceback" not in err, err
+    for word in words:
+        assert word in last[0], last[0]
+
+
+def test_no_images(capsys, tmp_path):
+    (tmp_path / "empty").mkdir()
+    code, _, err = run(capsys, "build", tmp_path / "empty", "--out", tmp_path / "out")
+    assert code == 3 and not (tmp_path / "out").exists()
+    one_sentence(err, "empty")
+    code, _, err = run(capsys, "build", tmp_path / "nowhere", "--out", tmp_path / "out")
+    assert code == 3 and not (tmp_path / "out").exists()
+    one_sentence(err, "nowhere")
+
+
+def test_one_image(capsys, tmp_path, drawn_photos):
+    (tmp_path / "one").mkdir()
+    shutil.copy(next(drawn_photos.iterdir()), tmp_path / "one")
+    code, _, err = run(capsys, "build", tmp_path / "one", "--out", tmp_path / "out")
+    assert code == 3 and not (tmp_path / "out").exists()
+    one_sentence(err, "1 image", "at least 3")
+
+
+def test_all_images_broken(capsys, tmp_path):
+    (tmp_path / "broken").mkdir()
+    for i in range(5):
+        (tmp_path / "broken" / f"{i}.jpg").write_bytes(b"\xff\xd8 no more")
+    code, _, err = run(capsys, "build", tmp_path / "broken", "--out", tmp_path / "out", "--layer", LAYER)
+    assert code == 3
+    one_sentence(err, "0 of 5")
+
+
+def test_a_wrong_layer_names_the_closest(capsys, tmp_path, drawn_photos):
+    code, _, err = run(capsys, "build", drawn_photos, "--out", tmp_path / "out", "--layer", "blocks.9.expnded")
+    assert code == 4 and not (tmp_path / "out").exists()
+    one_sentence(err, "blocks.9.expanded", "actatlas layers")
+
+
+@pytest.mark.parametrize(
+    "spec", ["resnet50", "timm:no_such_network", "torchvision:googlenet", "nowhere.py:make", "python:no_module:f"]
+)
+def test_a_wrong_model(capsys, tmp_path, drawn_photos, spec):
+    code, _, err = run(capsys, "build", drawn_photos, "--out", tmp_path / "out", "--model", spec)
+    assert code == 4 and not (tmp_path / "out").exists()
+    one_sentence(err)
+
+
+def test_an_output_folder_that_holds_something_else(capsys, tmp_path, drawn_photos):
+    (tmp_path / "notes.txt").write_text("mine")
+    code, _, err = run(capsys, "build", drawn_photos, "--out", tmp_path)
+    assert code == 7 and [p.name for p in tmp_path.iterdir()] == ["notes.txt"]
+    one_sentence(err, "notes.txt", "--out")
+
+
+@pytest.mark.parametrize("n", [1, 7, 30])
+def test_a_full_disk_stops_the_build_and_space_continues_it(capsys, tmp_path, drawn_photos, monkeypatch, n):
+    left = [n]
+
+    def fail(operation, path):
+        left[0] -= 1
+        if left[0] <= 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    arguments = ("build", drawn_photos, "--out", tmp_path / "out", "--layer", LAYER, "--grid", 2, "--positions", 2)
+    monkeypatch.setattr(durable, "before_operation", fail)
+    code, _, err = run(capsys, *arguments)
+    assert code == 7
+    one_sentence(err, "disk is full", "same command")
+    monkeypatch.setattr(durable, "before_operation", None)
+    assert run(capsys, *arguments)[0] == 0
+    assert run(capsys, "verify", tmp_path / "out")[0] == 0
+
+
+def test_fewer_activations_than_neighbours_still_make_an_atlas(capsys, tmp_path, drawn_photos):
+    (tmp_path / "few").mkdir()
+    for path in sorted(drawn_photos.iterdir())[:5]:
+        shutil.copy(path, tmp_path / "few")
+    code, out, _ = run(
+        capsys,
+        "build",
+        tmp_path / "few",
+        "--out",
+        tmp_path / "out",
+        "--layer",
+        LAYER,
+        "--grid",
+        2,
+        "--positions",
+        4,
+        "--json",
+    )
+    assert code == 0
+    assert json.loads(out)["layers"][LAYER]["grids"]["2"]["cells"] >= 1
+
+
+def test_identical_images_end_in_an_atlas_or_a_clear_word(capsys, tmp_path):
+    (tmp_path / "same").mkdir()
+    for i in range(8):
+        Image.fromarray(np.full((200, 200, 3), 90, np.uint8)).save(tmp_path / "same" / f"{i}.png")
+    code, _, err = run(capsys, "build", tmp_path / "same", "--out", tmp_path / "out", "--layer", LAYER, "--grid", 2)
+    assert "Traceback" not in err
+    assert code == 0 or (code == 3 and "grid" in err)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [(["build"], "required"), (["nonsense"], "nonsense"), (["build", "x", "--out", "y", "--grid", "1"], "2 to 320"),
+     (["build", "x", "--out", "y", "--grid", "many"], "2 to 320"),
+     (["build", "x", "--out", "y", "--positions", "0"], "position")],
+)  # fmt: skip
+def test_usage_errors_are_one_line_and_exit_2(capsys, tmp_path, monkeypatch, drawn_photos, arguments, word):
+    monkeypatch.chdir(tmp_path)
+    arguments = [str(drawn_photos) if a == "x" else a for a in arguments]
+    code, _, err = run(capsys, *arguments)
+    assert code == 2 and not (tmp_path / "y").exists()
+    one_sentence(err, word)
+
+
+def test_errors_are_json_too(capsys, tmp_path):
+    code, out, _ = run(capsys, "verify", tmp_path, "--json")
+    told = json.loads(out)["error"]
+    assert code == told["exit_code"] == 7 and told["type"] == "NotAnAtlas" and str(tmp_path) in told["message"]
+
+
+def test_ctrl_c_exits_130_and_says_that_the_same_command_continues(tmp_path, drawn_photos):
+    import signal
+    import time
+
+    command = [sys.executable, "-m", "actatlas.cli", "build", str(drawn_photos), "--out", str(tmp_path / "out"),
+               "--layer", LAYER, "--grid", "4", "--crops", "3", "--positions", "4"]  # fmt: skip
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "out" / "pilot.json").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "same command continues" in err and "Traceback" not in err
+    assert not (tmp_path / "out" / "manifest.json").exists()
