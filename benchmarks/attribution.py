@@ -1,6 +1,6 @@
 """Attribution to every class: what each method costs, and the gradient against reverse mode, in the same run.
 
-    ACTATLAS_PHOTOS=FOLDER python benchmarks/attribution.py [--photos FOLDER] [--count 8] [--repeat 5] [--network SPEC]
+    ACTATLAS_PHOTOS=FOLDER python benchmarks/attribution.py [--photos FOLDER] [--count 8] [--repeat 3] [--network SPEC]
 
 Cost: the time of `attribute` (all classes of one activation of each photo) over the time of a plain forward pass of the
 part behind the layer. Peers for the gradient, for the same activations in float32: reverse mode, one backward pass a
@@ -33,8 +33,8 @@ from actatlas.networks import Network, Recording, load_network
 from actatlas.values import ATTRIBUTION_METHODS
 
 LAYERS = ["blocks.4.expanded", "blocks.11.expanded", "blocks.15.expanded"]
-CHUNK = 16  # classes of one vmapped backward pass; larger ones were slower
-CLASS_COUNT_TIMED = 8  # backward passes of one repeat
+CHUNK = 8  # classes of one vmapped backward pass
+CLASS_COUNT_TIMED = 4  # backward passes of one repeat
 
 
 def main() -> None:
@@ -43,7 +43,7 @@ def main() -> None:
     parser.add_argument("--network", default="packaged:efficientnet-lite0")
     parser.add_argument("--layer", action="append", help=f"default: {', '.join(LAYERS)}, or the recommended ones")
     parser.add_argument("--count", type=int, default=8, help="photos, one activation each")
-    parser.add_argument("--repeat", type=int, default=5)
+    parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--json", metavar="FILE", help="write the figures there too")
     options = parser.parse_args()
     if not options.photos:
@@ -112,7 +112,7 @@ def layer_row(recording: Recording, layer: str, positions: Tensor, repeats: int)
     class_count = reverse.logits.shape[1]
     with torch.no_grad():
         ours = attribute(recording, layer, positions, "gradient", baseline)
-    checked = reverse.classes(5 * CLASS_COUNT_TIMED)
+    checked = reverse.classes(5 * CHUNK)
     difference = (ours[:, checked] - reverse.of(checked)).abs().amax(dim=1) / ours.abs().amax(dim=1)
     reverse_s = seconds["reverse"] / CLASS_COUNT_TIMED * class_count
     vmapped_s = seconds["vmapped"] / CHUNK * class_count

@@ -114,7 +114,7 @@ def make_plan(network: Network, source: ImageSource, settings: BuildSettings) ->
         },
         "layers": [asdict(layer) for layer in layers],
         "images": {
-            "spec": source.spec, "has_files": has_files, "listed": listed, "columns": list(source.column_names),
+            "spec": source.spec, "has_files": has_files, "listed": listed, "columns": list(_own_columns(source).values()),
             "listing_sha256": _listing_sha256(source),
         },
         "settings": {
@@ -463,13 +463,18 @@ def _as_read(plan: dict[str, Any]) -> dict[str, Any]:
 
 
 def _images_csv(source: ImageSource) -> bytes:
-    columns: dict[str, list[Any]] = {"id": [], "path": []} | {name: [] for name in source.column_names}
+    columns: dict[str, list[Any]] = {"id": [], "path": []} | {stored: [] for stored in _own_columns(source).values()}
     for record in source.records:
         columns["id"].append(record.id)
         columns["path"].append(record.path)
-        for name in source.column_names:
-            columns[name].append(record.columns.get(name, ""))
+        for name, stored in _own_columns(source).items():
+            columns[stored].append(record.columns.get(name, ""))
     return pd.DataFrame(columns).to_csv(index=False, lineterminator="\n").encode("utf-8", "surrogateescape")
+
+
+def _own_columns(source: ImageSource) -> dict[str, str]:
+    """The list's columns, and their names in the table of images, where id, path and skipped are taken."""
+    return {name: f"list_{name}" if name in ("id", "path", "skipped") else name for name in source.column_names}
 
 
 def _listing_sha256(source: ImageSource) -> str:

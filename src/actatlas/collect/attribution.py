@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from torch.autograd import forward_ad
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from actatlas.networks.forward_mode import derivative
 from actatlas.values import AttributionMethod
 
 if TYPE_CHECKING:
@@ -43,30 +43,24 @@ def attribute(
 def _gradient(recording: Recording, layer: str, maps: Tensor, place: tuple[Tensor, Tensor, Tensor]) -> Tensor:
     tangent = torch.zeros_like(maps)
     tangent[place[0], :, place[1], place[2]] = maps[place[0], :, place[1], place[2]]
-    # Fused attention has no forward-mode rule; the plain form is the same function.
-    with sdpa_kernel(SDPBackend.MATH):
-        try:
-            with forward_ad.dual_level():
-                logits = recording.replay(layer, forward_ad.make_dual(maps, tangent))
-                slope = forward_ad.unpack_dual(logits).tangent
-        except NotImplementedError:  # another operation without a forward-mode rule
-            logits, slope = _by_two_reverse_passes(recording, layer, maps, tangent)
-    return torch.zeros_like(logits).float() if slope is None else slope.float()
+    try:
+        _, slope = derivative(lambda h: recording.replay(layer, h), maps, tangent)
+    except NotImplementedError:  # an operation without a forward-mode rule
+        slope = _by_two_reverse_passes(recording, layer, maps, tangent)
+    return slope.float()
 
 
-def _by_two_reverse_passes(
-    recording: Recording, layer: str, maps: Tensor, tangent: Tensor
-) -> tuple[Tensor, Tensor | None]:
-    """Logits and their derivative along `tangent`: g(u) = Jᵀu is linear in u, so ∂(g·t)/∂u = J t (Townsend 2017)."""
-    with torch.enable_grad():
+def _by_two_reverse_passes(recording: Recording, layer: str, maps: Tensor, tangent: Tensor) -> Tensor:
+    """The logits' derivative along `tangent`: g(u) = Jᵀu is linear in u, so ∂(g·t)/∂u = J t (Townsend 2017)."""
+    with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
         h = maps.detach().clone().requires_grad_()
         logits = recording.replay(layer, h)
         u = torch.zeros_like(logits, requires_grad=True)
         (g,) = torch.autograd.grad(logits, h, u, create_graph=True, allow_unused=True)
         if g is None or not g.requires_grad:
-            return logits.detach(), None
+            return torch.zeros_like(logits)
         (slope,) = torch.autograd.grad(g, u, tangent, allow_unused=True)
-    return logits.detach(), slope
+    return torch.zeros_like(logits) if slope is None else slope
 
 
 def _index(positions: Tensor, maps: Tensor) -> tuple[Tensor, Tensor, Tensor]:

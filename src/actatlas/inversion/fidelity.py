@@ -19,7 +19,7 @@ _SCALES = 0.9, 1.1
 
 
 def centre(maps: Tensor) -> Tensor:
-    """(B, C, H, W) → (B, C): the central position, or the mean of the two or four central ones where a count is even."""
+    """(B, C, H, W) → (B, C): the central position, or the mean of the two or four where a count is even."""
     height, width = maps.shape[-2:]
     rows, columns = slice((height - 1) // 2, height // 2 + 1), slice((width - 1) // 2, width // 2 + 1)
     return maps[:, :, rows, columns].float().mean(dim=(2, 3))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -91,19 +90,19 @@ class _Painter:
         self._settings = settings
         info = network.layer(layer)
         self._shift_px = min(settings.shift_px, side // 16, max(1, info.stride // 4))
-        self._surroundings = settings.surroundings * min(1.0, side / max(info.receptive_field_px, 1)) ** 2
+        self._surroundings = settings.surroundings * (side / max(info.receptive_field_px, 1)) ** 2
         # The canvas is wider by the shifts, so that no edge of the picture wraps around.
         channel_count = network.preprocessing.channel_count
         prior = NaturalPrior(colour, side + 2 * self._shift_px, channel_count, settings)
         self._prior = prior.to(network.device)
 
-    def paint(self, directions: Tensor, keys: Sequence[int], rate: float) -> tuple[np.ndarray, np.ndarray]:
+    def paint(self, directions: Tensor, keys: np.ndarray, rate: float) -> tuple[np.ndarray, np.ndarray]:
         """(K, S, S, 3) uint8, and (K,) the cosine at the end less that at the start; NaN where there is none."""
         count = len(keys)
         # A batch is always full: arithmetic depends, in its last bits, on how many pictures it holds.
         slots = [i if i < count else 0 for i in range(self._settings.batch_size)]
         directions = directions[slots].to(self._mean.device)
-        coefficients = self._prior.draw([keys[i] for i in slots]) * self._settings.start
+        coefficients = self._prior.draw(keys[slots].tolist()) * self._settings.start
         optimiser = _FlooredAdam(coefficients, replace(self._settings, rate=rate))
         shifts = _shifts(self._settings.steps, self._shift_px)
         first = last = torch.zeros(len(slots))

@@ -16,8 +16,8 @@ class NaturalPrior:
     """Fourier coefficients in decorrelated colours ↔ pictures.
 
     With standard normal coefficients, every pixel has the photos' own mean and covariance of colours (before the
-    sigmoid that keeps it in [0, 1], to first order) and amplitudes fall as 1/frequency^exponent. After Olah, Mordvintsev
-    and Schubert, "Feature Visualization", Distill 2017, with the photos at hand in ImageNet's place.
+    sigmoid that keeps it in [0, 1], to first order) and amplitudes fall as 1/frequency^exponent. After Olah,
+    Mordvintsev and Schubert, "Feature Visualization", Distill 2017, with the photos at hand in ImageNet's place.
     """
 
     def __init__(self, colour: ColourStatistics, side: int, channel_count: int, settings: InversionSettings):
@@ -35,7 +35,7 @@ class NaturalPrior:
         return self
 
     def draw(self, keys: Sequence[int]) -> Tensor:
-        """(K, channels, side, side // 2 + 1, 2) standard normal coefficients; each picture's come from its key alone."""
+        """(K, channels, side, side // 2 + 1, 2) standard normal; each picture's come from its key alone."""
         shape = (*self._spectrum.shape, 2)
         drawn = [torch.randn(shape, generator=torch.Generator().manual_seed(int(key) % 2**63)) for key in keys]
         return torch.stack(drawn).to(self._spectrum.device)

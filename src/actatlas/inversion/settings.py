@@ -27,7 +27,7 @@ class InversionSettings:
     """
 
     size_px: int = 80
-    steps: int = 64
+    steps: int = 32
     rate: float = 0.14
     floor: float = 0.3
     brightness_exponent: float = 1.2
@@ -35,7 +35,7 @@ class InversionSettings:
     surroundings: float = 4.0
     shift_px: int = 4
     start: float = 0.01
-    batch_size: int = 8
+    batch_size: int = 16
 
     def __post_init__(self) -> None:
         for name, is_possible, allowed in (

@@ -65,11 +65,11 @@ def starting_points(graph: Graph, vectors: Sequence[np.ndarray], seed: int) -> n
     random = np.random.default_rng(seed)
     points = _slowest_waves(graph) if n > 10 else None
     points = _widest_axes(vectors, random) if points is None else points
-    span = np.ptp(points, axis=0)
-    # Rounding errors of a flat axis are no direction.
-    points = np.where(span > 1e-6, (points - points.min(axis=0)) / np.maximum(span, 1e-6), 0.5)
-    noise = np.where(span > 1e-6, 1e-4, 0.5)
-    return points * _START_SPAN + random.normal(scale=noise, size=(n, 2))
+    # A few far activations may take up most of a wave. By rank, everybody has room from the start.
+    is_flat = np.ptp(points, axis=0) < 1e-6
+    ranks = np.argsort(np.argsort(points, axis=0, kind="stable"), axis=0, kind="stable") / max(n - 1, 1)
+    points = np.where(is_flat, random.random((n, 2)), ranks)
+    return points * _START_SPAN + random.normal(scale=1e-4, size=(n, 2))
 
 
 def _slowest_waves(graph: Graph) -> np.ndarray | None:

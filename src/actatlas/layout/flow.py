@@ -10,6 +10,7 @@ from actatlas.layout.alignment import lay_out_aligned
 from actatlas.layout.embedding import Curve, Graph, Optimiser, starting_points
 from actatlas.layout.neighbours import neighbour_graph
 from actatlas.layout.settings import LayoutSettings
+from actatlas.layout.spreading import spread_out
 from actatlas.progress import Progress
 from actatlas.values import Layout
 
@@ -47,7 +48,7 @@ def lay_out(
     is_aligned = settings.align and len(vectors) > 1
     place = lay_out_aligned if is_aligned else lay_out_alone
     points = place(graphs, vectors, curve, settings, progress)
-    return {layer: framed(points[layer], settings.cut_percentile, settings.margin) for layer in vectors}
+    return {layer: framed(spread_out(points[layer]), settings.cut_percentile, settings.margin) for layer in vectors}
 
 
 def lay_out_alone(

@@ -1,0 +1,82 @@
+"""Forward-mode differentiation through a network whose weights are fixed, at about the price of two passes.
+
+torch's own rules also differentiate along the weights, and run the tangent's convolutions without the CPU's fast
+kernels: 3 to 4 passes (benchmarks/attribution.py). What is linear in its input needs no rule: the tangent goes the same
+way as the value.
+"""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.overrides import TorchFunctionMode
+
+_LINEAR = {F.conv2d, torch.conv2d, F.linear}  # input, weight, bias, …
+
+
+def derivative(function: Callable[[Tensor], Tensor], value: Tensor, tangent: Tensor) -> tuple[Tensor, Tensor]:
+    """function(value), and its derivative at `value` along `tangent`.
+
+    Raises NotImplementedError if an operation of the function has no forward-mode rule.
+    """
+    _load_rules()
+    # Fused attention has no forward-mode rule; the plain form is the same function.
+    with sdpa_kernel(SDPBackend.MATH), forward_ad.dual_level(), _FixedWeights():
+        result, slope = forward_ad.unpack_dual(function(forward_ad.make_dual(value, tangent)))
+        return result, torch.zeros_like(result) if slope is None else slope
+
+
+class _FixedWeights(TorchFunctionMode):
+    """Convolutions, linear maps and frozen batch normalisation, of a value and its tangent alike."""
+
+    def __torch_function__(self, function: Any, types: Any, arguments: tuple = (), named: Mapping | None = None) -> Any:
+        named = dict(named or {})
+        if function in _LINEAR and arguments and isinstance(arguments[0], Tensor):
+            return self._linear(function, arguments, named)
+        if function is F.batch_norm and arguments:
+            return self._normalised(arguments, named)
+        return function(*arguments, **named)
+
+    def _linear(self, function: Callable, arguments: tuple, named: dict) -> Tensor:
+        value, tangent = forward_ad.unpack_dual(arguments[0])
+        weights = [*arguments[1:3], named.get("weight"), named.get("bias")]
+        if tangent is None or any(isinstance(w, Tensor) and _has_tangent(w) for w in weights):
+            return function(*arguments, **named)
+        without_bias = {**named, "bias": None} if len(arguments) < 3 else named
+        rest = (arguments[1], None, *arguments[3:]) if len(arguments) >= 3 else arguments[1:]
+        slope = function(tangent, *rest, **without_bias)
+        return forward_ad.make_dual(function(value, *arguments[1:], **named), slope)
+
+    def _normalised(self, arguments: tuple, named: dict) -> Tensor:
+        names = ("input", "running_mean", "running_var", "weight", "bias", "training", "momentum", "eps")
+        given = dict(zip(names, arguments, strict=False)) | named
+        value, tangent = forward_ad.unpack_dual(given["input"])
+        if tangent is None or given.get("training") or given.get("running_var") is None:
+            return F.batch_norm(*arguments, **named)
+        scale = torch.rsqrt(given["running_var"] + given.get("eps", 1e-5))
+        scale = scale if given.get("weight") is None else scale * given["weight"]
+        shape = (1, -1, *[1] * (value.ndim - 2))
+        slope = tangent * scale.to(tangent.dtype).view(shape)
+        return forward_ad.make_dual(F.batch_norm(**{**given, "input": value}), slope)
+
+
+def _has_tangent(tensor: Tensor) -> bool:
+    return forward_ad.unpack_dual(tensor).tangent is not None
+
+
+@cache
+def _load_rules() -> None:
+    """torch scripts its forward-mode rules when they are first used, and warns that scripting is deprecated."""
+    with warnings.catch_warnings(), suppress(ImportError):
+        warnings.simplefilter("ignore", FutureWarning)
+        importlib.import_module("torch._decomp.decompositions_for_jvp")
