@@ -34,11 +34,11 @@ demo: $(VENV)/.has-demo
 
 test: $(VENV)/.has-dev
 	@sh tools/find_chromium.sh || true
-	$(BIN)/python -m pytest --strict-skips $(TEST_ARGS)
+	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest --strict-skips $(TEST_ARGS)
 
 e2e: $(VENV)/.has-dev
 	@sh tools/find_chromium.sh
-	$(BIN)/python -m pytest --strict-skips tests/browser $(TEST_ARGS)
+	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest --strict-skips tests/browser $(TEST_ARGS)
 
 lint: $(VENV)/.has-dev
 	$(BIN)/ruff check .

@@ -8,7 +8,7 @@ Definitions, the same for every way:
 *Cohesion* of a layout: mean, over the activations in cells of at least 3 photos of a 20 × 20 grid, of the cosine to their cell's mean, both less the
 layer's mean. *Control*: the same points, dealt out to the activations at random. *Kept*: (cohesion − its own control) over the same for the layer laid
 out alone; the mean over layers, and the worst layer. It can exceed 100%: layouts differ by luck by about 1%, see the row of another seed.
-*Displacement* between two neighbouring layers, in sides of the map, after each layer's own frame: of activations, the median way; of regions, the mean
+*Displacement* between two neighbouring layers, in sides of the map, after each layer was spread over its square and framed: of activations, the median way; of regions, the mean
 way between the centres (means of the members' places) of 50 regions, weighed by members, averaged over the pairs of layers. Regions are k-means
 clusters of (a) the two layers' vectors side by side, (b) the first layer's alone, (c) the second's. Vectors are centred and of length 1.
 *Layouts laid out alone* are turned onto one another first: orthogonal Procrustes over all activations (turn, mirror, shift), the best that can be done
@@ -35,6 +35,7 @@ from actatlas.layout.alignment import lay_out_aligned
 from actatlas.layout.embedding import Curve, Graph, Optimiser, starting_points
 from actatlas.layout.flow import framed, lay_out_alone
 from actatlas.layout.neighbours import neighbour_graph, unit_rows
+from actatlas.layout.spreading import spread_out
 from actatlas.progress import Silent, StderrProgress
 
 LAYERS = ["blocks.3.expanded", "blocks.6.expanded", "blocks.11.expanded", "blocks.14.expanded"]
@@ -192,7 +193,7 @@ class Comparison:
 
     def _framed(self, points: Points) -> Points:
         frame = (self.settings.cut_percentile, self.settings.margin)
-        return {layer: framed(points[layer], *frame).points.astype(np.float64) for layer in self.graphs}
+        return {layer: framed(spread_out(points[layer]), *frame).points.astype(np.float64) for layer in self.graphs}
 
     def _gain(self, layer: str, points: np.ndarray) -> float:
         dealt_out = np.random.default_rng(0).permutation(points)

@@ -335,7 +335,7 @@ def _open_option(command: argparse.ArgumentParser) -> None:
 
 def _grid_side(text: str) -> int:
     if not text.isdigit() or not 2 <= int(text) <= 320:
-        raise UsageError(f"--grid {text}: a grid's side is a whole number from 2 to 320")
+        raise argparse.ArgumentTypeError(f"a grid's side is a whole number from 2 to 320, not {text}")
     return int(text)
 
 

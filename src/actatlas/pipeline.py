@@ -114,8 +114,8 @@ def make_plan(network: Network, source: ImageSource, settings: BuildSettings) ->
         },
         "layers": [asdict(layer) for layer in layers],
         "images": {
-            "spec": source.spec, "has_files": has_files, "listed": listed, "columns": list(_own_columns(source).values()),
-            "listing_sha256": _listing_sha256(source),
+            "spec": source.spec, "has_files": has_files, "listed": listed,
+            "columns": list(_own_columns(source).values()), "listing_sha256": _listing_sha256(source),
         },
         "settings": {
             "collect": asdict(settings.collect), "layout": asdict(settings.layout),

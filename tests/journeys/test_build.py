@@ -20,7 +20,8 @@ SIDES = [3, 5]
 
 
 def build(photos, out, network, **changes):
-    settings = {"layers": LAYERS, "grids": SIDES, "crops": 2, "positions": 3, "progress": False}
+    # What "auto" takes depends on a clock, and is frozen in each atlas; here two atlases are compared.
+    settings = {"layers": LAYERS, "grids": SIDES, "crops": 2, "positions": 3, "precision": "float32", "progress": False}
     return actatlas.build(photos, out=out, model=network, **(settings | changes))
 
 
@@ -179,7 +180,7 @@ def test_an_unreadable_photo_changes_nothing_for_the_others(atlas, listing, netw
     mended = tmp_path / "mended"
     shutil.copytree(listing.parent, mended)
     Image.new("RGB", (200, 200), (200, 30, 90)).save(mended / "broken.jpg")
-    other = build(mended / "list.csv", tmp_path / "other", network, layers=LAYERS[:1], grids=[3])
+    other = build(mended / "list.csv", tmp_path / "other", network, grids=[2])
     layer, before = other.layer(LAYERS[0]).activations, atlas.layer(LAYERS[0]).activations
     broken = atlas.images.id[atlas.images.skipped.notna()].iloc[0]
     kept = layer.image_ids != broken
@@ -189,7 +190,7 @@ def test_an_unreadable_photo_changes_nothing_for_the_others(atlas, listing, netw
 
 @pytest.mark.parametrize(
     ("stage", "n"),
-    [("Collecting activations", 1), ("Averaging cells", 2), ("Painting icons", 1), ("Painting icons", 3)],
+    [("Collecting activations", 1), ("Averaging cells", 2), ("Painting icons", 3)],
 )
 def test_a_stopped_build_continues_to_the_same_bytes(atlas, listing, network, tmp_path, stage, n):
     out = tmp_path / "stopped"

@@ -18,6 +18,7 @@ from actatlas.values import ColourStatistics
 
 _SMALLER_RATE = 0.25  # of the rate, for a picture that went astray
 _SHIFTS_FALL = 0.4  # of the steps, at the end
+_LOSS = 0.1  # of cosine, from start to end: a picture that went astray
 _BOUND = 12.0  # standard deviations of the prior: no natural picture has such a coefficient
 
 
@@ -37,8 +38,8 @@ def invert(
     Returns (K, S, S, 3) uint8, S = settings.size_px or the network's input where that is smaller; grey for a network
     with one channel.
 
-    A picture that ends worse than it began, or where the layer answers with NaN or infinity, is painted once more,
-    slower. Raises UsageError for targets that are no directions of this layer, NetworkError for lasting NaN.
+    A picture that ends clearly worse than it began, or where the layer answers with NaN or infinity, is painted once
+    more, slower. Raises UsageError for targets that are no directions of this layer, NetworkError for lasting NaN.
     """
     _check(network, layer, targets, mean, keys)
     directions = normalize(torch.from_numpy(np.asarray(targets, np.float32) - np.asarray(mean, np.float32)), dim=1)
@@ -48,7 +49,7 @@ def invert(
     for start in range(0, len(targets), settings.batch_size):
         rows = np.arange(start, min(start + settings.batch_size, len(targets)))
         pictures[rows], gains = painter.paint(directions[rows], keys[rows], settings.rate)
-        again = rows[~(gains >= 0)]  # NaN is no gain
+        again = rows[~(gains > -_LOSS)]  # NaN is no gain
         if len(again):
             pictures[again], gains = painter.paint(directions[again], keys[again], settings.rate * _SMALLER_RATE)
             painter.require_numbers(gains)

@@ -22,7 +22,6 @@ _REFINING_RATE = 0.1
 _EPOCHS_BETWEEN_PULLS = 2
 # The last tenth, at the lowest rates, is the layer's own: order within cells comes back, places hardly change.
 _PULLED_SHARE = 0.9
-_LARGEST_STRETCH = 1.5
 
 
 def lay_out_aligned(
@@ -78,8 +77,8 @@ class Regions:
 def pulled(points: Sequence[np.ndarray], regions: Sequence[Regions], pull: float) -> list[np.ndarray]:
     """Each layer's points, moved by `pull` times the way from its regions' places to theirs in the neighbouring layers.
 
-    Places are counted from a layer's middle. Members of a region are scattered in another layer, so their mean lies too
-    near its middle: the goals are stretched to the spread that the regions have here.
+    Members of a region are scattered in another layer, so their mean lies too near its middle. Only the order of the
+    goals along each axis is used, therefore: the map keeps its extent, and drives no outer region out.
     """
     centred = [layer - layer.mean(axis=0) for layer in points]
     moved = []
@@ -87,13 +86,12 @@ def pulled(points: Sequence[np.ndarray], regions: Sequence[Regions], pull: float
         beside = [centred[j] for j in (i - 1, i + 1) if 0 <= j < len(points)]
         means = around.means(np.hstack([centred[i], np.mean(beside, axis=0)]).astype(np.float32))
         here, goal = means[:, :2], means[:, 2:]
-        stretch = _spread(here) / np.maximum(_spread(goal), 1e-6)
-        stretch = np.clip(stretch, 1, _LARGEST_STRETCH)
-        moved.append(layer + pull * (goal * stretch - here))
+        moved.append(layer + pull * (_spread_as(here, goal) - here))
     return moved
 
 
-def _spread(places: np.ndarray) -> np.ndarray:
-    """(2,) half the width of the middle half, on each axis. Islands far out have no say, or they would drift off."""
-    low, high = np.percentile(places, [25, 75], axis=0)
-    return (high - low) / 2
+def _spread_as(here: np.ndarray, goal: np.ndarray) -> np.ndarray:
+    """`goal` (N, 2), its values on each axis replaced in their order by those of `here` (N, 2)."""
+    spread = np.empty_like(here)
+    np.put_along_axis(spread, np.argsort(goal, axis=0, kind="stable"), np.sort(here, axis=0), axis=0)
+    return spread

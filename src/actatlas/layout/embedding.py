@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numba
 import numpy as np
@@ -18,7 +19,7 @@ import umap.umap_
 
 from actatlas.layout.neighbours import unit_rows
 
-Graph = scipy.sparse.csr_matrix
+Graph: TypeAlias = scipy.sparse.csr_matrix
 _NEGATIVE_SAMPLES = 5
 _START_SPAN = 10.0
 
@@ -47,7 +48,7 @@ class Optimiser:
         self._interval = (edges.data.max() / edges.data[drawn]).astype(np.float32)  # epochs between draws
         self._next = self._interval.copy()
         self._next_negative = self._interval / np.float32(_NEGATIVE_SAMPLES)
-        self._random = np.random.default_rng(seed).integers(1, 2**63, graph.shape[0], dtype=np.uint64)
+        self._random = np.random.default_rng(seed).integers(1, 2**63 - 1, graph.shape[0]).astype(np.uint64)
         self._curve = curve
 
     def run(self, points: np.ndarray, epoch: int, rate: float) -> None:
@@ -93,7 +94,7 @@ def _widest_axes(vectors: Sequence[np.ndarray], random: np.random.Generator) -> 
     layers = [rows - rows.mean(axis=0) for rows in layers]
     basis = random.normal(size=(len(layers[0]), 8)).astype(np.float32)
     for _ in range(8):
-        basis = sum(rows @ (rows.T @ basis) for rows in layers)
+        basis = np.sum([rows @ (rows.T @ basis) for rows in layers], axis=0)
         basis, _ = np.linalg.qr(basis)
     left, sizes, _ = np.linalg.svd(sum(rows @ (rows.T @ basis) for rows in layers), full_matrices=False)
     points = np.zeros((len(left), 2))
