@@ -83,9 +83,11 @@ def check_view(folder: Path) -> None:
                 address = found.group()
                 break
         assert address, "view told no address"
-        with urllib.request.urlopen(address, timeout=10) as answer:
-            page = answer.read().decode()
-        assert 'data-testid="map"' in page
+        pages = []
+        for name in ("", "app.js", "atlas.js"):
+            with urllib.request.urlopen(address + name, timeout=10) as answer:
+                pages.append(answer.read().decode())
+        assert "app.js" in pages[0] and 'testid:"map"' in pages[1] and "blocks.11.expanded" in pages[2]
     finally:
         server.terminate()
         server.communicate(timeout=10)
