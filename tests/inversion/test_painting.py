@@ -79,7 +79,7 @@ def test_a_network_with_a_fixed_input_is_painted_for_in_its_middle():
     module = nn.Sequential(nn.Conv2d(3, 8, 8, stride=8), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 12 * 12, 10))
     network = Network(module, Preprocessing((96, 96), 96, mean=(0.5,) * 3, std=(0.5,) * 3))
     assert network.is_fixed_size
-    vectors = np.abs(np.random.default_rng(0).normal(size=(4, 8))).astype(np.float32)
+    vectors = measure_icons(network, "1", _random_canvases(4))
     mean, rows = vectors.mean(axis=0), np.arange(4)
     pixels = invert(network, "1", vectors, mean, COLOUR, InversionSettings(steps=24), rows)
     assert pixels.shape == (4, 80, 80, 3)

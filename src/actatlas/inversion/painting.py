@@ -18,7 +18,6 @@ from actatlas.values import ColourStatistics
 
 _SMALLER_RATE = 0.25  # of the rate, for a picture that went astray
 _SHIFTS_FALL = 0.4  # of the steps, at the end
-_LOSS = 0.1  # of cosine, from start to end: a picture that went astray
 _BOUND = 12.0  # standard deviations of the prior: no natural picture has such a coefficient
 
 
@@ -38,8 +37,8 @@ def invert(
     Returns (K, S, S, 3) uint8, S = settings.size_px or the network's input where that is smaller; grey for a network
     with one channel.
 
-    A picture that ends clearly worse than it began, or where the layer answers with NaN or infinity, is painted once
-    more, slower. Raises UsageError for targets that are no directions of this layer, NetworkError for lasting NaN.
+    A picture that ends pointing away from its target, and more so than it began, or where the layer answers with NaN or
+    infinity, is painted once more, slower. Raises UsageError for targets that are no directions of this layer, NetworkError for lasting NaN.
     """
     _check(network, layer, targets, mean, keys)
     directions = normalize(torch.from_numpy(np.asarray(targets, np.float32) - np.asarray(mean, np.float32)), dim=1)
@@ -48,11 +47,11 @@ def invert(
     painter = _Painter(network, layer, side, torch.from_numpy(np.asarray(mean, np.float32)), colour, settings)
     for start in range(0, len(targets), settings.batch_size):
         rows = np.arange(start, min(start + settings.batch_size, len(targets)))
-        pictures[rows], gains = painter.paint(directions[rows], keys[rows], settings.rate)
-        again = rows[~(gains > -_LOSS)]  # NaN is no gain
+        pictures[rows], first, last = painter.paint(directions[rows], keys[rows], settings.rate)
+        again = rows[~(last > 0) & ~(last >= first)]  # NaN is neither
         if len(again):
-            pictures[again], gains = painter.paint(directions[again], keys[again], settings.rate * _SMALLER_RATE)
-            painter.require_numbers(gains)
+            pictures[again], _, last = painter.paint(directions[again], keys[again], settings.rate * _SMALLER_RATE)
+            painter.require_numbers(last)
     return pictures
 
 
@@ -97,8 +96,8 @@ class _Painter:
         prior = NaturalPrior(colour, side + 2 * self._shift_px, channel_count, settings)
         self._prior = prior.to(network.device)
 
-    def paint(self, directions: Tensor, keys: np.ndarray, rate: float) -> tuple[np.ndarray, np.ndarray]:
-        """(K, S, S, 3) uint8, and (K,) the cosine at the end less that at the start; NaN where there is none."""
+    def paint(self, directions: Tensor, keys: np.ndarray, rate: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(K, S, S, 3) uint8, and (K,) cosines at the first and at the last step, NaN where there is none."""
         count = len(keys)
         # A batch is always full: arithmetic depends, in its last bits, on how many pictures it holds.
         slots = [i if i < count else 0 for i in range(self._settings.batch_size)]
@@ -117,7 +116,7 @@ class _Painter:
         with torch.no_grad():
             pixels = self._cropped(self._prior.picture(coefficients), (self._shift_px, self._shift_px))
         pixels = (pixels.expand(-1, 3, -1, -1) * 255).round().to(torch.uint8)
-        return pixels[:count].permute(0, 2, 3, 1).cpu().numpy(), (last - first)[:count].numpy()
+        return pixels[:count].permute(0, 2, 3, 1).cpu().numpy(), first[:count].numpy(), last[:count].numpy()
 
     def _cosines(self, canvas: Tensor, shift: tuple[int, int], directions: Tensor) -> tuple[Tensor, Tensor]:
         """(K,) at the centre, and (K,) the mean over all positions."""
@@ -131,9 +130,9 @@ class _Painter:
         top, left = shift
         return canvas[:, :, top : top + self._side, left : left + self._side]
 
-    def require_numbers(self, gains: np.ndarray) -> None:
-        """Raises NetworkError where a gain is none."""
-        if not np.isfinite(gains).all():
+    def require_numbers(self, cosines: np.ndarray) -> None:
+        """Raises NetworkError where a cosine is none."""
+        if not np.isfinite(cosines).all():
             raise NetworkError(
                 f'layer "{self._layer}" of {self._network.spec} answers with NaN or infinity while an icon is painted; '
                 "check the network's weights, or choose another layer",
