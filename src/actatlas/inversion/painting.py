@@ -38,7 +38,8 @@ def invert(
     with one channel.
 
     A picture that ends pointing away from its target, and more so than it began, or where the layer answers with NaN or
-    infinity, is painted once more, slower. Raises UsageError for targets that are no directions of this layer, NetworkError for lasting NaN.
+    infinity, is painted once more, slower. Raises UsageError for targets that are no directions of this layer,
+    NetworkError for lasting NaN.
     """
     _check(network, layer, targets, mean, keys)
     directions = normalize(torch.from_numpy(np.asarray(targets, np.float32) - np.asarray(mean, np.float32)), dim=1)
