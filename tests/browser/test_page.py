@@ -283,7 +283,7 @@ def picture(page) -> np.ndarray:
 def settled(page) -> np.ndarray:
     """The viewport once nothing in it changes any more."""
     before = picture(page)
-    for _ in range(40):
+    for _ in range(300):
         page.wait_for_timeout(50)
         now = picture(page)
         if np.array_equal(before, now):
