@@ -30,7 +30,7 @@ setup: $(VENV)/.has-dev
 
 demo: $(VENV)/.has-demo
 	$(BIN)/actatlas demo
-	$(BIN)/actatlas build packaged:demo --out $(DEMO_OUT)
+	$(BIN)/actatlas build packaged:demo --crops 4 --positions 4 --out $(DEMO_OUT)
 
 test: $(VENV)/.has-dev
 	@sh tools/find_chromium.sh || true

@@ -106,7 +106,7 @@ def open_page(browser) -> Iterator[Callable]:
     def open_(address: str, hash: str = "", **options: object):
         options = {"viewport": {"width": 1000, "height": 700}, "reduced_motion": "reduce", **options}
         context = browser.new_context(**options)
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(60_000)
         contexts.append(context)
         page = context.new_page()
         seen = Seen()
