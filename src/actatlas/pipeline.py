@@ -30,7 +30,7 @@ from actatlas.networks import Network
 from actatlas.progress import Progress
 from actatlas.site import write_site
 from actatlas.store import FORMAT_VERSION, AtlasFolder, writing
-from actatlas.values import ColourStatistics, ImageSource, LayerInfo
+from actatlas.values import ColourStatistics, ImageSource, LayerInfo, Layout
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -163,8 +163,8 @@ def _grid_summary(layer: Layer, side: int) -> dict[str, Any]:
     grid = layer.grid(side)
     return {
         "cells": len(grid),
-        "cosine": round(float(np.mean(grid.cosine)), 4),
-        "identified": round(float(np.mean(grid.rank == 0)), 4),
+        "cosine": round(float(np.mean(grid.cosine)), 4) if len(grid) else None,
+        "identified": round(float(np.mean(grid.rank == 0)), 4) if len(grid) else None,
         "icon_seconds": grid.icon_seconds,
     }
 
@@ -191,16 +191,17 @@ class _Run:
             pilot = self._pilot()
             collector = Collector(self.network, self.source, self.layers, self.settings.collect, pilot)
             missing = [i for i in range(collector.shard_count) if not self.files.has(_shard_path(i))]
-            if not missing:
-                return
-            self._change()
-            shard_images = self.settings.collect.shard_images
-            left = sum(min(shard_images, len(self.source.records) - i * shard_images) for i in missing)
-            with self.progress.stage("Collecting activations", left, "images") as tick:
-                for index, shard in collector.shards(missing):
-                    self._write_shard(index, shard)
-                    tick(min(shard_images, len(self.source.records) - index * shard_images))
+            if missing:
+                self._collect_shards(collector, missing)
         self._check_images()
+
+    def _collect_shards(self, collector: Collector, missing: list[int]) -> None:
+        self._change()
+        left = sum(len(collector.image_ids(index)) for index in missing)
+        with self.progress.stage("Collecting activations", left, "images") as tick:
+            for index, shard in collector.shards(missing):
+                self._write_shard(index, shard)
+                tick(len(collector.image_ids(index)))
 
     def _pilot(self) -> Pilot:
         if self.files.has("pilot.json"):
@@ -278,8 +279,6 @@ class _Run:
             )
 
     def _make_grid(self, layer: Layer, side: int) -> None:
-        from actatlas.values import Layout
-
         settings = GridSettings(side=side)
         with_attributions = layer.attribution_method is not None and self.network.class_count is not None
         cells = make_cells(Layout(layer.layout), lambda: layer.read_shards(with_attributions), layer.mean, settings)
