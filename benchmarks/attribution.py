@@ -69,7 +69,7 @@ def measure(options: argparse.Namespace) -> dict:
         is_lite0 = options.network == "packaged:efficientnet-lite0"
         layers = LAYERS if is_lite0 else [layer.name for layer in network.layers if layer.recommended]
     with torch.no_grad():
-        recording = network.record(network.normalize(pixels), layers)
+        recording = network.record(network.normalize(pixels), layers, for_derivatives=True)
     rng = np.random.default_rng(0)
     positions = torch.from_numpy(rng.uniform(0.1, 0.9, (options.count, 2)))
     full_s = median_s(lambda: whole_pass(network, pixels), options.repeat)

@@ -61,15 +61,27 @@ class Custom(Small):
         return self.head(NoForwardRule.apply(self.late(self.act(self.early(x)))).mean(dim=(2, 3)))
 
 
+class Reusing(Small):
+    """What was kept of one pass may not be taken for granted: weights of two calls, of one, and outputs overwritten."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.act(self.early(x))
+        x = self.late(self.late(x).tanh()).tanh()
+        for scale in (1.5, -2.0):
+            x = nn.functional.conv2d(x, self.late.weight * scale).tanh()
+        x = self.norm(x).add_(1.0)
+        return self.head(x.square().mean(dim=(2, 3)))
+
+
 def network_of(module: nn.Module) -> Network:
     torch.manual_seed(0)
     return load_network(module, preprocessing=Preprocessing(input_px=(32, 32), resize_px=32))
 
 
-def recorded(network: Network, layer: str, side: int = 32):
+def recorded(network: Network, layer: str, side: int = 32, for_derivatives: bool = False):
     torch.manual_seed(1)
     with torch.no_grad():
-        return network.record(torch.randn(2, 3, side, side), [layer])
+        return network.record(torch.randn(2, 3, side, side), [layer], for_derivatives)
 
 
 def by_reverse_mode(recording, layer: str, classes: range) -> Tensor:
@@ -90,12 +102,13 @@ def worst(ours: Tensor, exact: Tensor) -> float:
     return float(((ours - exact).abs().amax(dim=1) / exact.abs().amax(dim=1)).max())
 
 
-CASES = [(Small, "act"), (Small, "late"), (Attending, "act"), (Custom, "act")]
+CASES = [(Small, "act"), (Small, "late"), (Attending, "act"), (Custom, "act"), (Reusing, "act"), (Reusing, "early")]
 
 
+@pytest.mark.parametrize("for_derivatives", [False, True])
 @pytest.mark.parametrize(("make", "layer"), CASES)
-def test_the_gradient_is_that_of_one_backward_pass_a_class(make, layer):
-    recording = recorded(network_of(make()), layer)
+def test_the_gradient_is_that_of_one_backward_pass_a_class(make, layer, for_derivatives):
+    recording = recorded(network_of(make()), layer, for_derivatives=for_derivatives)
     with torch.no_grad():
         ours = attribute(recording, layer, POSITIONS, "gradient", torch.zeros(1))
     exact = by_reverse_mode(recording, layer, range(6))
@@ -106,7 +119,7 @@ def test_the_gradient_is_that_of_one_backward_pass_a_class(make, layer):
 
 @pytest.mark.parametrize("layer", ["blocks.4.expanded", "blocks.11.expanded", "head"])
 def test_the_packaged_networks_gradient_is_that_of_one_backward_pass_a_class(network, layer):
-    recording = recorded(network, layer, side=96)
+    recording = recorded(network, layer, side=96, for_derivatives=True)
     with torch.no_grad():
         ours = attribute(recording, layer, POSITIONS, "gradient", torch.zeros(1))
     classes = range(0, 1000, 125)

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from actatlas.networks.forward_mode import derivative
 from actatlas.values import AttributionMethod
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ def _gradient(recording: Recording, layer: str, maps: Tensor, place: tuple[Tenso
     tangent = torch.zeros_like(maps)
     tangent[place[0], :, place[1], place[2]] = maps[place[0], :, place[1], place[2]]
     try:
-        _, slope = derivative(lambda h: recording.replay(layer, h), maps, tangent)
+        slope = recording.derivative(layer, tangent)
     except NotImplementedError:  # an operation without a forward-mode rule
         slope = _by_two_reverse_passes(recording, layer, maps, tangent)
     return slope.float()

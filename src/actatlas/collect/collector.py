@@ -133,7 +133,8 @@ class Collector:
         # Forward-mode derivatives need tensors that inference mode does not make.
         with torch.inference_mode() if settings.attribution is None else torch.no_grad():
             batch = network.normalize(to_pixels(inputs).to(network.device))
-            recording = network.record(batch, self._layers) if with_logits else None
+            by_gradient = settings.attribution == "gradient"
+            recording = network.record(batch, self._layers, for_derivatives=by_gradient) if with_logits else None
             maps = recording.maps if recording else network.activations(batch, self._layers)
             rows.add_places(slots, positions)
             for layer in self._layers:

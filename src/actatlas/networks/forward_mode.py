@@ -2,7 +2,7 @@
 
 torch's own rules also differentiate along the weights, and run the tangent's convolutions without the CPU's fast
 kernels: 3 to 4 passes (benchmarks/attribution.py). What is linear in its input needs no rule: the tangent goes the same
-way as the value.
+way as the value. And a value that an earlier pass has kept need not be computed again.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import importlib
 import warnings
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -24,20 +25,63 @@ from torch.overrides import TorchFunctionMode
 _LINEAR = {F.conv2d, torch.conv2d, F.linear}  # input, weight, bias, …
 
 
-def derivative(function: Callable[[Tensor], Tensor], value: Tensor, tangent: Tensor) -> tuple[Tensor, Tensor]:
+@dataclass(frozen=True)
+class _Kept:
+    """What a weight gave, and how often that memory had been written to then.
+
+    The weight is held so that no other can get its id: some networks compute theirs at each call.
+    """
+
+    weight: Any
+    output: Tensor
+    version: int
+
+
+class KeptValues(TorchFunctionMode):
+    """While a pass runs inside it: keeps what convolutions, linear maps and batch normalisations give.
+
+    `derivative` takes that for granted, so it is for the same inputs alone. Of a weight that is used more than once,
+    and of an output that is changed in place, nothing is taken.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._kept: dict[int, _Kept | None] = {}  # by the id of a convolution's weight or a normalisation's mean
+
+    def __torch_function__(self, function: Any, types: Any, arguments: tuple = (), named: Mapping | None = None) -> Any:
+        result = function(*arguments, **(named or {}))
+        if (function in _LINEAR or function is F.batch_norm) and len(arguments) > 1:
+            key = id(arguments[1])
+            self._kept[key] = None if key in self._kept else _Kept(arguments[1], result, result._version)
+        return result
+
+    def of(self, arguments: tuple) -> Tensor | None:
+        """What these arguments of a call gave, if that is known."""
+        kept = self._kept.get(id(arguments[1])) if len(arguments) > 1 else None
+        return kept.output if kept is not None and kept.output._version == kept.version else None
+
+
+def derivative(
+    function: Callable[[Tensor], Tensor], value: Tensor, tangent: Tensor, kept: KeptValues | None = None
+) -> tuple[Tensor, Tensor]:
     """function(value), and its derivative at `value` along `tangent`.
 
+    kept: of a pass in which the function had this very `value`
     Raises NotImplementedError if an operation of the function has no forward-mode rule.
     """
     _load_rules()
     # Fused attention has no forward-mode rule; the plain form is the same function.
-    with sdpa_kernel(SDPBackend.MATH), forward_ad.dual_level(), _FixedWeights():
+    with sdpa_kernel(SDPBackend.MATH), forward_ad.dual_level(), _FixedWeights(kept):
         result, slope = forward_ad.unpack_dual(function(forward_ad.make_dual(value, tangent)))
         return result, torch.zeros_like(result) if slope is None else slope
 
 
 class _FixedWeights(TorchFunctionMode):
     """Convolutions, linear maps and frozen batch normalisation, of a value and its tangent alike."""
+
+    def __init__(self, kept: KeptValues | None):
+        super().__init__()
+        self._kept = kept
 
     def __torch_function__(self, function: Any, types: Any, arguments: tuple = (), named: Mapping | None = None) -> Any:
         named = dict(named or {})
@@ -55,7 +99,7 @@ class _FixedWeights(TorchFunctionMode):
         without_bias = {**named, "bias": None} if len(arguments) < 3 else named
         rest = (arguments[1], None, *arguments[3:]) if len(arguments) >= 3 else arguments[1:]
         slope = function(tangent, *rest, **without_bias)
-        return forward_ad.make_dual(function(value, *arguments[1:], **named), slope)
+        return self._dual(arguments, lambda: function(value, *arguments[1:], **named), slope)
 
     def _normalised(self, arguments: tuple, named: dict) -> Tensor:
         names = ("input", "running_mean", "running_var", "weight", "bias", "training", "momentum", "eps")
@@ -67,7 +111,11 @@ class _FixedWeights(TorchFunctionMode):
         scale = scale if given.get("weight") is None else scale * given["weight"]
         shape = (1, -1, *[1] * (value.ndim - 2))
         slope = tangent * scale.to(tangent.dtype).view(shape)
-        return forward_ad.make_dual(F.batch_norm(**{**given, "input": value}), slope)
+        return self._dual(arguments, lambda: F.batch_norm(**{**given, "input": value}), slope)
+
+    def _dual(self, arguments: tuple, function: Callable[[], Tensor], slope: Tensor) -> Tensor:
+        kept = self._kept.of(arguments) if self._kept else None
+        return forward_ad.make_dual(function() if kept is None else kept, slope)
 
 
 def _has_tangent(tensor: Tensor) -> bool:

@@ -155,11 +155,15 @@ class Network:
         outputs = forward(self.module, inputs, layers)
         return {name: to_maps(outputs[name], self._form(name)) for name in layers}
 
-    def record(self, inputs: Tensor, layers: Sequence[str]) -> Recording:
-        """The whole forward pass, so that the part behind each of `layers` can be run again alone."""
+    def record(self, inputs: Tensor, layers: Sequence[str], for_derivatives: bool = False) -> Recording:
+        """The whole forward pass, so that the part behind each of `layers` can be run again alone.
+
+        for_derivatives: makes `Recording.derivative` a third cheaper, at the price of memory
+        """
         inputs = self._ready(inputs, layers)
         forms = {name: self._form(name) for name in layers}
-        return record(self.module, inputs, forms, self._replay_ways, has_logits=self.class_count is not None)
+        has_logits = self.class_count is not None
+        return record(self.module, inputs, forms, self._replay_ways, has_logits, for_derivatives)
 
     def converted(self, dtype: torch.dtype) -> Network:
         """A copy whose module computes in `dtype`, channels_last where it can; inputs are cast, maps are in `dtype`."""

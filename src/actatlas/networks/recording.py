@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from actatlas.errors import LayerNotReached, NetworkError
 from actatlas.networks.forms import Form, from_maps, to_maps
+from actatlas.networks.forward_mode import KeptValues, derivative
 from actatlas.networks.running import plain_paths, split_name, watched
 
 Call = tuple[nn.Module, int]  # a module and which of its calls, from 0
@@ -51,8 +52,15 @@ class Recording:
     maps: {layer: (B, C, H, W)}
     """
 
-    def __init__(self, module: nn.Module, inputs: Tensor, forms: Mapping[str, Form], ways: dict[str, Way]):
-        self._module, self._inputs, self._forms, self._ways = module, inputs, forms, ways
+    def __init__(
+        self,
+        module: nn.Module,
+        inputs: Tensor,
+        forms: Mapping[str, Form],
+        ways: dict[str, Way],
+        kept: KeptValues | None = None,
+    ):
+        self._module, self._inputs, self._forms, self._ways, self._kept = module, inputs, forms, ways, kept
         self._outputs: dict[str, Tensor] = {}
         self._memories: dict[str, dict[Call, _Answer]] = {}
         self.logits: Tensor | None = None
@@ -72,6 +80,14 @@ class Recording:
             if layer not in self._ways:
                 self._ways[layer] = self._find_way(layer, self.logits)
             return self._replay(layer, maps, self._ways[layer])
+
+    def derivative(self, layer: str, tangent: Tensor) -> Tensor:
+        """The logits' derivative (B, classes) along `tangent` (B, C, H, W), a change of the layer's maps.
+
+        Raises NetworkError as `replay`, NotImplementedError if an operation has no forward-mode rule.
+        """
+        _, slope = derivative(lambda maps: self.replay(layer, maps), self.maps[layer], tangent, self._kept)
+        return slope
 
     @torch.no_grad()
     def _find_way(self, layer: str, logits: Tensor) -> Way:
@@ -105,13 +121,22 @@ class Recording:
 
 
 def record(
-    module: nn.Module, inputs: Tensor, forms: Mapping[str, Form], ways: dict[str, Way], has_logits: bool
+    module: nn.Module,
+    inputs: Tensor,
+    forms: Mapping[str, Form],
+    ways: dict[str, Way],
+    has_logits: bool,
+    for_derivatives: bool = False,
 ) -> Recording:
-    """One whole pass. Raises LayerNotReached."""
+    """One whole pass. Raises LayerNotReached.
+
+    for_derivatives: what `Recording.derivative` can use again is kept, at the price of memory
+    """
+    kept = KeptValues() if for_derivatives else None
     # Tensors made in inference mode do not count their changes, and know no forward mode.
     with torch.inference_mode(False), torch.set_grad_enabled(torch.is_grad_enabled()), plain_paths():
-        recording = Recording(module, inputs.clone(), forms, ways)
-        with _remembering(module, recording, forms):
+        recording = Recording(module, inputs.clone(), forms, ways, kept)
+        with _remembering(module, recording, forms), kept or nullcontext():
             logits = module(inputs.clone())
     for layer in forms:
         if layer not in recording._outputs:
