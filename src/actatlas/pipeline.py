@@ -26,7 +26,7 @@ from actatlas.errors import NetworkError, NoImages, PlanChanged, TooFewImages
 from actatlas.grid import GridSettings, default_sides, make_cells
 from actatlas.inversion import InversionSettings, invert, measure
 from actatlas.layout import LayoutSettings, lay_out
-from actatlas.networks import Network
+from actatlas.networks import Network, folded
 from actatlas.progress import Progress
 from actatlas.site import write_site
 from actatlas.store import FORMAT_VERSION, AtlasFolder, writing
@@ -295,12 +295,12 @@ class _Run:
                 return
             self._change()
             self._write_page()  # to look at while the icons are painted
-            atlas = Atlas(self.files)
+            atlas, painted = Atlas(self.files), folded(self.network, self.layers)
             sizes = [len(_chunk_rows(atlas.layer(n).grid(s), c)) for s, n, c in work]
             with self.progress.stage("Painting icons", sum(sizes), "icons") as tick:
                 for (side, name, chunk), size in zip(work, sizes, strict=True):
                     started = time.monotonic()
-                    self._paint_chunk(atlas.layer(name), side, chunk)
+                    self._paint_chunk(painted, atlas.layer(name), side, chunk)
                     self._note_icons(f"{name}/{side}", time.monotonic() - started, size)
                     tick(size)
 
@@ -308,12 +308,13 @@ class _Run:
         count = -(-len(Atlas(self.files).layer(name).grid(side)) // ICONS_PER_CHUNK)
         return [c for c in range(count) if not self.files.has(_icons_path(name, side, c))]
 
-    def _paint_chunk(self, layer: Layer, side: int, chunk: int) -> None:
+    def _paint_chunk(self, painted: Network, layer: Layer, side: int, chunk: int) -> None:
+        """painted: the network, folded once for all chunks; figures are those of the network itself."""
         grid, colour = layer.grid(side), _read_pilot(self.files).colour
         rows = _chunk_rows(grid, chunk)
         keys = [_key(self.settings.collect.seed, layer.name, side, *grid.coordinates[k].tolist()) for k in rows]
         pixels = invert(
-            self.network, layer.name, grid.means[rows], layer.mean, colour, self.settings.icons, np.array(keys)
+            painted, layer.name, grid.means[rows], layer.mean, colour, self.settings.icons, np.array(keys)
         )
         icons = measure(self.network, layer.name, pixels, grid.means, rows, layer.mean)
         encoded, offsets = encode_icons(icons.pixels)

@@ -13,10 +13,10 @@ import torch
 
 from actatlas.collect.attribution import attribute
 from actatlas.collect.decoding import Decoder, Prepared
-from actatlas.collect.folding import folded
 from actatlas.collect.pilot import Pilot, to_pixels
 from actatlas.collect.sampling import Box, inner_positions, map_index, photo_order
 from actatlas.collect.settings import CollectSettings
+from actatlas.networks import folded
 from actatlas.values import ActivationSet, AttributionMethod, ImageSource
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from actatlas.errors import NetworkError, UsageError
 from actatlas.inversion.fidelity import centre
 from actatlas.inversion.prior import NaturalPrior
 from actatlas.inversion.settings import InversionSettings
-from actatlas.networks import Network
+from actatlas.networks import Network, folded
 from actatlas.values import ColourStatistics
 
 _SMALLER_RATE = 0.25  # of the rate, for a picture that went astray
@@ -45,6 +45,7 @@ def invert(
     directions = normalize(torch.from_numpy(np.asarray(targets, np.float32) - np.asarray(mean, np.float32)), dim=1)
     side = min(settings.size_px, *network.preprocessing.input_px)
     pictures = np.empty((len(targets), side, side, 3), np.uint8)
+    network = folded(network, [layer])
     painter = _Painter(network, layer, side, torch.from_numpy(np.asarray(mean, np.float32)), colour, settings)
     for start in range(0, len(targets), settings.batch_size):
         rows = np.arange(start, min(start + settings.batch_size, len(targets)))

@@ -27,8 +27,8 @@ class InversionSettings:
     """
 
     size_px: int = 80
-    steps: int = 32
-    rate: float = 0.14
+    steps: int = 48
+    rate: float = 0.16
     floor: float = 0.3
     brightness_exponent: float = 1.2
     colour_exponent: float = 1.7

@@ -1,4 +1,4 @@
-"""Batch normalisation folded into the convolution before it: the same function, a fifth less work in half precision."""
+"""Batch normalisation folded into the convolution before it: the same function, a fifth to a third less work."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 if TYPE_CHECKING:
-    from actatlas.networks import Network
+    from actatlas.networks.network import Network
 
 _LEAST_COSINE = 0.99999
 
@@ -28,12 +28,14 @@ def folded(network: Network, layers: Sequence[str]) -> Network:
         generator=torch.Generator().manual_seed(0),
     )
     inputs = network.normalize(noise)
-    copy = network.converted(torch.float32)
     wanted = {layer.partition("#")[0] for layer in layers}
-    pairs = [pair for pair in _pairs(copy.module, inputs) if pair[0] not in wanted]
+    pairs = [pair for pair in _pairs(network.module, inputs) if pair[0] not in wanted]
+    if not pairs:
+        return network
+    copy = network.converted(torch.float32)
     for convolution, norm in pairs:
         _fold(copy.module, convolution, norm)
-    return copy if pairs and _agree(network, copy, inputs, layers) else network
+    return copy if _agree(network, copy, inputs, layers) else network
 
 
 def _pairs(module: nn.Module, inputs: Tensor) -> list[tuple[str, str]]:

@@ -4,8 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from actatlas.collect.folding import folded
-from actatlas.networks import load_network
+from actatlas.networks import folded, load_network
 from actatlas.preprocessing import Preprocessing
 
 
