@@ -1,5 +1,6 @@
 // Builds the page into ../src/actatlas/site/static/. `--check` builds it in memory and compares: nothing is written.
-import { readFile, writeFile } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { readFile, readdir, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { compile } from "json-schema-to-typescript";
@@ -37,6 +38,19 @@ async function thirdParty() {
   return `app.js contains OpenSeadragon ${version}, https://openseadragon.github.io/\n\n${text.replace(/\r\n/g, "\n")}`;
 }
 
+// Where there is no Node, a test compares this with the sources: a page that was not built anew is noticed.
+async function builtFrom() {
+  const sources = (await readdir(here("src"), { recursive: true, withFileTypes: true }))
+    .filter((entry) => entry.isFile())
+    .map((entry) => `src/${`${entry.parentPath}/${entry.name}`.slice(here("src/").length)}`);
+  const all = createHash("sha256");
+  for (const path of [...sources, "package-lock.json"].sort()) {
+    const own = createHash("sha256").update(await readFile(here(path))).digest("hex");
+    all.update(`${path} ${own}\n`);
+  }
+  return `${all.digest("hex")}\n`;
+}
+
 const types = await formatTypes();
 const files = { "src/format.ts": types };
 if (!isCheck) await writeFile(here("src/format.ts"), types);
@@ -45,6 +59,7 @@ files[`${out}app.css`] = await bundle("src/style/app.css", { target: ["chrome109
 files[`${out}page.html`] = await readFile(here("src/page.html"), "utf8");
 files[`${out}icon.svg`] = await readFile(here("src/icon.svg"), "utf8");
 files[`${out}THIRD-PARTY.txt`] = await thirdParty();
+files["built-from.sha256"] = await builtFrom();
 
 let differing = 0;
 for (const [path, text] of Object.entries(files)) {

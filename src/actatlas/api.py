@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from actatlas.atlas import Atlas
     from actatlas.collect import CollectSettings
     from actatlas.networks import Network
-    from actatlas.pipeline import BuildSettings
+    from actatlas.planning import BuildSettings
     from actatlas.preprocessing import Preprocessing
     from actatlas.values import AttributionMethod, ImageSource, Precision
 
@@ -98,7 +98,7 @@ def build_settings(
     layers: Sequence[str], grids: Sequence[int], collect: CollectSettings, align: bool, title: str
 ) -> BuildSettings:
     from actatlas.layout import LayoutSettings
-    from actatlas.pipeline import BuildSettings
+    from actatlas.planning import BuildSettings
 
     return BuildSettings(
         layers=tuple(layers),

@@ -178,9 +178,9 @@ def build(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _dry_run(options: argparse.Namespace, network: Any, source: Any, settings: Any, progress: Any) -> dict[str, Any]:
-    from actatlas import estimate, pipeline
+    from actatlas import estimate, planning
 
-    plan = pipeline.make_plan(network, source, settings)
+    plan = planning.make_plan(network, source, settings)
     expected = estimate.expected(network, source, settings, plan, progress)
     _print(
         options,

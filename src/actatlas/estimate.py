@@ -11,7 +11,7 @@ import numpy as np
 from actatlas.collect import Collector, Pilot
 from actatlas.inversion import invert
 from actatlas.networks import Network
-from actatlas.pipeline import BuildSettings, planned_sides
+from actatlas.planning import BuildSettings, planned_sides
 from actatlas.progress import Progress
 from actatlas.values import ColourStatistics, ImageSource
 

@@ -6,59 +6,28 @@ Stages know nothing of files; this module knows nothing of how they work.
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
-import io
+import itertools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-import pandas as pd
-from PIL import Image
 
-from actatlas import __version__
-from actatlas.atlas import ICONS_PER_CHUNK, Atlas, Layer, layer_slug
-from actatlas.collect import Collector, CollectSettings, Pilot, Shard, run_pilot
-from actatlas.errors import NetworkError, NoImages, PlanChanged, TooFewImages
-from actatlas.grid import GridSettings, default_sides, make_cells
-from actatlas.inversion import InversionSettings, invert, measure
-from actatlas.layout import LayoutSettings, lay_out
+from actatlas.atlas import Atlas, Grid, Layer
+from actatlas.collect import Collector, Pilot, run_pilot
+from actatlas.errors import NoImages, TooFewImages
+from actatlas.grid import GridSettings, make_cells
+from actatlas.inversion import invert, measure
+from actatlas.layout import lay_out
 from actatlas.networks import Network, folded
+from actatlas.planning import MIN_IMAGES, BuildSettings, begin_or_continue, make_plan, planned_sides
 from actatlas.progress import Progress
+from actatlas.records import icon_chunks, read_pilot, write_cells, write_icons, write_pilot, write_shard
 from actatlas.site import write_site
-from actatlas.store import FORMAT_VERSION, AtlasFolder, writing
-from actatlas.values import ColourStatistics, ImageSource, LayerInfo, Layout
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-MIN_IMAGES = GridSettings(side=2).min_images
-# A change of these may change results in the last bits, so an atlas is continued with the versions it was begun with.
-_VERSIONED = ("torch", "numpy", "umap-learn", "pillow")
-
-
-@dataclass(frozen=True)
-class BuildSettings:
-    """What is asked of a build, stage by stage.
-
-    layers: names; empty for the network's recommended ones
-    grids: sides; empty for those that suit the number of activations
-    title: heads the page; empty for one made from the network and the photos
-    """
-
-    layers: tuple[str, ...] = ()
-    grids: tuple[int, ...] = ()
-    collect: CollectSettings = field(default_factory=CollectSettings)
-    layout: LayoutSettings = field(default_factory=LayoutSettings)
-    icons: InversionSettings = field(default_factory=InversionSettings)
-    title: str = ""
-
-    def __post_init__(self) -> None:
-        for side in self.grids:
-            GridSettings(side=side)  # refuses sides that cannot be
+from actatlas.store import AtlasFolder, paths, writing
+from actatlas.values import ImageSource, Layout
 
 
 def build(network: Network, source: ImageSource, folder: Path, settings: BuildSettings, progress: Progress) -> Atlas:
@@ -70,7 +39,7 @@ def build(network: Network, source: ImageSource, folder: Path, settings: BuildSe
     files = AtlasFolder.begin(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with writing(folder):
-        _begin_or_continue(files, plan, network, source, progress)
+        begin_or_continue(files, plan, network, source, progress)
         run = _Run(network, source, files, settings, progress)
         run.collect()
         run.lay_out()
@@ -79,61 +48,6 @@ def build(network: Network, source: ImageSource, folder: Path, settings: BuildSe
         run.write_site()
         files.finish({"plan_sha256": hashlib.sha256(files.read_bytes("plan.json")).hexdigest()})
     return Atlas(AtlasFolder.existing(folder))
-
-
-def chosen_layers(network: Network, names: Sequence[str]) -> list[LayerInfo]:
-    """In forward order. Raises LayerNotFound, or NetworkError if the network has no layer to recommend."""
-    wanted = list(dict.fromkeys(names)) or [layer.name for layer in network.layers if layer.recommended]
-    if not wanted:
-        raise NetworkError(
-            f"{network.spec} has no layer to recommend; name one with --layer: actatlas layers {network.spec}"
-        )
-    infos = {name: network.layer(name) for name in wanted}
-    order = {layer.name: i for i, layer in enumerate(network.layers)}
-    return sorted(infos.values(), key=lambda info: order.get(info.name, len(order)))
-
-
-def make_plan(network: Network, source: ImageSource, settings: BuildSettings) -> dict[str, Any]:
-    """Everything that changes results, as `plan.json` keeps it."""
-    layers = chosen_layers(network, settings.layers)
-    listed = len(source.records)
-    if listed == 0:
-        raise NoImages(f"{source.spec} holds no images; name a folder, a list or a CSV of photos")
-    if listed < MIN_IMAGES:
-        raise TooFewImages(
-            f"{source.spec} holds {listed} image{'s' * (listed > 1)}, an atlas needs at least {MIN_IMAGES}; add photos"
-        )
-    has_files = all(Path(record.path).is_absolute() for record in source.records)
-    return {
-        "format_version": FORMAT_VERSION,
-        "title": settings.title or f"{network.spec.split(':')[-1]}: {Path(source.spec).name or source.spec}",
-        "origin": f"Network {network.spec}, weights sha256 {network.weights_sha256[:12]}. Photos: {source.spec}.",
-        "network": {
-            "spec": network.spec, "weights_sha256": network.weights_sha256, "class_count": network.class_count,
-            "is_fixed_size": network.is_fixed_size, "preprocessing": network.preprocessing.to_json(),
-        },
-        "layers": [asdict(layer) for layer in layers],
-        "images": {
-            "spec": source.spec, "has_files": has_files, "listed": listed,
-            "columns": list(_own_columns(source).values()), "listing_sha256": _listing_sha256(source),
-        },
-        "settings": {
-            "collect": asdict(settings.collect), "layout": asdict(settings.layout),
-            "icons": asdict(settings.icons), "min_images": MIN_IMAGES,
-        },
-        "icon_px": icon_px(network, settings.icons),
-        "versions": {"actatlas": __version__} | {name: importlib.metadata.version(name) for name in _VERSIONED},
-    }  # fmt: skip
-
-
-def icon_px(network: Network, icons: InversionSettings) -> int:
-    """Side of the icons: as asked for, but never more than the network's input."""
-    return min(icons.size_px, *network.preprocessing.input_px)
-
-
-def planned_sides(settings: BuildSettings, listed: int) -> list[int]:
-    activations = listed * max(settings.collect.crops, 1) * settings.collect.positions
-    return sorted(set(settings.grids)) or default_sides(activations)
 
 
 def summary(atlas: Atlas) -> dict[str, Any]:
@@ -190,7 +104,7 @@ class _Run:
         with self._timed("collect"):
             pilot = self._pilot()
             collector = Collector(self.network, self.source, self.layers, self.settings.collect, pilot)
-            missing = [i for i in range(collector.shard_count) if not self.files.has(_shard_path(i))]
+            missing = [i for i in range(collector.shard_count) if not self.files.has(paths.shard(i))]
             if missing:
                 self._collect_shards(collector, missing)
         self._check_images()
@@ -200,31 +114,16 @@ class _Run:
         left = sum(len(collector.image_ids(index)) for index in missing)
         with self.progress.stage("Collecting activations", left, "images") as tick:
             for index, shard in collector.shards(missing):
-                self._write_shard(index, shard)
+                write_shard(self.files, index, shard)
                 tick(len(collector.image_ids(index)))
 
     def _pilot(self) -> Pilot:
         if self.files.has("pilot.json"):
-            return _read_pilot(self.files)
+            return read_pilot(self.files)
         pilot = run_pilot(self.network, self.source, self.layers, self.settings.collect, self.progress)
         self._change()
-        _write_pilot(self.files, pilot)
+        write_pilot(self.files, pilot)
         return pilot
-
-    def _write_shard(self, index: int, shard: Shard) -> None:
-        name = f"{index:05d}.safetensors"
-        first = next(iter(shard.activations.values()))
-        self.files.write_arrays(
-            f"places/{name}",
-            {"image_ids": first.image_ids, "positions": first.positions, "boxes": first.boxes},
-        )
-        for layer, part in shard.activations.items():
-            arrays = {"vectors": part.vectors, "attributions": part.attributions}
-            self.files.write_arrays(f"layers/{layer_slug(layer)}/activations/{name}", arrays)
-        if shard.predictions is not None:
-            self.files.write_arrays(f"predictions/{name}", asdict(shard.predictions))
-        skipped = {str(i): reason for i, reason in sorted(shard.skipped.items())}
-        self.files.write_json(_shard_path(index), {"activations": len(first), "skipped": skipped})
 
     def _check_images(self) -> None:
         atlas = Atlas(self.files)
@@ -246,11 +145,11 @@ class _Run:
     def lay_out(self) -> None:
         with self._timed("layout"):
             for name in self.layers:
-                path = f"layers/{layer_slug(name)}/statistics.safetensors"
+                path = paths.statistics(name)
                 if not self.files.has(path):
                     self._change()
                     self.files.write_arrays(path, {"mean": _mean_vector(Atlas(self.files).layer(name))})
-            if all(self.files.has(_layout_path(name)) for name in self.layers):
+            if all(self.files.has(paths.layout(name)) for name in self.layers):
                 return
             self._change()
             atlas = Atlas(self.files)
@@ -258,13 +157,13 @@ class _Run:
             image_ids = atlas.layer(self.layers[0]).places.image_ids
             layouts = lay_out(vectors, image_ids, self.settings.layout, self.progress)
             for name, layout in layouts.items():
-                self.files.write_arrays(_layout_path(name), {"points": layout.points})
+                self.files.write_arrays(paths.layout(name), {"points": layout.points})
 
     def make_grids(self) -> None:
         with self._timed("grid"):
             atlas = Atlas(self.files)
             self.sides = planned_sides(self.settings, len(self.source.records))
-            work = [(n, s) for n in self.layers for s in self.sides if not self.files.has(_cells_path(n, s))]
+            work = [(n, s) for n in self.layers for s in self.sides if not self.files.has(paths.cells(n, s))]
             if not work:
                 return
             self._change()
@@ -282,49 +181,42 @@ class _Run:
         settings = GridSettings(side=side)
         with_attributions = layer.attribution_method is not None and self.network.class_count is not None
         cells = make_cells(Layout(layer.layout), lambda: layer.read_shards(with_attributions), layer.mean, settings)
-        arrays = {name: value for name, value in vars(cells).items() if isinstance(value, np.ndarray)}
-        arrays["lost"] = np.array([cells.dropped_count, cells.cut_count], np.int64)
-        self.files.write_arrays(_cells_path(layer.name, side), arrays)
+        write_cells(self.files, layer.name, cells)
 
     # --- icons
 
     def paint(self) -> None:
-        work = [(s, n, c) for s in self.sides for n in self.layers for c in self._missing_chunks(n, s)]
         with self._timed("icons"):
+            work = self._unpainted(Atlas(self.files))
             if not work:
                 return
             self._change()
             self._write_page()  # to look at while the icons are painted
-            atlas, painted = Atlas(self.files), folded(self.network, self.layers)
-            sizes = [len(_chunk_rows(atlas.layer(n).grid(s), c)) for s, n, c in work]
-            with self.progress.stage("Painting icons", sum(sizes), "icons") as tick:
-                for (side, name, chunk), size in zip(work, sizes, strict=True):
+            painted = folded(self.network, self.layers)
+            with self.progress.stage("Painting icons", sum(len(rows) for *_, rows in work), "icons") as tick:
+                for grid, chunk, rows in work:
                     started = time.monotonic()
-                    self._paint_chunk(painted, atlas.layer(name), side, chunk)
-                    self._note_icons(f"{name}/{side}", time.monotonic() - started, size)
-                    tick(size)
+                    self._paint_chunk(painted, grid, chunk, rows)
+                    self._note_icons(f"{grid.layer.name}/{grid.side}", time.monotonic() - started, len(rows))
+                    tick(len(rows))
 
-    def _missing_chunks(self, name: str, side: int) -> list[int]:
-        count = -(-len(Atlas(self.files).layer(name).grid(side)) // ICONS_PER_CHUNK)
-        return [c for c in range(count) if not self.files.has(_icons_path(name, side, c))]
+    def _unpainted(self, atlas: Atlas) -> list[tuple[Grid, int, np.ndarray]]:
+        """Grid, chunk and cells, grid by grid, all layers in turn: they fill together, and the time left is right."""
+        work = []
+        for side in self.sides:
+            grids = [atlas.layer(name).grid(side) for name in self.layers]
+            for turn in itertools.zip_longest(*(icon_chunks(grid) for grid in grids)):
+                work += [(grid, *chunk) for grid, chunk in zip(grids, turn, strict=True) if chunk is not None]
+        return [(g, c, rows) for g, c, rows in work if not self.files.has(paths.icons(g.layer.name, g.side, c))]
 
-    def _paint_chunk(self, painted: Network, layer: Layer, side: int, chunk: int) -> None:
-        """painted: the network, folded once for all chunks; figures are those of the network itself."""
-        grid, colour = layer.grid(side), _read_pilot(self.files).colour
-        rows = _chunk_rows(grid, chunk)
-        keys = [_key(self.settings.collect.seed, layer.name, side, *grid.coordinates[k].tolist()) for k in rows]
-        pixels = invert(
-            painted, layer.name, grid.means[rows], layer.mean, colour, self.settings.icons, np.array(keys)
-        )
+    def _paint_chunk(self, painted: Network, grid: Grid, chunk: int, rows: np.ndarray) -> None:
+        """painted: the network, folded once for all chunks; the figures are those of the network itself."""
+        layer, settings = grid.layer, self.settings
+        keys = [_key(settings.collect.seed, layer.name, grid.side, *grid.coordinates[k].tolist()) for k in rows]
+        colour = read_pilot(self.files).colour
+        pixels = invert(painted, layer.name, grid.means[rows], layer.mean, colour, settings.icons, np.array(keys))
         icons = measure(self.network, layer.name, pixels, grid.means, rows, layer.mean)
-        encoded, offsets = encode_icons(icons.pixels)
-        self.files.write_arrays(
-            _icons_path(layer.name, side, chunk),
-            {
-                "encoded": encoded, "offsets": offsets, "cosine": icons.cosine,
-                "rank": icons.rank, "shifted_cosine": icons.shifted_cosine,
-            },
-        )  # fmt: skip
+        write_icons(self.files, layer.name, grid.side, chunk, icons)
 
     def _note_icons(self, key: str, seconds: float, count: int) -> None:
         total = self.seconds.setdefault("icon_totals", {}).setdefault(key, [0.0, 0])
@@ -388,105 +280,6 @@ class _VectorsByLayer(dict):
         return (self[name] for name in self)
 
 
-def encode_icons(pixels: np.ndarray, quality: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """(K, S, S, 3) uint8 → WebP files end to end, uint8, and where each starts, (K + 1,) int64.
-
-    Lossless unless `quality` is given.
-    """
-    parts = []
-    for picture in pixels:
-        buffer = io.BytesIO()
-        options = {"lossless": True, "method": 2} if quality is None else {"quality": quality, "method": 6}
-        Image.fromarray(picture).save(buffer, "WEBP", **options)
-        parts.append(buffer.getvalue())
-    offsets = np.cumsum([0, *map(len, parts)]).astype(np.int64)
-    return np.frombuffer(b"".join(parts), np.uint8), offsets
-
-
-# What has to be made anew when this part of the plan is another: which committed files it stands in.
-_REDONE: dict[str, Callable[[str], bool]] = {
-    "settings.layout": lambda path: (
-        path.endswith("/layout.safetensors") or "/grids/" in path or path.startswith("site/")
-    ),
-    "settings.icons": lambda path: "/icons/" in path or path.startswith("site/"),
-    "icon_px": lambda path: "/icons/" in path or path.startswith("site/"),
-}
-
-
-def _begin_or_continue(
-    files: AtlasFolder, plan: dict[str, Any], network: Network, source: ImageSource, progress: Progress
-) -> None:
-    """Write the plan, labels and listing of a new atlas, or go on with one that was begun.
-
-    Other layout or icon settings redo those stages and keep the activations. Raises PlanChanged for other differences.
-    """
-    if files.has("plan.json"):
-        differing = _differences(files.read_json("plan.json"), _as_read(plan))
-        redone = [part for part in _REDONE if any(name.startswith(part) for name in differing)]
-        if redone and all(name.startswith(tuple(redone)) for name in differing):
-            progress.say(f"{files.root} was begun with other {', '.join(differing)}: what depends on it is made anew")
-            files.reopen()
-            for path in files.committed():
-                if any(_REDONE[part](path) for part in redone):
-                    files.forget(path)
-            files.write_json("plan.json", plan)
-            differing = []
-        if differing:
-            raise PlanChanged(
-                f"{files.root} was begun with another {', '.join(differing)}; choose another --out, or the same",
-                differing=differing,
-            )
-    else:
-        files.write_json("plan.json", plan)
-    if not files.has("images.csv"):
-        files.write("images.csv", _images_csv(source))
-    if not files.has("labels.json"):
-        files.write_json("labels.json", network.labels)
-
-
-def _differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:
-    ignored = {"title", "origin"}
-    names = []
-    for key in sorted((set(old) | set(new)) - ignored):
-        a, b = old.get(key), new.get(key)
-        if isinstance(a, dict) and isinstance(b, dict):
-            names += _differences(a, b, f"{prefix}{key}.")
-        elif a != b:
-            names.append(f"{prefix}{key}")
-    return names
-
-
-def _as_read(plan: dict[str, Any]) -> dict[str, Any]:
-    import json
-
-    return json.loads(json.dumps(plan))
-
-
-def _images_csv(source: ImageSource) -> bytes:
-    columns: dict[str, list[Any]] = {"id": [], "path": []} | {stored: [] for stored in _own_columns(source).values()}
-    for record in source.records:
-        columns["id"].append(record.id)
-        columns["path"].append(record.path)
-        for name, stored in _own_columns(source).items():
-            columns[stored].append(record.columns.get(name, ""))
-    return pd.DataFrame(columns).to_csv(index=False, lineterminator="\n").encode("utf-8", "surrogateescape")
-
-
-def _own_columns(source: ImageSource) -> dict[str, str]:
-    """The list's columns, and their names in the table of images, where id, path and skipped are taken."""
-    return {name: f"list_{name}" if name in ("id", "path", "skipped") else name for name in source.column_names}
-
-
-def _listing_sha256(source: ImageSource) -> str:
-    """Of paths, sizes and columns: another list, or a replaced file, is another collection."""
-    digest = hashlib.sha256()
-    for record in source.records:
-        path = Path(record.path)
-        size = path.stat().st_size if path.is_absolute() and path.is_file() else -1
-        digest.update(repr((record.path, size, sorted(record.columns.items()))).encode("utf-8", "surrogateescape"))
-    return digest.hexdigest()
-
-
 def _mean_vector(layer: Layer) -> np.ndarray:
     total, count = 0.0, 0
     for part in layer.read_shards():
@@ -495,49 +288,6 @@ def _mean_vector(layer: Layer) -> np.ndarray:
     return np.asarray(total / count, np.float32)
 
 
-def _write_pilot(files: AtlasFolder, pilot: Pilot) -> None:
-    arrays = {f"baseline/{name}": baseline for name, baseline in pilot.baselines.items()}
-    arrays |= {"colour_mean": pilot.colour.mean, "colour_covariance": pilot.colour.covariance}
-    files.write_arrays("pilot.safetensors", arrays)
-    files.write_json(
-        "pilot.json",
-        {
-            "precision": pilot.precision, "agreement": pilot.agreement, "patch_px": pilot.patch_px,
-            "map_sizes": {name: list(size) for name, size in pilot.map_sizes.items()},
-        },
-    )  # fmt: skip
-
-
-def _read_pilot(files: AtlasFolder) -> Pilot:
-    stored, arrays = files.read_json("pilot.json"), files.read_arrays("pilot.safetensors")
-    return Pilot(
-        precision=stored["precision"], agreement=stored["agreement"], patch_px=stored["patch_px"],
-        map_sizes={name: tuple(size) for name, size in stored["map_sizes"].items()},
-        baselines={k.removeprefix("baseline/"): v for k, v in arrays.items() if k.startswith("baseline/")},
-        colour=ColourStatistics(mean=arrays["colour_mean"], covariance=arrays["colour_covariance"]),
-    )  # fmt: skip
-
-
 def _key(*parts: object) -> int:
     """A 63-bit seed from what a picture is of, so that it depends on nothing else."""
     return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:8], "big") >> 1
-
-
-def _chunk_rows(grid: Any, chunk: int) -> np.ndarray:
-    return np.arange(chunk * ICONS_PER_CHUNK, min((chunk + 1) * ICONS_PER_CHUNK, len(grid)))
-
-
-def _shard_path(index: int) -> str:
-    return f"shards/{index:05d}.json"
-
-
-def _layout_path(layer: str) -> str:
-    return f"layers/{layer_slug(layer)}/layout.safetensors"
-
-
-def _cells_path(layer: str, side: int) -> str:
-    return f"layers/{layer_slug(layer)}/grids/{side}/cells.safetensors"
-
-
-def _icons_path(layer: str, side: int, chunk: int) -> str:
-    return f"layers/{layer_slug(layer)}/grids/{side}/icons/{chunk:05d}.safetensors"

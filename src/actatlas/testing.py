@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-from actatlas.atlas import ICONS_PER_CHUNK, Atlas, layer_slug
-from actatlas.store import FORMAT_VERSION, AtlasFolder
+from actatlas.atlas import Atlas
+from actatlas.store import FORMAT_VERSION, AtlasFolder, paths, pictures
 
 INPUT_PX = 96
 CODE_BASE = 12  # levels a colour channel; 12³ = 1,728 codes, enough for 40 × 40 cells
@@ -42,18 +41,18 @@ def fake_atlas(
     """
     files = AtlasFolder.begin(folder)
     names = [f"layer.{i}" for i in range(layers)]
-    paths = _draw_photos(folder.parent / "photos", photos)
+    drawn = _draw_photos(folder.parent / "photos", photos)
     files.write_json("plan.json", _plan(names, icon_px, photos))
     files.write_json("labels.json", list(FAKE_LABELS))
     files.write_json("pilot.json", {"patch_px": dict.fromkeys(names, 48)})
     if photos:
-        rows = "".join(f"{i},{path},{FAKE_LABELS[i % 5]}\n" for i, path in enumerate(paths))
+        rows = "".join(f"{i},{path},{FAKE_LABELS[i % 5]}\n" for i, path in enumerate(drawn))
         files.write("images.csv", f"id,path,label\n{rows}".encode())
-        files.write_json("shards/00000.json", {"activations": photos * 4, "skipped": {}})
-        files.write_arrays("places/00000.safetensors", _places(photos))
+        files.write_json(paths.shard(0), {"activations": photos * 4, "skipped": {}})
+        files.write_arrays(paths.places(0), _places(photos))
     for index, name in enumerate(names):
         for side in sides:
-            _write_grid(files, f"layers/{layer_slug(name)}/grids/{side}", index, side, photos, painted, icon_px)
+            _write_grid(files, name, index, side, photos, painted, icon_px)
     if painted >= 1:
         files.finish({})
     return Atlas(AtlasFolder.existing(folder))
@@ -84,7 +83,7 @@ def kept_cells(layer: int, side: int) -> np.ndarray:
 
 
 def _write_grid(
-    files: AtlasFolder, path: str, layer: int, side: int, photos: int, painted: float, icon_px: int
+    files: AtlasFolder, name: str, layer: int, side: int, photos: int, painted: float, icon_px: int
 ) -> None:
     coordinates = kept_cells(layer, side)
     count = len(coordinates)
@@ -105,26 +104,17 @@ def _write_grid(
     for k in range(count):
         nearest = rng.permutation(members[k])[:12]
         arrays["example_rows"][k, : len(nearest)] = nearest
-    files.write_arrays(f"{path}/cells.safetensors", arrays)
-    for start in range(0, round(count * painted), ICONS_PER_CHUNK):
-        rows = range(start, min(start + ICONS_PER_CHUNK, count))
-        encoded = [_encoded(colour_of(cell_code(layer, side, *coordinates[k].tolist())), icon_px) for k in rows]
-        files.write_arrays(
-            f"{path}/icons/{start // ICONS_PER_CHUNK:05d}.safetensors",
-            {
-                "encoded": np.frombuffer(b"".join(encoded), np.uint8),
-                "offsets": np.cumsum([0, *map(len, encoded)]).astype(np.int64),
-                "cosine": rng.uniform(0.6, 0.95, len(rows)).astype(np.float32),
-                "rank": (rng.random(len(rows)) > 0.8).astype(np.int32) * 3,
-                "shifted_cosine": rng.uniform(0.5, 0.9, len(rows)).astype(np.float32),
-            },
-        )  # fmt: skip
-
-
-def _encoded(colour: tuple[int, int, int], size_px: int) -> bytes:
-    buffer = io.BytesIO()
-    Image.new("RGB", (size_px, size_px), colour).save(buffer, "WEBP", lossless=True, method=0)
-    return buffer.getvalue()
+    files.write_arrays(paths.cells(name, side), arrays)
+    for chunk, start in enumerate(range(0, round(count * painted), paths.ICONS_PER_CHUNK)):
+        rows = range(start, min(start + paths.ICONS_PER_CHUNK, count))
+        colours = [colour_of(cell_code(layer, side, *coordinates[k].tolist())) for k in rows]
+        flat = np.tile(np.array(colours, np.uint8)[:, None, None], (1, icon_px, icon_px, 1))
+        figures = {
+            "cosine": rng.uniform(0.6, 0.95, len(rows)).astype(np.float32),
+            "rank": (rng.random(len(rows)) > 0.8).astype(np.int32) * 3,
+            "shifted_cosine": rng.uniform(0.5, 0.9, len(rows)).astype(np.float32),
+        }
+        files.write_arrays(paths.icons(name, side, chunk), pictures.encode(flat) | figures)
 
 
 def _draw_photos(folder: Path, count: int) -> list[Path]:

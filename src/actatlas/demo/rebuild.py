@@ -7,21 +7,20 @@ WebP to keep the package small, and their fidelity is measured again on exactly 
 from __future__ import annotations
 
 import argparse
-import io
 import shutil
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from actatlas import api, pipeline
+from actatlas import api
 from actatlas import atlas as reader
-from actatlas.atlas import ICONS_PER_CHUNK, Atlas, Layer
+from actatlas.atlas import Atlas, Layer
 from actatlas.inversion import measure
 from actatlas.networks import Network
 from actatlas.progress import StderrProgress
+from actatlas.records import icon_chunks, write_icons
 from actatlas.site import write_site
-from actatlas.store import AtlasFolder
+from actatlas.store import AtlasFolder, paths, pictures
 
 LAYERS = ("blocks.3.expanded", "blocks.6.expanded", "blocks.11.expanded", "blocks.15.expanded")
 SIDE = 20
@@ -77,29 +76,19 @@ def thin_out(full: Atlas, target: Path, network: Network, origin: str, quality: 
 
 def _thin_out_grid(layer: Layer, files: AtlasFolder, network: Network, quality: int) -> None:
     grid = layer.grid(SIDE)
-    folder = f"layers/{layer.slug}/grids/{SIDE}"
     classes, attributions = grid.top_classes(TOP_CLASSES) or (None, None)
     files.write_arrays(
-        f"{folder}/cells.safetensors",
+        paths.cells(layer.name, SIDE),
         {
             "coordinates": grid.coordinates, "counts": grid.counts, "image_counts": grid.image_counts,
             "cohesion": grid.cohesion, "top_attributions": attributions,
             "top_classes": None if classes is None else classes.astype(np.int32),
         },
     )  # fmt: skip
-    for start in range(0, len(grid), ICONS_PER_CHUNK):
-        rows = np.arange(start, min(start + ICONS_PER_CHUNK, len(grid)))
-        encoded, offsets = pipeline.encode_icons(grid.icons[rows], quality)
-        ends = zip(offsets[:-1], offsets[1:], strict=True)
-        decoded = [np.asarray(Image.open(io.BytesIO(encoded[a:b].tobytes())).convert("RGB")) for a, b in ends]
-        icons = measure(network, layer.name, np.stack(decoded), grid.means, rows, layer.mean)
-        files.write_arrays(
-            f"{folder}/icons/{start // ICONS_PER_CHUNK:05d}.safetensors",
-            {
-                "encoded": encoded, "offsets": offsets, "cosine": icons.cosine,
-                "rank": icons.rank, "shifted_cosine": icons.shifted_cosine,
-            },
-        )  # fmt: skip
+    for chunk, rows in icon_chunks(grid):
+        encoded = pictures.encode(grid.icons[rows], quality)
+        icons = measure(network, layer.name, pictures.decode(**encoded), grid.means, rows, layer.mean)
+        write_icons(files, layer.name, SIDE, chunk, icons, encoded)
 
 
 if __name__ == "__main__":

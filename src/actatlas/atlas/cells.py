@@ -1,0 +1,224 @@
+"""The cells of one grid of a layer, with icons, classes and the photos behind them."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from actatlas.errors import UnfinishedAtlas
+from actatlas.preprocessing import patch_box
+from actatlas.store import paths, pictures
+
+if TYPE_CHECKING:
+    from actatlas.atlas.layer import Layer
+
+
+class Grid:
+    """The kept cells of one grid: K of them, row-major, row 0 on top. Arrays as values.Cells and values.Icons say."""
+
+    def __init__(self, layer: Layer, side: int):
+        self.layer = layer
+        self.side = side
+        self._files = layer.atlas.files
+        self._cells_path = paths.cells(layer.name, side)
+
+    def __len__(self) -> int:
+        return len(self.coordinates)
+
+    @cached_property
+    def coordinates(self) -> np.ndarray:
+        return self._cells("coordinates")
+
+    @cached_property
+    def counts(self) -> np.ndarray:
+        return self._cells("counts")
+
+    @cached_property
+    def image_counts(self) -> np.ndarray:
+        return self._cells("image_counts")
+
+    @cached_property
+    def means(self) -> np.ndarray:
+        return self._cells("means")
+
+    @cached_property
+    def cohesion(self) -> np.ndarray:
+        return self._cells("cohesion")
+
+    @cached_property
+    def attributions(self) -> np.ndarray | None:
+        return self._files.read_arrays(self._cells_path, ["attributions"]).get("attributions")
+
+    def members(self, k: int) -> np.ndarray:
+        """Rows of layer.activations."""
+        offsets = self._member_offsets
+        return self._member_rows[offsets[k] : offsets[k + 1]]
+
+    # --- icons
+
+    @cached_property
+    def icons(self) -> np.ndarray:
+        """(K, S, S, 3) uint8, S in network input pixels; grey where not painted yet (`is_painted`)."""
+        size = self.layer.atlas.plan["icon_px"]
+        pixels = np.full((len(self), size, size, 3), 128, np.uint8)
+        for start, chunk in self._icon_chunks(("encoded", "offsets")):
+            pixels[start : start + len(chunk["offsets"]) - 1] = pictures.decode(**chunk)
+        return pixels
+
+    @cached_property
+    def is_painted(self) -> np.ndarray:
+        """(K,) bool."""
+        return ~np.isnan(self.cosine)
+
+    @cached_property
+    def cosine(self) -> np.ndarray:
+        """(K,) float32; NaN where not painted yet."""
+        return self._fidelity("cosine")
+
+    @cached_property
+    def rank(self) -> np.ndarray:
+        """(K,) float32: how many cells' means the icon's answer is nearer to than to its own; 0 is "identified"."""
+        return self._fidelity("rank")
+
+    @cached_property
+    def shifted_cosine(self) -> np.ndarray:
+        return self._fidelity("shifted_cosine")
+
+    @property
+    def icon_seconds(self) -> float | None:
+        """Measured seconds an icon, everything included; None if nothing was painted on this machine."""
+        return self.layer.atlas.timings["icons"].get(f"{self.layer.name}/{self.side}")
+
+    # --- classes and photos
+
+    def top_classes(self, n: int = 5) -> tuple[np.ndarray, np.ndarray] | None:
+        """Classes that each cell speaks for most: indices (K, n) int64 and attributions (K, n) float32, or None."""
+        if self.attributions is not None:
+            order = np.argsort(-self.attributions, axis=1, kind="stable")[:, :n]
+            return order, np.take_along_axis(self.attributions, order, axis=1)
+        arrays = self._files.read_arrays(self._cells_path, ["top_classes", "top_attributions"])
+        if not arrays:
+            return None
+        return arrays["top_classes"][:, :n].astype(np.int64), arrays["top_attributions"][:, :n]
+
+    def class_name(self, index: int) -> str:
+        labels = self.layer.atlas.labels
+        return labels[index] if labels else f"class {index}"
+
+    def examples(self, k: int, n: int = 12) -> list[Image.Image]:
+        """Patches of side patch_px, one a photo, the members nearest the mean first. Empty without photos."""
+        if not self._has_photos:
+            return []
+        return self._patches({k: self._nearest_rows(k, n)}, self.layer.patch_px)[k]
+
+    def all_examples(self, n: int, size_px: int) -> Iterator[tuple[int, list[Image.Image]]]:
+        """`examples` of every cell, shrunk to at most size_px, each photo decoded once."""
+        if not self._has_photos:
+            return
+        yield from self._patches({k: self._nearest_rows(k, n) for k in range(len(self))}, size_px).items()
+
+    def column_values(self, column: str, n: int = 3) -> list[list[tuple[str, int]]]:
+        """For each cell the n commonest values of a column that came with the images, counted in distinct photos."""
+        values = self.layer.atlas.images[column].to_numpy()
+        ids = self.layer.places.image_ids
+        per_cell = (np.unique(ids[self.members(k)]) for k in range(len(self)))
+        return [Counter(values[cell]).most_common(n) for cell in per_cell]
+
+    def table(self) -> pd.DataFrame:
+        """One row a cell: place, counts, fidelity, cohesion, top classes, commonest values of the images' columns."""
+        table = pd.DataFrame(
+            {
+                "cell": [f"{c},{r}" for c, r in self.coordinates],
+                "column": self.coordinates[:, 0], "row": self.coordinates[:, 1],
+                "count": self.counts, "images": self.image_counts,
+                "cosine": self.cosine, "rank": self.rank, "identified": self.rank == 0,
+                "shifted_cosine": self.shifted_cosine, "cohesion": self.cohesion,
+            }
+        )  # fmt: skip
+        top = self.top_classes(5)
+        if top is not None:
+            names = [[self.class_name(i) for i in row] for row in top[0]]
+            table["label"] = [row[0] for row in names]
+            table["labels"] = ["; ".join(row) for row in names]
+        if self._has_photos:
+            for column in self.layer.atlas.plan["images"]["columns"]:
+                counted = self.column_values(column)
+                table[f"image_{column}"] = ["; ".join(f"{v} × {c}" for v, c in cell) for cell in counted]
+        return table
+
+    # --- inside
+
+    def _cells(self, name: str) -> np.ndarray:
+        arrays = self._files.read_arrays(self._cells_path, [name])
+        if name not in arrays:
+            raise UnfinishedAtlas(
+                f"{self.layer.atlas.folder} carries no {name} of its cells; an atlas that you build does"
+            )
+        return arrays[name]
+
+    @cached_property
+    def _member_offsets(self) -> np.ndarray:
+        return self._cells("member_offsets")
+
+    @cached_property
+    def _member_rows(self) -> np.ndarray:
+        return self._cells("member_rows")
+
+    @property
+    def _has_photos(self) -> bool:
+        return self._files.has("images.csv")
+
+    def _icon_chunks(self, names: Sequence[str]) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
+        for path in self._files.committed(paths.icon_chunks(self.layer.name, self.side)):
+            yield int(Path(path).stem) * paths.ICONS_PER_CHUNK, self._files.read_arrays(path, names)
+
+    def _fidelity(self, name: str) -> np.ndarray:
+        values = np.full(len(self), np.nan, np.float32)
+        for start, chunk in self._icon_chunks((name,)):
+            values[start : start + len(chunk[name])] = chunk[name]
+        return values
+
+    def _nearest_rows(self, k: int, n: int) -> np.ndarray:
+        """Rows of up to n members of different photos, nearest the mean first."""
+        stored = self._cells_example_rows[k]
+        if n <= len(stored) or stored[-1] < 0:
+            return stored[stored >= 0][:n]
+        rows = self.members(k)
+        vectors = self.layer.activations.vectors[rows].astype(np.float32) - self.layer.mean
+        nearness = vectors @ (self.means[k] - self.layer.mean) / np.maximum(np.linalg.norm(vectors, axis=1), 1e-12)
+        ordered = rows[np.argsort(-nearness, kind="stable")]
+        _, first = np.unique(self.layer.places.image_ids[ordered], return_index=True)
+        return ordered[np.sort(first)][:n]
+
+    @cached_property
+    def _cells_example_rows(self) -> np.ndarray:
+        return self._cells("example_rows")
+
+    def _patches(self, rows: dict[int, np.ndarray], size_px: int) -> dict[int, list[Image.Image]]:
+        """Patches by key, in the order of the rows. Raises UnreadableImage where a photo is gone."""
+        places, atlas = self.layer.places, self.layer.atlas
+        wanted: dict[int, list[tuple[int, int, int]]] = defaultdict(list)
+        for key, key_rows in rows.items():
+            for slot, row in enumerate(key_rows):
+                wanted[int(places.image_ids[row])].append((key, slot, int(row)))
+        patches: dict[int, list[Any]] = {key: [None] * len(key_rows) for key, key_rows in rows.items()}
+        map_size, input_px = self.layer.info.shape[1:], atlas.preprocessing.input_px
+        for image_id, uses in sorted(wanted.items()):
+            photo = atlas.source.read(image_id)
+            crops: dict[tuple[float, ...], Image.Image] = {}
+            for key, slot, row in uses:
+                box = tuple(places.boxes[row].tolist())
+                crop = crops.get(box) or crops.setdefault(box, atlas.preprocessing.crop(photo, box))
+                position = tuple(places.positions[row].tolist())
+                patch = crop.crop(patch_box(position, self.layer.patch_px, map_size, input_px))
+                if patch.width > size_px:
+                    patch = patch.resize((size_px, size_px), Image.Resampling.LANCZOS)
+                patches[key][slot] = patch.convert("RGB")
+        return patches

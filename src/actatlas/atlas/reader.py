@@ -1,0 +1,136 @@
+"""An atlas folder as a whole: its network, layers, photos and labels."""
+
+from __future__ import annotations
+
+import io
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from actatlas.atlas.layer import Layer
+from actatlas.errors import LayerNotFound, UnfinishedAtlas
+from actatlas.images import open_source
+from actatlas.preprocessing import Preprocessing
+from actatlas.store import AtlasFolder
+from actatlas.values import ImageSource, LayerInfo
+
+
+def open(folder: str | Path) -> Atlas:  # noqa: A001  the public name is actatlas.open
+    """Open an atlas folder. Raises NotAnAtlas."""
+    return Atlas(AtlasFolder.existing(Path(folder).expanduser().resolve()))
+
+
+class Atlas:
+    """One network, some of its layers, one collection of photos."""
+
+    def __init__(self, files: AtlasFolder):
+        self._files = files
+        self.plan: dict[str, Any] = files.read_json("plan.json")
+
+    @property
+    def folder(self) -> Path:
+        return self._files.root
+
+    @property
+    def files(self) -> AtlasFolder:
+        return self._files
+
+    @property
+    def title(self) -> str:
+        return self.plan["title"]
+
+    @property
+    def origin(self) -> str:
+        """Where the network and the photos came from, in a sentence or two."""
+        return self.plan["origin"]
+
+    @property
+    def is_finished(self) -> bool:
+        return self._files.is_finished
+
+    @cached_property
+    def labels(self) -> list[str] | None:
+        """Class names in the order of the network's logits; None for a network without names."""
+        return self._files.read_json("labels.json")
+
+    @property
+    def layer_names(self) -> list[str]:
+        """In forward order."""
+        return [layer["name"] for layer in self.plan["layers"]]
+
+    def layer(self, name: str) -> Layer:
+        """Raises LayerNotFound."""
+        if name not in self.layer_names:
+            raise LayerNotFound(name, str(self.folder), self.layer_names)
+        if name not in self._layers:
+            self._layers[name] = Layer(self, LayerInfo(**_without_lists(self._layer_plan(name))))
+        return self._layers[name]
+
+    @cached_property
+    def images(self) -> pd.DataFrame:
+        """One row a listed image: id, path, skipped (the reason, or None), and the list's own columns as strings."""
+        if not self._files.has("images.csv"):
+            return pd.DataFrame({"id": [], "path": [], "skipped": []})
+        table = pd.read_csv(
+            io.BytesIO(self._files.read_bytes("images.csv")),
+            dtype=str, keep_default_na=False, encoding_errors="surrogateescape",
+        )  # fmt: skip
+        table["id"] = table["id"].astype(np.int64)
+        skipped = self.skipped
+        table.insert(2, "skipped", pd.Series([skipped.get(i) for i in table["id"]], dtype=object))
+        return table
+
+    @property
+    def skipped(self) -> dict[int, str]:
+        """Reasons by image id, of the shards collected so far."""
+        return {int(i): reason for shard in self.shards for i, reason in shard["skipped"].items()}
+
+    @cached_property
+    def image_counts(self) -> dict[str, int]:
+        """listed = used + skipped."""
+        counts = self.plan["images"].get("counts")
+        if counts is None:
+            listed = self.plan["images"]["listed"]
+            counts = {"listed": listed, "used": listed - len(self.skipped), "skipped": len(self.skipped)}
+        return counts
+
+    @cached_property
+    def shards(self) -> list[dict[str, Any]]:
+        """What each collected shard says of itself: activations (rows a layer), skipped {id: reason}."""
+        return [self._files.read_json(p) for p in self._files.committed("shards/")]
+
+    @cached_property
+    def pilot(self) -> dict[str, Any]:
+        return self._files.read_json("pilot.json")
+
+    @cached_property
+    def timings(self) -> dict[str, Any]:
+        """Measured seconds, over all runs: {"stages": {stage: s}, "icons": {"layer/side": s an icon}}."""
+        exists = (self.folder / "timings.json").is_file()
+        return self._files.read_json("timings.json") if exists else {"stages": {}, "icons": {}}
+
+    @cached_property
+    def preprocessing(self) -> Preprocessing:
+        return Preprocessing.from_json(self.plan["network"]["preprocessing"])
+
+    @cached_property
+    def source(self) -> ImageSource:
+        """The photos, read again from where they were. Raises NoImages if they are gone."""
+        if not self._files.has("images.csv"):
+            raise UnfinishedAtlas(f"{self.folder} carries no photos; build an atlas of your own to see patches")
+        spec = self.plan["images"]["spec"]
+        return open_source(list(self.images["path"])) if self.plan["images"]["has_files"] else open_source(spec)
+
+    def _layer_plan(self, name: str) -> dict[str, Any]:
+        return next(layer for layer in self.plan["layers"] if layer["name"] == name)
+
+    @cached_property
+    def _layers(self) -> dict[str, Layer]:
+        return {}
+
+
+def _without_lists(layer_plan: dict[str, Any]) -> dict[str, Any]:
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in layer_plan.items()}

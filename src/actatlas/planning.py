@@ -1,0 +1,186 @@
+"""What is asked of a build, and the plan that an atlas is held to from its first file on."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from actatlas import __version__
+from actatlas.collect import CollectSettings
+from actatlas.errors import NetworkError, NoImages, PlanChanged, TooFewImages
+from actatlas.grid import GridSettings, default_sides
+from actatlas.inversion import InversionSettings
+from actatlas.layout import LayoutSettings
+from actatlas.networks import Network
+from actatlas.progress import Progress
+from actatlas.store import FORMAT_VERSION, AtlasFolder
+from actatlas.values import ImageSource, LayerInfo
+
+MIN_IMAGES = GridSettings(side=2).min_images
+# A change of these may change results in the last bits, so an atlas is continued with the versions it was begun with.
+_VERSIONED = ("torch", "numpy", "umap-learn", "pillow")
+
+
+@dataclass(frozen=True)
+class BuildSettings:
+    """What is asked of a build, stage by stage.
+
+    layers: names; empty for the network's recommended ones
+    grids: sides; empty for those that suit the number of activations
+    title: heads the page; empty for one made from the network and the photos
+    """
+
+    layers: tuple[str, ...] = ()
+    grids: tuple[int, ...] = ()
+    collect: CollectSettings = field(default_factory=CollectSettings)
+    layout: LayoutSettings = field(default_factory=LayoutSettings)
+    icons: InversionSettings = field(default_factory=InversionSettings)
+    title: str = ""
+
+    def __post_init__(self) -> None:
+        for side in self.grids:
+            GridSettings(side=side)  # refuses sides that cannot be
+
+
+def chosen_layers(network: Network, names: Sequence[str]) -> list[LayerInfo]:
+    """In forward order. Raises LayerNotFound, or NetworkError if the network has no layer to recommend."""
+    wanted = list(dict.fromkeys(names)) or [layer.name for layer in network.layers if layer.recommended]
+    if not wanted:
+        raise NetworkError(
+            f"{network.spec} has no layer to recommend; name one with --layer: actatlas layers {network.spec}"
+        )
+    infos = {name: network.layer(name) for name in wanted}
+    order = {layer.name: i for i, layer in enumerate(network.layers)}
+    return sorted(infos.values(), key=lambda info: order.get(info.name, len(order)))
+
+
+def make_plan(network: Network, source: ImageSource, settings: BuildSettings) -> dict[str, Any]:
+    """Everything that changes results, as `plan.json` keeps it."""
+    layers = chosen_layers(network, settings.layers)
+    listed = len(source.records)
+    if listed == 0:
+        raise NoImages(f"{source.spec} holds no images; name a folder, a list or a CSV of photos")
+    if listed < MIN_IMAGES:
+        raise TooFewImages(
+            f"{source.spec} holds {listed} image{'s' * (listed > 1)}, an atlas needs at least {MIN_IMAGES}; add photos"
+        )
+    has_files = all(Path(record.path).is_absolute() for record in source.records)
+    return {
+        "format_version": FORMAT_VERSION,
+        "title": settings.title or f"{network.spec.split(':')[-1]}: {Path(source.spec).name or source.spec}",
+        "origin": f"Network {network.spec}, weights sha256 {network.weights_sha256[:12]}. Photos: {source.spec}.",
+        "network": {
+            "spec": network.spec, "weights_sha256": network.weights_sha256, "class_count": network.class_count,
+            "is_fixed_size": network.is_fixed_size, "preprocessing": network.preprocessing.to_json(),
+        },
+        "layers": [asdict(layer) for layer in layers],
+        "images": {
+            "spec": source.spec, "has_files": has_files, "listed": listed,
+            "columns": list(_own_columns(source).values()), "listing_sha256": _listing_sha256(source),
+        },
+        "settings": {
+            "collect": asdict(settings.collect), "layout": asdict(settings.layout),
+            "icons": asdict(settings.icons), "min_images": MIN_IMAGES,
+        },
+        "icon_px": icon_px(network, settings.icons),
+        "versions": {"actatlas": __version__} | {name: importlib.metadata.version(name) for name in _VERSIONED},
+    }  # fmt: skip
+
+
+def icon_px(network: Network, icons: InversionSettings) -> int:
+    """Side of the icons: as asked for, but never more than the network's input."""
+    return min(icons.size_px, *network.preprocessing.input_px)
+
+
+def planned_sides(settings: BuildSettings, listed: int) -> list[int]:
+    activations = listed * max(settings.collect.crops, 1) * settings.collect.positions
+    return sorted(set(settings.grids)) or default_sides(activations)
+
+
+# What has to be made anew when this part of the plan is another: which committed files it stands in.
+_REDONE: dict[str, Callable[[str], bool]] = {
+    "settings.layout": lambda path: (
+        path.endswith("/layout.safetensors") or "/grids/" in path or path.startswith("site/")
+    ),
+    "settings.icons": lambda path: "/icons/" in path or path.startswith("site/"),
+    "icon_px": lambda path: "/icons/" in path or path.startswith("site/"),
+}
+
+
+def begin_or_continue(
+    files: AtlasFolder, plan: dict[str, Any], network: Network, source: ImageSource, progress: Progress
+) -> None:
+    """Write the plan, labels and listing of a new atlas, or go on with one that was begun.
+
+    Other layout or icon settings redo those stages and keep the activations. Raises PlanChanged for other differences.
+    """
+    if files.has("plan.json"):
+        differing = _differences(files.read_json("plan.json"), _as_read(plan))
+        redone = [part for part in _REDONE if any(name.startswith(part) for name in differing)]
+        if redone and all(name.startswith(tuple(redone)) for name in differing):
+            progress.say(f"{files.root} was begun with other {', '.join(differing)}: what depends on it is made anew")
+            files.reopen()
+            for path in files.committed():
+                if any(_REDONE[part](path) for part in redone):
+                    files.forget(path)
+            files.write_json("plan.json", plan)
+            differing = []
+        if differing:
+            raise PlanChanged(
+                f"{files.root} was begun with another {', '.join(differing)}; choose another --out, or the same",
+                differing=differing,
+            )
+    else:
+        files.write_json("plan.json", plan)
+    if not files.has("images.csv"):
+        files.write("images.csv", _images_csv(source))
+    if not files.has("labels.json"):
+        files.write_json("labels.json", network.labels)
+
+
+def _differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:
+    ignored = {"title", "origin"}
+    names = []
+    for key in sorted((set(old) | set(new)) - ignored):
+        a, b = old.get(key), new.get(key)
+        if isinstance(a, dict) and isinstance(b, dict):
+            names += _differences(a, b, f"{prefix}{key}.")
+        elif a != b:
+            names.append(f"{prefix}{key}")
+    return names
+
+
+def _as_read(plan: dict[str, Any]) -> dict[str, Any]:
+    return json.loads(json.dumps(plan))
+
+
+def _images_csv(source: ImageSource) -> bytes:
+    columns: dict[str, list[Any]] = {"id": [], "path": []} | {stored: [] for stored in _own_columns(source).values()}
+    for record in source.records:
+        columns["id"].append(record.id)
+        columns["path"].append(record.path)
+        for name, stored in _own_columns(source).items():
+            columns[stored].append(record.columns.get(name, ""))
+    return pd.DataFrame(columns).to_csv(index=False, lineterminator="\n").encode("utf-8", "surrogateescape")
+
+
+def _own_columns(source: ImageSource) -> dict[str, str]:
+    """The list's columns, and their names in the table of images, where id, path and skipped are taken."""
+    return {name: f"list_{name}" if name in ("id", "path", "skipped") else name for name in source.column_names}
+
+
+def _listing_sha256(source: ImageSource) -> str:
+    """Of paths, sizes and columns: another list, or a replaced file, is another collection."""
+    digest = hashlib.sha256()
+    for record in source.records:
+        path = Path(record.path)
+        size = path.stat().st_size if path.is_absolute() and path.is_file() else -1
+        digest.update(repr((record.path, size, sorted(record.columns.items()))).encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()

@@ -1,0 +1,76 @@
+"""What the stages give, as files of an atlas folder: the side that writes. `atlas/` is the side that reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from actatlas.collect import Pilot, Shard
+from actatlas.store import AtlasFolder, paths, pictures
+from actatlas.values import Cells, ColourStatistics, Icons
+
+if TYPE_CHECKING:
+    from actatlas.atlas import Grid
+
+
+def write_pilot(files: AtlasFolder, pilot: Pilot) -> None:
+    arrays = {f"baseline/{name}": baseline for name, baseline in pilot.baselines.items()}
+    arrays |= {"colour_mean": pilot.colour.mean, "colour_covariance": pilot.colour.covariance}
+    files.write_arrays("pilot.safetensors", arrays)
+    files.write_json(
+        "pilot.json",
+        {
+            "precision": pilot.precision, "agreement": pilot.agreement, "patch_px": pilot.patch_px,
+            "map_sizes": {name: list(size) for name, size in pilot.map_sizes.items()},
+        },
+    )  # fmt: skip
+
+
+def read_pilot(files: AtlasFolder) -> Pilot:
+    stored, arrays = files.read_json("pilot.json"), files.read_arrays("pilot.safetensors")
+    return Pilot(
+        precision=stored["precision"], agreement=stored["agreement"], patch_px=stored["patch_px"],
+        map_sizes={name: tuple(size) for name, size in stored["map_sizes"].items()},
+        baselines={k.removeprefix("baseline/"): v for k, v in arrays.items() if k.startswith("baseline/")},
+        colour=ColourStatistics(mean=arrays["colour_mean"], covariance=arrays["colour_covariance"]),
+    )  # fmt: skip
+
+
+def write_shard(files: AtlasFolder, index: int, shard: Shard) -> None:
+    first = next(iter(shard.activations.values()))
+    files.write_arrays(
+        paths.places(index), {"image_ids": first.image_ids, "positions": first.positions, "boxes": first.boxes}
+    )
+    for layer, part in shard.activations.items():
+        arrays = {"vectors": part.vectors, "attributions": part.attributions}
+        files.write_arrays(paths.activations(layer, index), arrays)
+    if shard.predictions is not None:
+        files.write_arrays(paths.predictions(index), asdict(shard.predictions))
+    # Last: a shard without it was not collected.
+    skipped = {str(i): reason for i, reason in sorted(shard.skipped.items())}
+    files.write_json(paths.shard(index), {"activations": len(first), "skipped": skipped})
+
+
+def write_cells(files: AtlasFolder, layer: str, cells: Cells) -> None:
+    arrays = {name: value for name, value in vars(cells).items() if isinstance(value, np.ndarray)}
+    arrays["lost"] = np.array([cells.dropped_count, cells.cut_count], np.int64)
+    files.write_arrays(paths.cells(layer, cells.side), arrays)
+
+
+def icon_chunks(grid: Grid) -> Iterator[tuple[int, np.ndarray]]:
+    """Each chunk's number and the cells whose icons it holds."""
+    size = paths.ICONS_PER_CHUNK
+    for start in range(0, len(grid), size):
+        yield start // size, np.arange(start, min(start + size, len(grid)))
+
+
+def write_icons(
+    files: AtlasFolder, layer: str, side: int, chunk: int, icons: Icons, encoded: dict[str, np.ndarray] | None = None
+) -> None:
+    """encoded: of the very pixels that `icons` was measured on; lossless by default"""
+    encoded = pictures.encode(icons.pixels) if encoded is None else encoded
+    figures = {"cosine": icons.cosine, "rank": icons.rank, "shifted_cosine": icons.shifted_cosine}
+    files.write_arrays(paths.icons(layer, side, chunk), encoded | figures)

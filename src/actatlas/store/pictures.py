@@ -1,0 +1,29 @@
+"""Pictures as they lie in an atlas folder: WebP files end to end."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from PIL import Image
+
+
+def encode(pixels: np.ndarray, quality: int | None = None) -> dict[str, np.ndarray]:
+    """(K, S, S, 3) uint8 → {"encoded": WebP files end to end, uint8; "offsets": where each starts, (K + 1,) int64}.
+
+    Lossless unless `quality` is given.
+    """
+    parts = []
+    for picture in pixels:
+        buffer = io.BytesIO()
+        options = {"lossless": True, "method": 2} if quality is None else {"quality": quality, "method": 6}
+        Image.fromarray(picture).save(buffer, "WEBP", **options)
+        parts.append(buffer.getvalue())
+    offsets = np.cumsum([0, *map(len, parts)]).astype(np.int64)
+    return {"encoded": np.frombuffer(b"".join(parts), np.uint8), "offsets": offsets}
+
+
+def decode(encoded: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """(K, S, S, 3) uint8 of what `encode` gave."""
+    files = (io.BytesIO(encoded[a:b].tobytes()) for a, b in zip(offsets[:-1], offsets[1:], strict=True))
+    return np.stack([np.asarray(Image.open(file).convert("RGB")) for file in files])
