@@ -55,6 +55,7 @@ def parser() -> argparse.ArgumentParser:
     _picture_options(_command(commands, "picture", picture, "draw one grid of an atlas as a picture"))
     _view_options(_command(commands, "view", view, "show an atlas in the browser, from 127.0.0.1"))
     _site_options(_command(commands, "site", site, "write an atlas's page as a static folder"))
+    _report_options(_command(commands, "report", report, "say how far an atlas can be trusted, and its worst icons"))
     _folder_option(_command(commands, "verify", verify, "check every file of an atlas against its manifest"))
     _command(commands, "doctor", doctor, "say what this machine has: versions, devices, extras")
     return top
@@ -283,7 +284,24 @@ def site(options: argparse.Namespace) -> dict[str, Any]:
     return {"site": str(page)}
 
 
-# --- verify, doctor
+# --- report, verify, doctor
+
+
+def _report_options(command: argparse.ArgumentParser) -> None:
+    _folder_option(command)
+    command.add_argument(
+        "--seeds", type=_count, default=1, metavar="N", help="further layouts to compare the map with (default 1)"
+    )
+
+
+def report(options: argparse.Namespace) -> dict[str, Any]:
+    from actatlas import atlas as reader
+    from actatlas import report as reporting
+
+    figures = reporting.report(reader.open(options.folder), options.seeds, StderrProgress())
+    for line in reporting.as_text(figures):
+        _print(options, line)
+    return figures
 
 
 def verify(options: argparse.Namespace) -> dict[str, Any]:
@@ -336,6 +354,12 @@ def _open_option(command: argparse.ArgumentParser) -> None:
 def _grid_side(text: str) -> int:
     if not text.isdigit() or not 2 <= int(text) <= 320:
         raise argparse.ArgumentTypeError(f"a grid's side is a whole number from 2 to 320, not {text}")
+    return int(text)
+
+
+def _count(text: str) -> int:
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"a whole number, 0 or more, not {text}")
     return int(text)
 
 

@@ -13,6 +13,7 @@ from PIL import Image
 import actatlas
 from actatlas.errors import PlanChanged
 from actatlas.progress import Silent
+from actatlas.report import report
 
 SCHEMAS = Path(__file__).parents[2] / "docs" / "schema"
 LAYERS = ["blocks.4.expanded", "blocks.9.expanded"]
@@ -80,6 +81,11 @@ def test_listed_is_used_plus_skipped_and_each_skip_has_a_reason(atlas):
     skipped = atlas.images[atlas.images.skipped.notna()]
     assert [Path(p).name for p in skipped.path] == ["broken.jpg"] and len(skipped.skipped.iloc[0]) > 5
     assert list(atlas.images.columns) == ["id", "path", "skipped", "label", "note"]
+
+
+def test_a_layout_is_compared_with_one_of_another_seed(atlas):
+    for layer in report(atlas, seeds=1, progress=Silent())["layers"].values():
+        assert 2 * layer["stability"]["by_chance"] < layer["stability"]["kept"] < 1
 
 
 def test_all_layers_share_photos_and_relative_places(atlas):

@@ -120,6 +120,10 @@ export interface CellsValue {
    */
   cohesion: (number | null)[];
   /**
+   * icon: it answers less like the cell than the cell's own photos do; members: they have little in common
+   */
+  remarks: ("icon" | "members")[][];
+  /**
    * indices of the classes that the cell speaks for most, strongest first
    */
   classes: number[][] | null;

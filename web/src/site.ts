@@ -18,6 +18,7 @@ export interface Cell {
   readonly cosine: number | null;
   readonly rank: number | null;
   readonly cohesion: number | null;
+  readonly remarks: readonly CellsValue["remarks"][number][number][];
   readonly classes: readonly { readonly name: string; readonly value: number }[];
   readonly photoColumns: readonly { readonly name: string; readonly values: readonly (readonly [string, number])[] }[];
 }
@@ -51,6 +52,7 @@ export class CellTable {
       cosine: value.cosine[k] ?? null,
       rank: value.rank[k] ?? null,
       cohesion: value.cohesion[k] ?? null,
+      remarks: value.remarks[k] ?? [],
       classes: (value.classes?.[k] ?? []).map((index, i) => ({
         name: this.labels?.[index] ?? `class ${index}`,
         value: value.values?.[k]?.[i] ?? 0,

@@ -20,6 +20,15 @@ if TYPE_CHECKING:
     from actatlas.atlas.layer import Layer
 
 
+# What a cell may not be taken for, and how it says so.
+REMARKS = {
+    "icon": "the icon answers less like this cell than its own photos do",
+    "members": "the activations of this cell have little in common",
+}
+_LEAST_AGREEMENT = 0.05  # mean cosine of two members of a cell …
+_LEAST_SHARE = 0.25  # … and that over the median of all cells: below either, they have little in common
+
+
 class Grid:
     """The kept cells of one grid: K of them, row-major, row 0 on top. Arrays as values.Cells and values.Icons say."""
 
@@ -91,6 +100,21 @@ class Grid:
     def shifted_cosine(self) -> np.ndarray:
         return self._fidelity("shifted_cosine")
 
+    @cached_property
+    def remarks(self) -> list[tuple[str, ...]]:
+        """For each cell the keys of `REMARKS` that hold for it: none for most.
+
+        An icon is measured by the cell's own activations: their mean cosine to the cell's mean is `cohesion`.
+        """
+        if not len(self):
+            return []
+        n = self.counts.astype(np.float64)
+        # n unit vectors with a mean cosine of r to one another have one of √((1 + (n − 1) r) / n) to their mean.
+        agreement = np.where(n > 1, (n * self.cohesion.astype(np.float64) ** 2 - 1) / np.maximum(n - 1, 1), 1.0)
+        disagree = agreement < max(_LEAST_AGREEMENT, _LEAST_SHARE * float(np.median(agreement)))
+        failing = self.cosine < self.cohesion  # not so where nothing is painted yet
+        return [("icon",) * bool(f) + ("members",) * bool(d) for f, d in zip(failing, disagree, strict=True)]
+
     @property
     def icon_seconds(self) -> float | None:
         """Measured seconds an icon, everything included; None if nothing was painted on this machine."""
@@ -140,6 +164,7 @@ class Grid:
                 "count": self.counts, "images": self.image_counts,
                 "cosine": self.cosine, "rank": self.rank, "identified": self.rank == 0,
                 "shifted_cosine": self.shifted_cosine, "cohesion": self.cohesion,
+                "remarks": ["; ".join(REMARKS[key] for key in cell) for cell in self.remarks],
             }
         )  # fmt: skip
         top = self.top_classes(5)

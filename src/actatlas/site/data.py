@@ -88,6 +88,7 @@ def cells_value(grid: Grid) -> dict[str, Any]:
         "cosine": _rounded(grid.cosine, 3),
         "rank": [None if math.isnan(r) else int(r) for r in grid.rank.tolist()],
         "cohesion": _rounded(grid.cohesion, 3),
+        "remarks": [list(cell) for cell in grid.remarks],
         "classes": None,
         "values": None,
         "photo_columns": _photo_columns(grid),

@@ -2,7 +2,7 @@
 import { el, square } from "../dom";
 import type { LayerValue } from "../format";
 import type { Cell, Site } from "../site";
-import { classBars, counts, fidelityLine, mark, patches } from "./cell";
+import { classBars, counts, fidelityLine, mark, patches, remarks } from "./cell";
 
 const GAP_PX = 18;
 
@@ -65,7 +65,7 @@ export class Card {
       ),
     );
     const real = patches(this.site, layer, cell, 40);
-    this.element.replaceChildren(head);
+    this.element.replaceChildren(head, ...[remarks(cell)].filter((part) => part !== null));
     if (real !== null) this.element.append(real);
     if (cell.classes.length > 0) this.element.append(classBars(cell));
   }

@@ -10,6 +10,11 @@ const METHODS: Record<string, string> = {
   removal: "What each class’s logit loses when one of these activations is set to zero.",
 };
 
+const REMARKS: Record<Cell["remarks"][number], string> = {
+  icon: "Take this icon with care: the layer’s answer to it is less like the cell than its own photos’ are.",
+  members: "The activations of this cell have little in common: it may stand for no one thing.",
+};
+
 export function counts(cell: Cell): string {
   return `${plural(cell.count, "activation")} from ${plural(cell.photos, "photo")}`;
 }
@@ -33,6 +38,12 @@ export function fidelityLine(cell: Cell, cellCount: number): HTMLElement {
   const line = el("p", { class: "fidelity" }, badge);
   if (cell.cosine !== null) line.prepend(el("span", { text: `icon’s cosine ${cell.cosine.toFixed(2)}` }));
   return line;
+}
+
+/** What the cell may not be taken for; null for most cells. */
+export function remarks(cell: Cell): HTMLElement | null {
+  if (cell.remarks.length === 0) return null;
+  return el("ul", { class: "remarks" }, ...cell.remarks.map((remark) => el("li", { text: REMARKS[remark] })));
 }
 
 /** Bars of the classes that a cell speaks for; a negative value is hatched, so that colour is not its only sign. */

@@ -4,7 +4,7 @@ import type { LayerValue } from "../format";
 import type { CellTable, Site } from "../site";
 import type { Place } from "../state";
 import type { Dispatch } from "../store";
-import { attributionNote, classBars, counts, fidelity, fidelityLine, mark, patches } from "./cell";
+import { attributionNote, classBars, counts, fidelity, fidelityLine, mark, patches, remarks } from "./cell";
 
 export class Inspector {
   readonly element = el("section", { class: "inspector", testid: "inspector", "aria-label": "Cell", tabindex: "-1" });
@@ -71,6 +71,7 @@ export class Inspector {
         ),
       ),
       el("p", { class: "note", text: fidelity(cell, table.length)[1] }),
+      ...[remarks(cell)].filter((part) => part !== null),
     ];
     const real = patches(this.site, layer, cell, 96);
     if (real !== null) {
