@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from actatlas import __version__
-from actatlas.errors import ActatlasError, UsageError
+from actatlas.errors import ActatlasError, MissingExtra, UsageError
 from actatlas.progress import StderrProgress, duration
 
 INTERRUPTED = 130
@@ -295,6 +295,10 @@ def _report_options(command: argparse.ArgumentParser) -> None:
 
 
 def report(options: argparse.Namespace) -> dict[str, Any]:
+    import importlib.util
+
+    if importlib.util.find_spec("umap") is None:
+        raise MissingExtra("umap-learn", "build", "a report, which lays the map out once more")
     from actatlas import atlas as reader
     from actatlas import report as reporting
 
