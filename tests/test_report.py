@@ -76,6 +76,20 @@ def test_the_shipped_kind_of_atlas_is_reported_without_what_it_does_not_carry(tm
     assert any("identified" in line for line in as_text({"layers": {"layer.0": found}}))
 
 
+def test_a_grid_without_cells_is_reported_as_such(tmp_path):
+    atlas = fake_atlas(tmp_path / "atlas", layers=1, sides=(6,))
+    path = paths.cells("layer.0", 6)
+    stored = atlas.files.read_arrays(path)
+    empty = {name: value[:1] if name == "member_offsets" else value[:0] for name, value in stored.items()}
+    atlas.files.write_arrays(path, empty)
+    atlas.files.forget(paths.icon_chunks("layer.0", 6))
+    figures = report(type(atlas)(atlas.files), seeds=0, progress=Silent())
+    found = figures["layers"]["layer.0"]["grids"]["6"]
+    assert found["cells"] == 0 and found["cosine"] is None and found["coverage"] is None
+    assert json.loads(json.dumps(figures, allow_nan=False)) == figures
+    assert list(as_text(figures))[1] == "  6 × 6: 0 cells"
+
+
 def test_an_atlas_that_still_grows_is_not_reported(tmp_path):
     with pytest.raises(UnfinishedAtlas, match="continues"):
         report(fake_atlas(tmp_path / "atlas", layers=1, sides=(6,), painted=0.5), seeds=0, progress=Silent())

@@ -29,7 +29,7 @@ def report(atlas: Atlas, seeds: int, progress: Progress) -> dict[str, Any]:
     """
     if not atlas.is_finished:
         raise UnfinishedAtlas(f"{atlas.folder} is not finished; run its build command again, which continues")
-    has_members = bool(atlas.shards)
+    has_members = bool(atlas.shards)  # the shipped atlas carries none
     stability = _stability(atlas, seeds, progress) if has_members and seeds > 0 else {}
     layers = {}
     for name in atlas.layer_names:
@@ -49,6 +49,8 @@ def as_text(figures: dict[str, Any]) -> Iterator[str]:
         yield f"{name}: {layer['activations']:,} activations of {layer['photos']:,} photos"
         for side, grid in layer["grids"].items():
             yield f"  {side} × {side}: {grid['cells']} cells"
+            if not grid["cells"]:
+                continue
             yield (
                 f"    icons    cosine {grid['cosine']:.2f}, identified {grid['identified']:.0%}; "
                 f"{grid['failing']} answer less like their cell than its own photos do"
@@ -78,7 +80,7 @@ def _grid_report(grid: Grid, has_members: bool) -> dict[str, Any]:
     remarks = grid.remarks
     order = np.argsort(grid.cosine, kind="stable")[:WORST]
     top = grid.top_classes(1)
-    photos = _photos(grid) if has_members else None
+    photos = _photos(grid) if has_members and len(grid) else None
     return {
         "cells": len(grid),
         "cosine": _mean(grid.cosine),
