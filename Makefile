@@ -6,6 +6,7 @@
 #   make lint           style, types, and the direction of imports
 #   make e2e            the browser's tests alone
 #   make bench          benchmarks/, each against a peer; real photos by ACTATLAS_PHOTOS
+#   make bench-icons    icons alone: tables, and contact sheets in bench-icons/
 #   make docs           docs/cli.md anew, from the commands themselves
 #   make test-base      the wheel without extras, in an empty environment
 #   make shipped-atlas  the atlas in the package anew, from the photos in ACTATLAS_PHOTOS
@@ -16,12 +17,13 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 PINS := pyproject.toml constraints.txt
 DEMO_OUT ?= demo-atlas
+ICONS_OUT ?= bench-icons
 PHOTOS := $(or $(ACTATLAS_PHOTOS),$(firstword $(wildcard ../*/images/imagenet-sample)))
 BENCHMARKS := collecting attribution whole_build alignment
 TEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test e2e bench lint docs test-base shipped-atlas clean
+.PHONY: help setup demo test e2e bench bench-icons lint docs test-base shipped-atlas clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -52,6 +54,10 @@ docs: $(VENV)/.has-dev
 bench: $(VENV)/.has-bench
 	@test -n "$(PHOTOS)" || { echo "actatlas: no photos: set ACTATLAS_PHOTOS to a folder of them" >&2; exit 3; }
 	@set -e; for name in $(BENCHMARKS); do echo "== benchmarks/$$name.py"; ACTATLAS_PHOTOS="$(PHOTOS)" $(BIN)/python benchmarks/$$name.py; done
+
+bench-icons: $(VENV)/.has-bench
+	@test -n "$(PHOTOS)" || { echo "actatlas: no photos: set ACTATLAS_PHOTOS to a folder of them" >&2; exit 3; }
+	ACTATLAS_PHOTOS="$(PHOTOS)" $(BIN)/python benchmarks/icons.py --curves --out $(ICONS_OUT)
 
 test-base: $(VENV)/.has-dev
 	sh tests/base/check_base.sh

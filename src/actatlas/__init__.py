@@ -10,8 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from actatlas.api import build, measure_icons
-    from actatlas.atlas import open
+    from actatlas.api import build, measure_icons, open
     from actatlas.errors import ActatlasError
     from actatlas.networks import load_network
     from actatlas.preprocessing import Preprocessing
@@ -26,7 +25,7 @@ _HOMES = {
     "build": "actatlas.api",
     "load_network": "actatlas.api",
     "measure_icons": "actatlas.api",
-    "open": "actatlas.atlas",
+    "open": "actatlas.api",
 }
 
 

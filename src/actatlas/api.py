@@ -12,12 +12,13 @@ from actatlas.progress import Progress, Silent, StderrProgress
 if TYPE_CHECKING:
     import numpy as np
 
-    from actatlas.atlas import Atlas
+    from actatlas.atlas import Atlas, Layer
     from actatlas.collect import CollectSettings
+    from actatlas.inversion import InversionSettings
     from actatlas.networks import Network
     from actatlas.planning import BuildSettings
     from actatlas.preprocessing import Preprocessing
-    from actatlas.values import AttributionMethod, ImageSource, Precision
+    from actatlas.values import AttributionMethod, Icons, ImageSource, Precision
 
 DEFAULT_NETWORK = "packaged:efficientnet-lite0"
 
@@ -35,6 +36,15 @@ def load_network(
     return networks.load_network(model, preprocessing=preprocessing, labels=labels)
 
 
+def open(folder: str | Path) -> Atlas:  # noqa: A001  the public name is actatlas.open
+    """An atlas folder, finished or growing; needs no torch but for what paints. Raises NotAnAtlas."""
+    from actatlas import atlas as reader
+
+    atlas = reader.open(folder)
+    atlas.paint = paint
+    return atlas
+
+
 def build(
     images: str | Path | Sequence[str | Path] | ImageSource,
     *,
@@ -47,6 +57,8 @@ def build(
     attribution: AttributionMethod | None = "mean-replacement",
     precision: Precision = "auto",
     align: bool = True,
+    icon_px: int | None = None,
+    draft: bool = False,
     seed: int = 0,
     title: str = "",
     progress: Progress | bool = True,
@@ -59,6 +71,8 @@ def build(
     grids: sides from 2 to 320; empty for those that suit the number of activations
     crops: random crops a photo; 0 uses each photo once, as network.pixels gives it
     positions: activations a crop, the same relative places in every layer
+    icon_px: side of an icon in network input pixels, 8 to 512; None takes 80
+    draft: paint icons in a third of the time, less well
 
     Raises what the command line prints: an ActatlasError that says what is wrong, where, and what to do.
     """
@@ -69,9 +83,37 @@ def build(
 
     network = model if isinstance(model, Network) else load_network(model)
     collect = collect_settings(crops, positions, attribution, precision, seed)
-    settings = build_settings(layers, grids, collect, align, title)
+    settings = build_settings(layers, grids, collect, align, title, icon_settings(icon_px, draft))
     said = progress if not isinstance(progress, bool) else StderrProgress() if progress else Silent()
-    return pipeline.build(network, open_source(images), Path(out).expanduser().resolve(), settings, said)
+    atlas = pipeline.build(network, open_source(images), Path(out).expanduser().resolve(), settings, said)
+    atlas.paint = paint
+    return atlas
+
+
+def paint(
+    layer: Layer,
+    targets: np.ndarray,
+    others: np.ndarray,
+    *,
+    steps: int = 128,
+    px: int | None = None,
+    model: Any = None,
+    seed: int = 0,
+) -> Icons:
+    """Icons of any directions of an atlas's layer, each told from the others.
+
+    targets: (K, C) activations; others: (M, C) further candidates for the rank
+    steps: of each icon, from nothing; px: their side, 8 to 512 network input pixels, None the atlas's
+    model: the network, where the atlas's spec does not lead to it again
+
+    Raises UsageError for sizes and steps that cannot be, PlanChanged for a network with other weights.
+    """
+    need_torch()
+    from actatlas import icons
+
+    plan = layer.atlas.plan
+    network = load_network(plan["network"]["spec"] if model is None else model)
+    return icons.paint(network, layer, targets, others, steps, layer.icon_px if px is None else px, seed)
 
 
 def measure_icons(network: Network, layer: Any, icons: np.ndarray) -> np.ndarray:
@@ -95,7 +137,12 @@ def collect_settings(
 
 
 def build_settings(
-    layers: Sequence[str], grids: Sequence[int], collect: CollectSettings, align: bool, title: str
+    layers: Sequence[str],
+    grids: Sequence[int],
+    collect: CollectSettings,
+    align: bool,
+    title: str,
+    icons: InversionSettings,
 ) -> BuildSettings:
     from actatlas.layout import LayoutSettings
     from actatlas.planning import BuildSettings
@@ -105,8 +152,16 @@ def build_settings(
         grids=tuple(grids),
         collect=collect,
         layout=LayoutSettings(align=align, seed=collect.seed),
+        icons=icons,
         title=title,
     )
+
+
+def icon_settings(icon_px: int | None, draft: bool) -> InversionSettings:
+    from actatlas.inversion import InversionSettings
+
+    settings = InversionSettings() if icon_px is None else InversionSettings(size_px=icon_px)
+    return settings.as_draft() if draft else settings
 
 
 def need_torch() -> None:

@@ -141,6 +141,14 @@ def _build_options(command: argparse.ArgumentParser) -> None:
         help="auto: half precision where it is faster and agrees to 0.999",
     )  # fmt: skip
     command.add_argument("--no-align", action="store_true", help="lay each layer out on its own")
+    command.add_argument(
+        "--icon-px",
+        type=int,
+        default=None,
+        metavar="PX",
+        help="side of an icon, 8 to 512 network input pixels; default 80",
+    )
+    command.add_argument("--draft", action="store_true", help="paint icons in a third of the time, less well")
     command.add_argument("--seed", type=int, default=0, metavar="S", help="of everything random; default 0")
     command.add_argument("--title", default="", help="heads the page")
     command.add_argument(
@@ -160,7 +168,8 @@ def build(options: argparse.Namespace) -> dict[str, Any]:
     network = api.load_network(options.model or api.DEFAULT_NETWORK)
     attribution = None if options.attribution == "none" else options.attribution
     collect = api.collect_settings(options.crops, options.positions, attribution, options.precision, options.seed)
-    settings = api.build_settings(options.layer, options.grid, collect, not options.no_align, options.title)
+    icons = api.icon_settings(options.icon_px, options.draft)
+    settings = api.build_settings(options.layer, options.grid, collect, not options.no_align, options.title, icons)
     progress = StderrProgress()
     if options.dry_run:
         return _dry_run(options, network, source, settings, progress)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from actatlas.collect import Collector, Pilot
-from actatlas.inversion import invert
+from actatlas.inversion import InversionSettings, Renderer, learn_expectation, round_sizes
 from actatlas.networks import Network
 from actatlas.planning import BuildSettings, planned_sides
 from actatlas.progress import Progress
@@ -20,6 +20,8 @@ _PROBED_ICONS = 16
 _PROBED_STEPS = 6
 _LAYOUT_S_PER_ACTIVATION = 6e-4  # umap-learn on two cores, measured between 10,000 and 100,000 activations
 _LAYOUT_START_S = 15.0
+_LEARNING_S = 10.0  # a layer, on two cores
+_STEPS_TO_MEASURE = 3  # an icon's fidelity takes as long
 _SITE_BYTES_PER_CELL = 30_000  # tiles and patches
 
 
@@ -37,18 +39,18 @@ def expected(
     with progress.stage("Timing a few photos and icons", 1 + len(layers)) as tick:
         image_s = _image_seconds(network, source, layers, settings, pilot)
         tick(1)
-        icon_s = {}
+        step_s = {}
         for name in layers:
-            icon_s[name] = _icon_seconds(network, name, channels[name], settings, pilot)
+            step_s[name] = _step_seconds(network, name, channels[name], settings, pilot)
             tick(1)
     row_bytes = sum(2 * c for c in channels.values()) + 2 * (network.class_count or 0) * len(layers)
     icons = sum(cells.values())
-    cell_bytes = 3 * plan["icon_px"] ** 2 * 0.6 + _SITE_BYTES_PER_CELL
+    cell_bytes = 3 * max(plan["icon_px"].values()) ** 2 * 0.6 + _SITE_BYTES_PER_CELL
     seconds = {
         "collect": image_s * images,
         "layout": _LAYOUT_START_S + _LAYOUT_S_PER_ACTIVATION * activations * len(layers),
-        "icons": sum(s * icons for s in icon_s.values()),
-        "site": 0.02 * icons * len(layers),
+        "icons": sum(_LEARNING_S + s * _picture_steps(cells, settings.icons) for s in step_s.values()),
+        "site": 0.004 * icons * len(layers),
     }
     return {
         "images": images, "activations": activations, "layers": layers, "grids": sides,
@@ -69,14 +71,27 @@ def _image_seconds(
     return (time.monotonic() - started) / collect.shard_images
 
 
-def _icon_seconds(network: Network, layer: str, channel_count: int, settings: BuildSettings, pilot: Pilot) -> float:
-    few = replace(settings.icons, steps=_PROBED_STEPS)
+def _picture_steps(cells: dict[int, int], icons: InversionSettings) -> int:
+    """Of all grids of a layer: the coarsest is painted from nothing, each other one starts from a coarser one."""
+    steps = 0
+    for number, side in enumerate(sorted(cells)):
+        rounds = round_sizes(cells[side], icons, has_parents=number > 0)
+        steps += sum(count * (each + _STEPS_TO_MEASURE) for count, each in rounds)
+    return steps
+
+
+def _step_seconds(network: Network, layer: str, channel_count: int, settings: BuildSettings, pilot: Pilot) -> float:
+    """Of one picture; with an expectation that expects nothing, but is as much work as any."""
     targets = np.random.default_rng(0).random((_PROBED_ICONS, channel_count), np.float32)
-    keys, mean = np.arange(_PROBED_ICONS), targets.mean(axis=0)
-    invert(network, layer, targets, mean, pilot.colour, replace(few, steps=1), keys)  # the first call is slower
+    patches = np.full((2, 16, 16, network.preprocessing.channel_count), 128, np.uint8)
+    mean, pair = targets.mean(axis=0), np.arange(2)
+    expectation = learn_expectation(network, layer, targets[:2], patches, pair, mean, pilot.colour)
+    renderer = Renderer(network, layer, mean, pilot.colour, settings.icons, expectation)
+    centred, keys, nothing = targets - mean, np.arange(_PROBED_ICONS), renderer.no_correction
+    renderer.paint(centred, keys, 1, None, None, nothing)  # the first call is slower
     started = time.monotonic()
-    invert(network, layer, targets, mean, pilot.colour, few, keys)
-    return (time.monotonic() - started) / _PROBED_ICONS * settings.icons.steps / _PROBED_STEPS
+    renderer.paint(centred, keys, _PROBED_STEPS, None, None, nothing)
+    return (time.monotonic() - started) / _PROBED_ICONS / _PROBED_STEPS
 
 
 def _plain_pilot(network: Network, layers: list[str], channels: dict[str, int]) -> Pilot:

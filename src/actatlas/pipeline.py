@@ -6,7 +6,6 @@ Stages know nothing of files; this module knows nothing of how they work.
 from __future__ import annotations
 
 import hashlib
-import itertools
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,16 +14,16 @@ from typing import Any
 
 import numpy as np
 
-from actatlas.atlas import Atlas, Grid, Layer
+from actatlas.atlas import Atlas, Layer
 from actatlas.collect import Collector, Pilot, run_pilot
 from actatlas.errors import NoImages, TooFewImages
 from actatlas.grid import GridSettings, make_cells
-from actatlas.inversion import invert, measure
+from actatlas.icons import IconWork
 from actatlas.layout import lay_out
-from actatlas.networks import Network, folded
+from actatlas.networks import Network
 from actatlas.planning import MIN_IMAGES, BuildSettings, begin_or_continue, make_plan, planned_sides
 from actatlas.progress import Progress
-from actatlas.records import icon_chunks, read_pilot, write_cells, write_icons, write_pilot, write_shard
+from actatlas.records import read_pilot, write_cells, write_pilot, write_shard
 from actatlas.site import write_site
 from actatlas.store import AtlasFolder, paths, writing
 from actatlas.values import ImageSource, Layout
@@ -187,42 +186,13 @@ class _Run:
 
     def paint(self) -> None:
         with self._timed("icons"):
-            work = self._unpainted(Atlas(self.files))
-            if not work:
+            work = IconWork(self.network, self.files, self.settings, self.sides, self.progress, self.seconds)
+            if work.is_done:
                 return
             self._change()
             self._write_page()  # to look at while the icons are painted
-            painted = folded(self.network, self.layers)
-            with self.progress.stage("Painting icons", sum(len(rows) for *_, rows in work), "icons") as tick:
-                for grid, chunk, rows in work:
-                    started = time.monotonic()
-                    self._paint_chunk(painted, grid, chunk, rows)
-                    self._note_icons(f"{grid.layer.name}/{grid.side}", time.monotonic() - started, len(rows))
-                    tick(len(rows))
-
-    def _unpainted(self, atlas: Atlas) -> list[tuple[Grid, int, np.ndarray]]:
-        """Grid, chunk and cells, grid by grid, all layers in turn: they fill together, and the time left is right."""
-        work = []
-        for side in self.sides:
-            grids = [atlas.layer(name).grid(side) for name in self.layers]
-            for turn in itertools.zip_longest(*(icon_chunks(grid) for grid in grids)):
-                work += [(grid, *chunk) for grid, chunk in zip(grids, turn, strict=True) if chunk is not None]
-        return [(g, c, rows) for g, c, rows in work if not self.files.has(paths.icons(g.layer.name, g.side, c))]
-
-    def _paint_chunk(self, painted: Network, grid: Grid, chunk: int, rows: np.ndarray) -> None:
-        """painted: the network, folded once for all chunks; the figures are those of the network itself."""
-        layer, settings = grid.layer, self.settings
-        keys = [_key(settings.collect.seed, layer.name, grid.side, *grid.coordinates[k].tolist()) for k in rows]
-        colour = read_pilot(self.files).colour
-        pixels = invert(painted, layer.name, grid.means[rows], layer.mean, colour, settings.icons, np.array(keys))
-        icons = measure(self.network, layer.name, pixels, grid.means, rows, layer.mean)
-        write_icons(self.files, layer.name, grid.side, chunk, icons)
-
-    def _note_icons(self, key: str, seconds: float, count: int) -> None:
-        total = self.seconds.setdefault("icon_totals", {}).setdefault(key, [0.0, 0])
-        total[0] += seconds
-        total[1] += count
-        self.seconds["icons"][key] = round(total[0] / total[1], 4)
+            work.learn()
+            work.paint()
 
     # --- site
 
@@ -286,8 +256,3 @@ def _mean_vector(layer: Layer) -> np.ndarray:
         total = total + part.vectors.sum(axis=0, dtype=np.float64)
         count += len(part)
     return np.asarray(total / count, np.float32)
-
-
-def _key(*parts: object) -> int:
-    """A 63-bit seed from what a picture is of, so that it depends on nothing else."""
-    return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:8], "big") >> 1

@@ -16,7 +16,7 @@ from actatlas import __version__
 from actatlas.collect import CollectSettings
 from actatlas.errors import NetworkError, NoImages, PlanChanged, TooFewImages
 from actatlas.grid import GridSettings, default_sides
-from actatlas.inversion import InversionSettings
+from actatlas.inversion import InversionSettings, side_px
 from actatlas.layout import LayoutSettings
 from actatlas.networks import Network
 from actatlas.progress import Progress
@@ -89,14 +89,9 @@ def make_plan(network: Network, source: ImageSource, settings: BuildSettings) ->
             "collect": asdict(settings.collect), "layout": asdict(settings.layout),
             "icons": asdict(settings.icons), "min_images": MIN_IMAGES,
         },
-        "icon_px": icon_px(network, settings.icons),
+        "icon_px": {layer.name: side_px(network, layer.name, settings.icons.size_px) for layer in layers},
         "versions": {"actatlas": __version__} | {name: importlib.metadata.version(name) for name in _VERSIONED},
     }  # fmt: skip
-
-
-def icon_px(network: Network, icons: InversionSettings) -> int:
-    """Side of the icons: as asked for, but never more than the network's input."""
-    return min(icons.size_px, *network.preprocessing.input_px)
 
 
 def planned_sides(settings: BuildSettings, listed: int) -> list[int]:
@@ -109,8 +104,8 @@ _REDONE: dict[str, Callable[[str], bool]] = {
     "settings.layout": lambda path: (
         path.endswith("/layout.safetensors") or "/grids/" in path or path.startswith("site/")
     ),
-    "settings.icons": lambda path: "/icons/" in path or path.startswith("site/"),
-    "icon_px": lambda path: "/icons/" in path or path.startswith("site/"),
+    "settings.icons": lambda path: "/icons/" in path or "/expectation." in path or path.startswith("site/"),
+    "icon_px": lambda path: "/icons/" in path or "/expectation." in path or path.startswith("site/"),
 }
 
 

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol, TextIO
 
-Tick = Callable[[int], None]
+
+class Tick(Protocol):
+    """count: units that have just been done; work: what they weigh, where units differ in how long they take."""
+
+    def __call__(self, count: int, work: float | None = None) -> None: ...
 
 
 class Progress(Protocol):
-    """Where stages say how far they are. `stage` gives a function that takes how many units have just been done."""
+    """Where stages say how far they are. `stage` gives a Tick; `work` is what all units weigh together."""
 
-    def stage(self, title: str, total: int, unit: str = ""): ...
+    def stage(self, title: str, total: int, unit: str = "", work: float | None = None): ...
 
     def say(self, message: str) -> None: ...
 
@@ -23,8 +27,8 @@ class Silent:
     """For Python callers who want no output, and for tests."""
 
     @contextmanager
-    def stage(self, title: str, total: int, unit: str = "") -> Iterator[Tick]:
-        yield lambda count: None
+    def stage(self, title: str, total: int, unit: str = "", work: float | None = None) -> Iterator[Tick]:
+        yield lambda count, work=None: None
 
     def say(self, message: str) -> None:
         return None
@@ -39,21 +43,24 @@ class StderrProgress:
         self._interval_s = 0.1 if self._is_terminal else seconds_between_lines
 
     @contextmanager
-    def stage(self, title: str, total: int, unit: str = "") -> Iterator[Tick]:
+    def stage(self, title: str, total: int, unit: str = "", work: float | None = None) -> Iterator[Tick]:
         done, start = 0, time.monotonic()
+        left_to_do = float(total if work is None else work)
         last_line, rate = start, Rate(start)
 
         def line(final: bool = False) -> None:
-            left = rate.seconds_left(total - done)
+            left = rate.seconds_left(left_to_do)
             tail = f"in {duration(time.monotonic() - start)}" if final else f"{duration(left)} left" if left else ""
             text = f"{title}: {done:,}/{total:,} {unit}".rstrip() + (f", {tail}" if tail else "")
             self._write(text, final)
 
-        def tick(count: int = 1) -> None:
-            nonlocal done, last_line
+        def tick(count: int, work: float | None = None) -> None:
+            nonlocal done, last_line, left_to_do
+            weight = float(count if work is None else work)
             done += count
+            left_to_do -= weight
             now = time.monotonic()
-            rate.add(now, count)
+            rate.add(now, weight)
             if now - last_line >= self._interval_s:
                 last_line = now
                 line()
@@ -82,14 +89,14 @@ class Rate:
 
     def __init__(self, start: float, window_s: float = 60.0):
         self._window_s = window_s
-        self._points: list[tuple[float, int]] = [(start, 0)]
+        self._points: list[tuple[float, float]] = [(start, 0.0)]
 
-    def add(self, now: float, count: int) -> None:
+    def add(self, now: float, count: float) -> None:
         self._points.append((now, self._points[-1][1] + count))
         while len(self._points) > 2 and now - self._points[1][0] > self._window_s:
             self._points.pop(0)
 
-    def seconds_left(self, units: int) -> float | None:
+    def seconds_left(self, units: float) -> float | None:
         """None while nothing has been done."""
         (t0, n0), (t1, n1) = self._points[0], self._points[-1]
         return units * (t1 - t0) / (n1 - n0) if n1 > n0 else None

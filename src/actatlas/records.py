@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import asdict
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from actatlas.collect import Pilot, Shard
 from actatlas.store import AtlasFolder, paths, pictures
-from actatlas.values import Cells, ColourStatistics, Icons
-
-if TYPE_CHECKING:
-    from actatlas.atlas import Grid
+from actatlas.values import Cells, ColourStatistics, Expectation, Icons
 
 
 def write_pilot(files: AtlasFolder, pilot: Pilot) -> None:
@@ -60,17 +55,30 @@ def write_cells(files: AtlasFolder, layer: str, cells: Cells) -> None:
     files.write_arrays(paths.cells(layer, cells.side), arrays)
 
 
-def icon_chunks(grid: Grid) -> Iterator[tuple[int, np.ndarray]]:
-    """Each chunk's number and the cells whose icons it holds."""
-    size = paths.ICONS_PER_CHUNK
-    for start in range(0, len(grid), size):
-        yield start // size, np.arange(start, min(start + size, len(grid)))
+def write_expectation(files: AtlasFolder, layer: str, expectation: Expectation) -> None:
+    arrays = {name: value for name, value in vars(expectation).items() if isinstance(value, np.ndarray)}
+    files.write_arrays(f"{paths.expectation(layer)}.safetensors", arrays)
+    # Last: without it nothing was learnt.
+    names = {name: list(value) for name, value in vars(expectation).items() if isinstance(value, tuple)}
+    files.write_json(f"{paths.expectation(layer)}.json", names)
+
+
+def read_expectation(files: AtlasFolder, layer: str) -> Expectation | None:
+    """None where nothing was learnt."""
+    if not files.has(f"{paths.expectation(layer)}.json"):
+        return None
+    names = files.read_json(f"{paths.expectation(layer)}.json")
+    arrays = files.read_arrays(f"{paths.expectation(layer)}.safetensors")
+    return Expectation(
+        tuple(names["layers"]), tuple(names["group_counts"]), tuple(names["explained"]),
+        arrays["weights"], arrays["offset"], arrays["scale"],
+    )  # fmt: skip
 
 
 def write_icons(
-    files: AtlasFolder, layer: str, side: int, chunk: int, icons: Icons, encoded: dict[str, np.ndarray] | None = None
+    files: AtlasFolder, path: str, rows: np.ndarray, icons: Icons, encoded: dict[str, np.ndarray] | None = None
 ) -> None:
-    """encoded: of the very pixels that `icons` was measured on; lossless by default"""
+    """rows: the cells; encoded: of the very pixels that `icons` was measured on, lossless by default."""
     encoded = pictures.encode(icons.pixels) if encoded is None else encoded
     figures = {"cosine": icons.cosine, "rank": icons.rank, "shifted_cosine": icons.shifted_cosine}
-    files.write_arrays(paths.icons(layer, side, chunk), encoded | figures)
+    files.write_arrays(path, encoded | figures | {"rows": np.asarray(rows, np.int64)})

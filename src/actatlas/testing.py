@@ -12,6 +12,7 @@ from actatlas.atlas import Atlas
 from actatlas.store import FORMAT_VERSION, AtlasFolder, paths, pictures
 
 INPUT_PX = 96
+ICONS_PER_CHUNK = 32
 CODE_BASE = 12  # levels a colour channel; 12³ = 1,728 codes, enough for 40 × 40 cells
 _STEP = 21
 FAKE_LABELS = (
@@ -105,8 +106,8 @@ def _write_grid(
         nearest = rng.permutation(members[k])[:12]
         arrays["example_rows"][k, : len(nearest)] = nearest
     files.write_arrays(paths.cells(name, side), arrays)
-    for chunk, start in enumerate(range(0, round(count * painted), paths.ICONS_PER_CHUNK)):
-        rows = range(start, min(start + paths.ICONS_PER_CHUNK, count))
+    for chunk, start in enumerate(range(0, round(count * painted), ICONS_PER_CHUNK)):
+        rows = np.arange(start, min(start + ICONS_PER_CHUNK, count))
         colours = [colour_of(cell_code(layer, side, *coordinates[k].tolist())) for k in rows]
         flat = np.tile(np.array(colours, np.uint8)[:, None, None], (1, icon_px, icon_px, 1))
         figures = {
@@ -114,7 +115,7 @@ def _write_grid(
             "rank": (rng.random(len(rows)) > 0.8).astype(np.int32) * 3,
             "shifted_cosine": rng.uniform(0.5, 0.9, len(rows)).astype(np.float32),
         }
-        files.write_arrays(paths.icons(name, side, chunk), pictures.encode(flat) | figures)
+        files.write_arrays(paths.icons(name, side, chunk), pictures.encode(flat) | figures | {"rows": rows})
 
 
 def _draw_photos(folder: Path, count: int) -> list[Path]:
@@ -167,6 +168,6 @@ def _plan(names: Sequence[str], icon_px: int, photos: int) -> dict[str, object]:
         "settings": {
             "collect": {"attribution": "mean-replacement"}, "layout": {}, "icons": {}, "min_images": 3,
         },
-        "icon_px": icon_px,
+        "icon_px": dict.fromkeys(names, icon_px),
         "versions": {},
     }  # fmt: skip

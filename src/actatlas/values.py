@@ -178,10 +178,10 @@ class Cells:
 
 @dataclass(frozen=True)
 class ColourStatistics:
-    """Colour of the photos themselves, in [0, 1] RGB: what an icon's prior is made of.
+    """Colour of the photos themselves, in [0, 1]: what an icon's prior is made of.
 
-    mean: (3,) float32
-    covariance: (3, 3) float32
+    mean: (3,) float32, RGB; or the network's own channels, where it takes others
+    covariance: (3, 3) float32, or of those channels
     """
 
     mean: np.ndarray
@@ -205,3 +205,31 @@ class Icons:
 
     def __len__(self) -> int:
         return len(self.pixels)
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What photos look like, given a layer's activation at their centre: linear, learnt from photos.
+
+    layers: of the network, whose means over positions are part of a look; the pixels' own group comes first
+    group_counts: how many of the F numbers of a look each group has, pixels first
+    explained: of each group, the share of its variance that an activation explains on photos held out
+    weights: (C, F) float16; offset, scale: (F,) float32, scale the usual deviation of each number
+    """
+
+    layers: tuple[str, ...]
+    group_counts: tuple[int, ...]
+    explained: tuple[float, ...]
+    weights: np.ndarray
+    offset: np.ndarray
+    scale: np.ndarray
+
+    def __post_init__(self) -> None:
+        count = sum(self.group_counts)
+        _require(self.weights.ndim == 2 and self.weights.shape[1] == count, f"weights are (C, {count})")
+        _require(self.offset.shape == self.scale.shape == (count,), f"offset and scale are ({count},)")
+        _require(len(self.group_counts) == len(self.layers) + 1, "a group for the pixels and one a layer")
+
+    def looks(self, centred: np.ndarray) -> np.ndarray:
+        """(n, F) float32 expected of activations (n, C), less the layer's mean."""
+        return np.asarray(centred, np.float32) @ self.weights.astype(np.float32) + self.offset

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from actatlas.errors import NetworkError, UsageError
-from actatlas.inversion import InversionSettings, invert, measure, measure_icons
+from actatlas.inversion import InversionSettings, Renderer, directions_of, invert, measure, measure_icons
 from actatlas.inversion.prior import NaturalPrior
 from actatlas.networks import Network
 from actatlas.preprocessing import Preprocessing
 from actatlas.values import ColourStatistics
 
 LAYER = "blocks.6.expanded"
-FEW = InversionSettings(steps=16, batch_size=3, size_px=64)
+FEW = InversionSettings(steps=(24,), batch_size=3, size_px=64, contrast=0, brightness_exponent=1.2, rate=0.2)
 COLOUR = ColourStatistics(
     mean=np.array([0.49, 0.46, 0.41], np.float32),
     covariance=np.array([[0.074, 0.065, 0.058], [0.065, 0.071, 0.067], [0.058, 0.067, 0.077]], np.float32),
@@ -50,13 +52,22 @@ def test_a_picture_answers_its_own_target_and_far_better_than_a_random_one(netwo
     assert painted.shifted_cosine.mean() > control.shifted_cosine.mean() + 0.3
 
 
-def test_a_key_gives_the_same_picture_wherever_it_stands_and_another_key_another(network: Network, targets):
+def test_what_a_picture_becomes_depends_on_nothing_but_what_it_is_given(network: Network, targets):
     vectors, mean = targets
-    settings = InversionSettings(steps=3, batch_size=3, size_px=48)
-    together = invert(network, LAYER, vectors, mean, COLOUR, settings, np.array([5, 6, 7]))
-    elsewhere = invert(network, LAYER, vectors[[2, 0, 0]], mean, COLOUR, settings, np.array([7, 5, 11]))
-    assert np.array_equal(elsewhere[:2], together[[2, 0]])
-    assert not np.array_equal(elsewhere[2], together[0])
+    settings = InversionSettings(batch_size=3, size_px=48)
+    renderer = Renderer(network, LAYER, mean, COLOUR, settings)
+    start = np.stack([np.full((48, 48, 3), value, np.uint8) for value in (60, 120, 200)])
+    rivals = directions_of(vectors, mean)[[[0, 1], [1, 2], [2, 0]]]
+
+    def paint(rows: list[int], keys: list[int], first: np.ndarray | None) -> np.ndarray:
+        started = None if first is None else first[rows]
+        return renderer.paint((vectors - mean)[rows], np.array(keys), 3, started, rivals[rows], renderer.no_correction)
+
+    for first in (None, start):
+        together = paint([0, 1, 2], [5, 6, 7], first)
+        assert np.array_equal(paint([2, 0], [7, 5], first), together[[2, 0]])
+    assert not np.array_equal(paint([0], [11], None), paint([0], [5], None))
+    assert not np.array_equal(paint([0], [5], start), paint([0], [5], None))
 
 
 def test_the_prior_has_the_photos_own_colours_and_a_falling_spectrum():
@@ -81,7 +92,7 @@ def test_a_network_with_a_fixed_input_is_painted_for_in_its_middle():
     assert network.is_fixed_size
     vectors = measure_icons(network, "1", _random_canvases(4))
     mean, rows = vectors.mean(axis=0), np.arange(4)
-    pixels = invert(network, "1", vectors, mean, COLOUR, InversionSettings(steps=24), rows)
+    pixels = invert(network, "1", vectors, mean, COLOUR, InversionSettings(steps=(24,)), rows)
     assert pixels.shape == (4, 80, 80, 3)
     plain = np.full_like(pixels, 127)
     painted, control = (measure(network, "1", p, vectors, rows, mean).cosine.mean() for p in (pixels, plain))
@@ -96,8 +107,8 @@ def test_a_small_network_with_one_channel_gets_small_grey_pictures():
     network = Network(module, Preprocessing((28, 28), 28, mean=(0.5,), std=(0.5,), channel_count=1))
     vectors, rows = np.eye(6, dtype=np.float32)[:3], np.arange(3)
     mean = np.full(6, 0.2, np.float32)
-    pixels = invert(network, "1", vectors, mean, COLOUR, InversionSettings(steps=24), rows)
-    assert pixels.shape == (3, 28, 28, 3)
+    pixels = invert(network, "1", vectors, mean, COLOUR, InversionSettings(steps=(24,)), rows)
+    assert pixels.shape == (3, 64, 64, 3)
     assert (pixels == pixels[..., :1]).all() and pixels.std() > 5
     painted = measure(network, "1", pixels, vectors, rows, mean).cosine
     grey = measure(network, "1", np.full_like(pixels, 127), vectors, rows, mean).cosine
@@ -118,7 +129,7 @@ def test_targets_that_are_no_directions_of_the_layer_are_refused(network: Networ
 
 def test_a_target_that_is_the_mean_itself_leaves_the_picture_plain(network: Network, targets):
     _, mean = targets
-    settings = InversionSettings(steps=2, batch_size=1, size_px=64)
+    settings = InversionSettings(steps=(2,), batch_size=1, size_px=64)
     pixels = invert(network, LAYER, mean[None], mean, COLOUR, settings, np.arange(1))
     assert pixels.std(axis=(1, 2)).max() < 5
 
@@ -154,21 +165,23 @@ class _Wrapped(nn.Module):
 
 
 def test_a_picture_that_went_astray_is_painted_again_slower():
-    module = _Broken(bound=0.49)
+    module, slow = _Broken(bound=0.49), replace(FEW, steps=(16,), rate=0.16)
     with torch.no_grad():
         module.conv.weight.fill_(1 / 27)
         module.conv.weight[1:] = 0
         module.conv.bias.copy_(torch.tensor([0.0, 1.0, 0.0, 0.0]))
     network = Network(_Wrapped(module), Preprocessing((64, 64), 64), spec="bright")
     brighter, mean = np.eye(4, dtype=np.float32)[:1], np.zeros(4, np.float32)
-    pixels = invert(network, "inner", brighter, mean, COLOUR, FEW, np.arange(1))
+    pixels = invert(network, "inner", brighter, mean, COLOUR, slow, np.arange(1))
     assert 117 < pixels.mean() < 0.49 * 255
     with torch.no_grad():
         module.bound = 2.0
-    assert invert(network, "inner", brighter, mean, COLOUR, FEW, np.arange(1)).mean() > 128
+    assert invert(network, "inner", brighter, mean, COLOUR, slow, np.arange(1)).mean() > 128
 
 
-@pytest.mark.parametrize(("name", "value"), [("steps", 0), ("rate", 0.0), ("size_px", 2), ("batch_size", 0)])
-def test_settings_that_cannot_be_are_refused(name: str, value: float):
+@pytest.mark.parametrize(
+    ("name", "value"), [("steps", (0,)), ("steps", ()), ("rate", 0.0), ("size_px", 2), ("batch_size", 0)]
+)
+def test_settings_that_cannot_be_are_refused(name: str, value: object):
     with pytest.raises(UsageError, match=name):
         InversionSettings(**{name: value})

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 import actatlas
-from actatlas.errors import PlanChanged
+from actatlas.errors import PlanChanged, UsageError
 from actatlas.progress import Silent
 from actatlas.report import report
 
@@ -23,6 +23,7 @@ SIDES = [3, 5]
 def build(photos, out, network, **changes):
     # What "auto" takes depends on a clock, and is frozen in each atlas; here two atlases are compared.
     settings = {"layers": LAYERS, "grids": SIDES, "crops": 2, "positions": 3, "precision": "float32", "progress": False}
+    settings |= {"draft": True, "icon_px": 48}  # quickly painted: nothing here is about looks
     return actatlas.build(photos, out=out, model=network, **(settings | changes))
 
 
@@ -37,7 +38,7 @@ class StopAfter(Silent):
     def __init__(self, title, n):
         self._title, self._left = title, n
 
-    def stage(self, title, total, unit=""):
+    def stage(self, title, total, unit="", work=None):
         if title != self._title:
             return super().stage(title, total, unit)
         return self._stopping()
@@ -47,7 +48,7 @@ class StopAfter(Silent):
 
         @contextmanager
         def stage():
-            def tick(count=1):
+            def tick(count, work=None):
                 self._left -= 1
                 if self._left <= 0:
                     raise KeyboardInterrupt
@@ -147,7 +148,7 @@ def test_the_stored_fidelity_is_that_of_the_stored_pixels(atlas, network):
     assert np.allclose(own, grid.cosine, atol=1e-3)
     assert ((cosines > own[:, None]).sum(axis=1) == grid.rank).mean() > 0.9
     far = np.diag(cosines[np.roll(np.arange(len(grid)), len(grid) // 2)])  # of cells on the other side of the map
-    assert own.mean() > 0.5 > far.mean() + 0.2
+    assert own.mean() > max(0.3, far.mean() + 0.2)
 
 
 def test_examples_are_patches_of_different_photos_nearest_first(atlas):
@@ -173,6 +174,8 @@ def test_every_json_file_is_as_its_schema_says(atlas):
 
     for name in ("plan", "pilot", "timings", "manifest", "labels"):
         jsonschema.validate(json.loads((atlas.folder / f"{name}.json").read_text()), schema(name))
+    for path in (atlas.folder / "layers").glob("*/expectation.json"):
+        jsonschema.validate(json.loads(path.read_text()), schema("expectation"))
     for path in (atlas.folder / "shards").iterdir():
         jsonschema.validate(json.loads(path.read_text()), schema("shard"))
     for line in (atlas.folder / "journal.jsonl").read_text().splitlines():
@@ -196,7 +199,13 @@ def test_an_unreadable_photo_changes_nothing_for_the_others(atlas, listing, netw
 
 @pytest.mark.parametrize(
     ("stage", "n"),
-    [("Collecting activations", 1), ("Averaging cells", 2), ("Painting icons", 3)],
+    [
+        ("Collecting activations", 1),
+        ("Averaging cells", 2),
+        ("Learning what photos look like", 1),
+        ("Painting icons", 1),
+        ("Painting icons", 3),
+    ],
 )
 def test_a_stopped_build_continues_to_the_same_bytes(atlas, listing, network, tmp_path, stage, n):
     out = tmp_path / "stopped"
@@ -231,3 +240,55 @@ def test_a_grid_can_be_added_to_a_finished_atlas(listing, network, tmp_path):
     grown = build(listing, out, network, layers=LAYERS[:1], grids=[3, 4])
     assert grown.layer(LAYERS[0]).grid_sides == [3, 4] and grown.files.verify()
     assert kept.items() <= hashes(out).items()
+
+
+def test_icons_begun_before_a_coarser_grid_was_asked_for_are_painted_anew(listing, network, tmp_path):
+    out, settings = tmp_path / "atlas", {"layers": LAYERS[:1]}
+    with pytest.raises(KeyboardInterrupt):
+        build(listing, out, network, grids=[5], progress=StopAfter("Painting icons", 1), **settings)
+    both = build(listing, out, network, grids=[3, 5], **settings)
+    assert both.layer(LAYERS[0]).grid(5).is_painted.all() and both.files.verify()
+
+
+def test_a_draft_is_quicker_and_less_like_its_targets_and_icons_have_the_side_that_was_asked_for(
+    listing, network, tmp_path
+):
+    full = build(listing, tmp_path / "full", network, layers=LAYERS[:1], grids=[3], draft=False, icon_px=56)
+    quick = build(listing, tmp_path / "quick", network, layers=LAYERS[:1], grids=[3], icon_px=56)
+    grids = [atlas.layer(LAYERS[0]).grid(3) for atlas in (quick, full)]
+    assert all(grid.icons.shape[1:] == (56, 56, 3) and grid.is_painted.all() for grid in grids)
+    assert grids[0].icon_seconds < grids[1].icon_seconds and grids[0].cosine.mean() < grids[1].cosine.mean()
+
+
+def test_a_cell_is_painted_larger_and_its_concepts_each_have_an_icon(atlas, network):
+    grid = atlas.layer(LAYERS[1]).grid(3)
+    cell = grid.cell(int(np.argmax(grid.counts)))
+    assert (cell.column, cell.row) == tuple(grid.coordinates[cell.k]) and cell.count == len(cell.members)
+    assert grid.cell_at(cell.column, cell.row).k == cell.k
+    large = cell.render(steps=24, px=112, model=network)
+    assert large.image.size == (112, 112) and large.cosine > 0.2
+    assert np.array_equal(large.image, cell.render(steps=24, px=112, model=network).image)
+    facets = cell.facets(2, steps=12, model=network)
+    assert sorted(np.concatenate([facet.rows for facet in facets])) == sorted(cell.members)
+    assert len(facets) == 2 and len(facets[0]) >= len(facets[1])
+    vectors = atlas.layer(LAYERS[1]).activations.vectors.astype(np.float32) - atlas.layer(LAYERS[1]).mean
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+    def agreement(rows):
+        return np.linalg.norm(unit[rows].mean(axis=0))
+
+    whole = agreement(cell.members)
+    assert sum(agreement(facet.rows) * len(facet) for facet in facets) / cell.count > whole + 0.02
+    assert len(cell.facets(10_000, steps=1, model=network)) <= cell.count
+
+
+def test_what_cannot_be_painted_is_one_clear_sentence(atlas, network):
+    cell = atlas.layer(LAYERS[0]).grid(3).cell(0)
+    with pytest.raises(UsageError, match="size_px must be from 8 to 512, not 4"):
+        cell.render(px=4, model=network)
+    with pytest.raises(UsageError, match="steps must be numbers of at least 1"):
+        cell.render(steps=0, model=network)
+    with pytest.raises(UsageError, match="has no cell at 9,9"):
+        cell.grid.cell_at(9, 9)
+    with pytest.raises(PlanChanged, match="has other weights"):
+        cell.render(model="torchvision:resnet18@none")

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from PIL import Image
 
-from actatlas.errors import UnfinishedAtlas
-from actatlas.preprocessing import patch_box
+from actatlas.atlas.cell import Cell
+from actatlas.atlas.patches import cut_patches
+from actatlas.errors import UnfinishedAtlas, UsageError
 from actatlas.store import paths, pictures
 
 if TYPE_CHECKING:
@@ -65,6 +65,21 @@ class Grid:
     def attributions(self) -> np.ndarray | None:
         return self._files.read_arrays(self._cells_path, ["attributions"]).get("attributions")
 
+    def cell(self, k: int) -> Cell:
+        """Raises UsageError where there are not so many cells."""
+        if not 0 <= k < len(self):
+            raise UsageError(
+                f"the {self.side} × {self.side} grid of {self.layer.name} has cells 0 to {len(self) - 1}, not {k}"
+            )
+        return Cell(self, k)
+
+    def cell_at(self, column: int, row: int) -> Cell:
+        """Raises UsageError where that square is empty."""
+        found = np.flatnonzero((self.coordinates == (column, row)).all(axis=1))
+        if not len(found):
+            raise UsageError(f"the {self.side} × {self.side} grid of {self.layer.name} has no cell at {column},{row}")
+        return Cell(self, int(found[0]))
+
     def members(self, k: int) -> np.ndarray:
         """Rows of layer.activations."""
         offsets = self._member_offsets
@@ -75,10 +90,11 @@ class Grid:
     @cached_property
     def icons(self) -> np.ndarray:
         """(K, S, S, 3) uint8, S in network input pixels; grey where not painted yet (`is_painted`)."""
-        size = self.layer.atlas.plan["icon_px"]
+        size = self.layer.icon_px
         pixels = np.full((len(self), size, size, 3), 128, np.uint8)
-        for start, chunk in self._icon_chunks(("encoded", "offsets")):
-            pixels[start : start + len(chunk["offsets"]) - 1] = pictures.decode(**chunk)
+        for rows, chunk in self._icon_chunks(("encoded", "offsets")):
+            if len(rows):
+                pixels[rows] = pictures.decode(**chunk)
         return pixels
 
     @cached_property
@@ -200,14 +216,15 @@ class Grid:
     def _has_photos(self) -> bool:
         return self._files.has("images.csv")
 
-    def _icon_chunks(self, names: Sequence[str]) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
+    def _icon_chunks(self, names: Sequence[str]) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
         for path in self._files.committed(paths.icon_chunks(self.layer.name, self.side)):
-            yield int(Path(path).stem) * paths.ICONS_PER_CHUNK, self._files.read_arrays(path, names)
+            chunk = self._files.read_arrays(path, (*names, "rows"))
+            yield chunk.pop("rows"), chunk
 
     def _fidelity(self, name: str) -> np.ndarray:
         values = np.full(len(self), np.nan, np.float32)
-        for start, chunk in self._icon_chunks((name,)):
-            values[start : start + len(chunk[name])] = chunk[name]
+        for rows, chunk in self._icon_chunks((name,)):
+            values[rows] = chunk[name]
         return values
 
     def _nearest_rows(self, k: int, n: int) -> np.ndarray:
@@ -228,22 +245,12 @@ class Grid:
 
     def _patches(self, rows: dict[int, np.ndarray], size_px: int) -> dict[int, list[Image.Image]]:
         """Patches by key, in the order of the rows. Raises UnreadableImage where a photo is gone."""
-        places, atlas = self.layer.places, self.layer.atlas
-        wanted: dict[int, list[tuple[int, int, int]]] = defaultdict(list)
-        for key, key_rows in rows.items():
-            for slot, row in enumerate(key_rows):
-                wanted[int(places.image_ids[row])].append((key, slot, int(row)))
+        slots = [(key, slot) for key, key_rows in rows.items() for slot in range(len(key_rows))]
+        all_rows = np.concatenate([np.empty(0, np.int64), *rows.values()])
         patches: dict[int, list[Any]] = {key: [None] * len(key_rows) for key, key_rows in rows.items()}
-        map_size, input_px = self.layer.info.shape[1:], atlas.preprocessing.input_px
-        for image_id, uses in sorted(wanted.items()):
-            photo = atlas.source.read(image_id)
-            crops: dict[tuple[float, ...], Image.Image] = {}
-            for key, slot, row in uses:
-                box = tuple(places.boxes[row].tolist())
-                crop = crops.get(box) or crops.setdefault(box, atlas.preprocessing.crop(photo, box))
-                position = tuple(places.positions[row].tolist())
-                patch = crop.crop(patch_box(position, self.layer.patch_px, map_size, input_px))
-                if patch.width > size_px:
-                    patch = patch.resize((size_px, size_px), Image.Resampling.LANCZOS)
-                patches[key][slot] = patch.convert("RGB")
+        for place, (patch,) in cut_patches(self.layer.atlas, all_rows, [self.layer], [self.layer.patch_px]):
+            key, slot = slots[place]
+            if patch.width > size_px:
+                patch = patch.resize((size_px, size_px), Image.Resampling.LANCZOS)
+            patches[key][slot] = patch.convert("RGB")
         return patches

@@ -85,6 +85,11 @@ class Layer:
         return int(self.atlas.pilot["patch_px"][self.name])
 
     @property
+    def icon_px(self) -> int:
+        """Side of the layer's icons, in network input pixels."""
+        return int(self.atlas.plan["icon_px"][self.name])
+
+    @property
     def grid_sides(self) -> list[int]:
         prefix = paths.grids(self.name)
         return sorted({int(p[len(prefix) :].split("/")[0]) for p in self._files.committed(prefix)})

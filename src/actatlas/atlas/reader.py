@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from actatlas.errors import LayerNotFound, UnfinishedAtlas
 from actatlas.images import open_source
 from actatlas.preprocessing import Preprocessing
 from actatlas.store import AtlasFolder
-from actatlas.values import ImageSource, LayerInfo
+from actatlas.values import Icons, ImageSource, LayerInfo
 
 
 def open(folder: str | Path) -> Atlas:  # noqa: A001  the public name is actatlas.open
@@ -28,6 +29,8 @@ class Atlas:
 
     def __init__(self, files: AtlasFolder):
         self._files = files
+        # What paints further icons of this atlas's layers; actatlas.open puts it here, since it needs torch.
+        self.paint: Callable[..., Icons] | None = None
         self.plan: dict[str, Any] = files.read_json("plan.json")
 
     @property

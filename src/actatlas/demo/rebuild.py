@@ -18,13 +18,14 @@ from actatlas.atlas import Atlas, Layer
 from actatlas.inversion import measure
 from actatlas.networks import Network
 from actatlas.progress import StderrProgress
-from actatlas.records import icon_chunks, write_icons
+from actatlas.records import write_icons
 from actatlas.site import write_site
 from actatlas.store import AtlasFolder, paths, pictures
 
 LAYERS = ("blocks.3.expanded", "blocks.6.expanded", "blocks.11.expanded", "blocks.15.expanded")
 SIDE = 20
 TOP_CLASSES = 10
+ICONS_PER_FILE = 64
 MOST_BYTES = 8_000_000
 ORIGIN = (
     "Made by actatlas from 800 ImageNet photos, one a class, four crops each and four positions a crop. "
@@ -85,10 +86,11 @@ def _thin_out_grid(layer: Layer, files: AtlasFolder, network: Network, quality: 
             "top_classes": None if classes is None else classes.astype(np.int32),
         },
     )  # fmt: skip
-    for chunk, rows in icon_chunks(grid):
+    for chunk, start in enumerate(range(0, len(grid), ICONS_PER_FILE)):
+        rows = np.arange(start, min(start + ICONS_PER_FILE, len(grid)))
         encoded = pictures.encode(grid.icons[rows], quality)
         icons = measure(network, layer.name, pictures.decode(**encoded), grid.means, rows, layer.mean)
-        write_icons(files, layer.name, SIDE, chunk, icons, encoded)
+        write_icons(files, paths.icons(layer.name, SIDE, chunk), rows, icons, encoded)
 
 
 if __name__ == "__main__":

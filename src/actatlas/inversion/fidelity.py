@@ -30,9 +30,9 @@ def measure_icons(network: Network, layer: Any, icons: np.ndarray) -> np.ndarray
 
     layer: its name, or any object that has it as `.name`
     icons: (K, S, S, 3) uint8, fed alone at their own size in float32; centred on mean colour where the network's input
-        is fixed; as brightness (Rec. 601) to a network with one channel
+        is fixed; as brightness (Rec. 601) to a network with one channel; (K, S, S, channels) for one with others
     """
-    pixels = _as_pixels(icons)
+    pixels = _as_pixels(network, icons)
     return _answers(network, getattr(layer, "name", layer), pixels).numpy()
 
 
@@ -47,7 +47,7 @@ def measure(
     shifted_cosine is the mean over the picture moved by 8 px to the left, right, top and bottom, and scaled about its
     centre by 0.9 and 1.1; what this uncovers is filled with the picture's edge pixels.
     """
-    icons = _as_pixels(pixels)
+    icons = _as_pixels(network, pixels)
     plain = cosines_to_targets(_answers(network, layer, icons).numpy(), targets, mean)
     own = plain[np.arange(len(plain)), target_rows]
     varied = []
@@ -84,10 +84,11 @@ def _directions(vectors: np.ndarray, mean: np.ndarray) -> np.ndarray:
     return np.divide(centred, length, out=np.zeros_like(centred), where=length > 0)
 
 
-def _as_pixels(icons: np.ndarray) -> Tensor:
-    """(K, 3, S, S) float32 in [0, 1]."""
-    if icons.ndim != 4 or icons.shape[3] != 3 or icons.dtype != np.uint8:
-        raise UsageError(f"icons are (K, S, S, 3) uint8, not {icons.shape} {icons.dtype}")
+def _as_pixels(network: Network, icons: np.ndarray) -> Tensor:
+    """(K, 3 or channels, S, S) float32 in [0, 1]."""
+    channel_count = max(network.preprocessing.channel_count, 3)
+    if icons.ndim != 4 or icons.shape[3] != channel_count or icons.dtype != np.uint8:
+        raise UsageError(f"icons are (K, S, S, {channel_count}) uint8, not {icons.shape} {icons.dtype}")
     return torch.from_numpy(np.ascontiguousarray(icons)).permute(0, 3, 1, 2).float() / 255
 
 

@@ -11,6 +11,8 @@ from torch import Tensor
 from actatlas.inversion.settings import InversionSettings
 from actatlas.values import ColourStatistics
 
+_LEAST = 0.01  # of a pixel's range: beyond, the sigmoid hardly moves
+
 
 class NaturalPrior:
     """Fourier coefficients in decorrelated colours ↔ pictures.
@@ -25,12 +27,13 @@ class NaturalPrior:
         mean, mixing = _decorrelated(colour, channel_count)
         self._bias = torch.logit(mean)[:, None, None]  # (channels, 1, 1)
         self._mixing = mixing  # (channels, channels): decorrelated → RGB, before the sigmoid
+        self._unmixing = torch.linalg.inv(mixing)
         exponents = [settings.brightness_exponent, *[settings.colour_exponent] * (channel_count - 1)]
         self._spectrum = torch.stack([_spectrum(side, exponent) for exponent in exponents])
 
     def to(self, device: torch.device) -> NaturalPrior:
-        self._bias, self._mixing, self._spectrum = (
-            part.to(device) for part in (self._bias, self._mixing, self._spectrum)
+        self._bias, self._mixing, self._unmixing, self._spectrum = (
+            part.to(device) for part in (self._bias, self._mixing, self._unmixing, self._spectrum)
         )
         return self
 
@@ -46,12 +49,18 @@ class NaturalPrior:
         planes = torch.fft.irfft2(spectrum, s=(self.side, self.side), norm="ortho")
         return torch.sigmoid(torch.einsum("oc,kchw->kohw", self._mixing, planes) + self._bias)
 
+    def coefficients(self, pixels: Tensor) -> Tensor:
+        """What `picture` makes these pixels (K, channels, side, side) in [0, 1] of; 0 and 1 are taken as nearly so."""
+        values = torch.logit(pixels.clamp(_LEAST, 1 - _LEAST)) - self._bias
+        planes = torch.einsum("oc,kchw->kohw", self._unmixing, values)
+        return torch.view_as_real(torch.fft.rfft2(planes, norm="ortho") / self._spectrum)
+
 
 def _decorrelated(colour: ColourStatistics, channel_count: int) -> tuple[Tensor, Tensor]:
     """Mean in (0, 1), and the matrix whose columns are the principal colours before the sigmoid, strongest first."""
     mean = np.clip(np.asarray(colour.mean, np.float64), 0.02, 0.98)
     covariance = np.asarray(colour.covariance, np.float64)
-    if channel_count == 1:
+    if channel_count == 1 and len(mean) == 3:
         grey = np.full(3, 1 / 3)
         mean, covariance = np.array([mean @ grey]), np.array([[grey @ covariance @ grey]])
     slope = mean * (1 - mean)  # of the sigmoid at the mean

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from actatlas.errors import UsageError
+
+MOST_PX = 512
 
 
 @dataclass(frozen=True)
 class InversionSettings:
-    """Part of the fingerprint: a change repaints the icons. Decision 0004 has the figures behind the defaults.
+    """Part of the fingerprint: a change repaints the icons. Decision 0006 has the figures behind the defaults.
 
-    size_px: side of an icon in network input pixels; never more than the network's input
-    steps: of the optimiser, one forward and backward pass of the part before the layer each
+    size_px: side of an icon in network input pixels, 8 to 512; see `side_px`
+    steps: of the optimiser, one forward and backward pass each: of a picture that is painted from nothing, of those of
+        the second round, the third …; the last number holds for all later rounds
+    first_count: pictures in the first round, painted from nothing; later ones start from the most similar finished one
     rate: the highest step, in standard deviations of the prior; it warms up and falls to a twentieth
     floor: the optimiser's own scale of a coefficient is its gradient's, plus this share of the whole picture's, so
         that frequencies which do not matter stay as they are; 0 is plain Adam
@@ -20,6 +24,9 @@ class InversionSettings:
     surroundings: what the mean cosine over the whole map weighs beside the cosine at the centre, where the layer sees
         no more than the picture; times (picture's side / receptive field)² where it sees more. So early layers fill
         the picture with their texture, and late ones paint one thing
+    likeness: weight of the squared distance between a picture and what photos with this activation look like
+    contrast: weight of the log-probability that the answer is its own target's among the most similar ones
+    learning_patches: how many patches of photos teach what photos with an activation look like; 0 does without
     shift_px: while painting, the picture is shifted by up to so many pixels each way, and at most a quarter of the
         layer's stride
     start: the starting picture's noise, in standard deviations of the prior
@@ -27,26 +34,41 @@ class InversionSettings:
     """
 
     size_px: int = 80
-    steps: int = 48
-    rate: float = 0.16
+    steps: tuple[int, ...] = (64, 24, 16, 12)
+    first_count: int = 24
+    rate: float = 0.14
     floor: float = 0.3
-    brightness_exponent: float = 1.2
+    brightness_exponent: float = 1.5
     colour_exponent: float = 1.7
     surroundings: float = 4.0
+    likeness: float = 8.0
+    contrast: float = 0.1
+    learning_patches: int = 1024
     shift_px: int = 4
     start: float = 0.01
-    batch_size: int = 16
+    batch_size: int = 24
 
     def __post_init__(self) -> None:
         for name, is_possible, allowed in (
-            ("size_px", self.size_px >= 8, "at least 8"),
-            ("steps", self.steps >= 1, "at least 1"),
+            ("size_px", 8 <= self.size_px <= MOST_PX, f"from 8 to {MOST_PX}"),
+            ("steps", len(self.steps) >= 1 and min(self.steps) >= 1, "numbers of at least 1"),
+            ("first_count", self.first_count >= 1, "at least 1"),
             ("rate", self.rate > 0, "above 0"),
             ("floor", self.floor >= 0, "at least 0"),
             ("surroundings", self.surroundings >= 0, "at least 0"),
+            ("likeness", self.likeness >= 0, "at least 0"),
+            ("contrast", self.contrast >= 0, "at least 0"),
+            ("learning_patches", self.learning_patches >= 0, "at least 0"),
             ("shift_px", self.shift_px >= 0, "at least 0"),
             ("start", self.start > 0, "above 0"),
             ("batch_size", self.batch_size >= 1, "at least 1"),
         ):
             if not is_possible:
                 raise UsageError(f"icons: {name} must be {allowed}, not {getattr(self, name)}", setting=name)
+
+    def as_draft(self) -> InversionSettings:
+        """A fourth of the time: to look at a map before it is painted well."""
+        return replace(self, steps=(24, 8, 5, 4), learning_patches=min(self.learning_patches, 512))
+
+    def steps_of_round(self, number: int) -> int:
+        return self.steps[min(number, len(self.steps) - 1)]

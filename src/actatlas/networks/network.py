@@ -123,6 +123,11 @@ class Network:
         """All layers that can make an atlas, in forward order."""
         return self._probe.layers
 
+    @property
+    def spread_layers(self) -> list[str]:
+        """Up to a dozen layers from the first to the last: what they answer says what an input looks like."""
+        return self._probe.spread
+
     def layer(self, name: str) -> LayerInfo:
         """Raises LayerNotFound, AmbiguousLayer (called more than once, no #), UnusableLayer."""
         known = {layer.name: layer for layer in self.layers}

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from actatlas.errors import NetworkError, first_line
 from actatlas.networks.fields import Extent, extents
 from actatlas.networks.forms import Form, form_of, from_maps, to_maps
-from actatlas.networks.recommending import Candidate, recommend
+from actatlas.networks.recommending import Candidate, recommend, spread
 from actatlas.networks.running import plain_paths, watched
 from actatlas.preprocessing import Preprocessing
 from actatlas.values import LayerInfo
@@ -27,6 +27,7 @@ class Probe:
     """What a network is like at its native input size.
 
     layers: that can make an atlas, in forward order; forms: of each, by name
+    spread: names of up to a dozen of them, over the whole depth
     unusable: name → what its output is instead; changed: names whose output is changed in place later
     call_counts: module name → calls in one pass
     class_count: logits of one image; None where the output is not (B, classes)
@@ -34,6 +35,7 @@ class Probe:
     """
 
     layers: list[LayerInfo]
+    spread: list[str]
     forms: Mapping[str, Form]
     unusable: Mapping[str, str]
     changed: frozenset[str]
@@ -91,7 +93,9 @@ def probe(module: nn.Module, preprocessing: Preprocessing, device: torch.device,
         chosen = set(recommended) or recommend(candidates, has_effect)
         layers = [replace(c.layer, recommended=c.layer.name in chosen) for c in candidates]
         is_fixed_size = _is_fixed_size(module, noise)
-    return Probe(layers, forms, unusable, changed, counts, class_count, is_fixed_size, takes_channels_last)
+    return Probe(
+        layers, spread(candidates), forms, unusable, changed, counts, class_count, is_fixed_size, takes_channels_last
+    )
 
 
 def _first_run(module: nn.Module, noise: Tensor) -> tuple[list[_Seen], Any, bool]:

@@ -6,9 +6,12 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from actatlas.values import LayerInfo
 
 RECOMMENDED_COUNT = 6
+SPREAD_COUNT = 12
 # Only after a non-linearity is a channel a direction of its own (Elhage et al. 2021, "privileged basis").
 _ACTIVATION = re.compile(r"relu|gelu|silu|swish|mish|[a-z]elu|softplus|tanh|sigmoid", re.IGNORECASE)
 _PASSING_ON = re.compile(r"identity|drop|pool|pad|flatten|shuffle", re.IGNORECASE)
@@ -32,11 +35,7 @@ class Candidate:
 
 def recommend(candidates: Sequence[Candidate], has_effect: Callable[[LayerInfo], bool]) -> set[str]:
     """Names. has_effect: whether the logits depend on the layer's positions (a class token's last block's do not)."""
-    usable = [c for c in candidates if not _PASSING_ON.search(c.layer.type)]
-    spatial = [c for c in usable if min(c.layer.shape[1:]) >= 3 and c.layer.shape[0] >= 8]
-    nonlinear_ids = {c.tensor_id for c in candidates if c.is_nonlinear}
-    ranked = ([c for c in spatial if c.tensor_id in nonlinear_ids], spatial, usable, candidates)
-    layers = _outermost(_one_a_tensor(next((group for group in ranked if group), [])))
+    layers = _outermost(_one_a_tensor(_best_kind(candidates)))
     if layers and has_effect(layers[0]):  # in a network whose logits are constant, nothing has
         while not has_effect(layers[-1]):
             layers.pop()
@@ -45,6 +44,22 @@ def recommend(candidates: Sequence[Candidate], has_effect: Callable[[LayerInfo],
     # Not from the very first: the stem's few edges make a poor map.
     first, last = len(layers) // (RECOMMENDED_COUNT + 1), len(layers) - 1
     return {layers[round(first + (last - first) * i / (RECOMMENDED_COUNT - 1))].name for i in range(RECOMMENDED_COUNT)}
+
+
+def spread(candidates: Sequence[Candidate]) -> list[str]:
+    """Names of up to a dozen layers, from the first to the last: together they say what an input looks like."""
+    layers = _one_a_tensor(_best_kind(candidates))
+    picked = np.linspace(0, len(layers) - 1, min(SPREAD_COUNT, len(layers))).round().astype(int)
+    return [layers[i].name for i in picked]
+
+
+def _best_kind(candidates: Sequence[Candidate]) -> Sequence[Candidate]:
+    """Those after a non-linearity that are maps with channels; where there are none, the next best."""
+    usable = [c for c in candidates if not _PASSING_ON.search(c.layer.type)]
+    spatial = [c for c in usable if min(c.layer.shape[1:]) >= 3 and c.layer.shape[0] >= 8]
+    nonlinear_ids = {c.tensor_id for c in candidates if c.is_nonlinear}
+    ranked = ([c for c in spatial if c.tensor_id in nonlinear_ids], spatial, usable, candidates)
+    return next((group for group in ranked if group), [])
 
 
 def _one_a_tensor(candidates: Sequence[Candidate]) -> list[LayerInfo]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-ICONS_PER_CHUNK = 32
-
 
 def layer_slug(layer: str) -> str:
     """A layer's name as a file name: "features.0#2" → "features.0~2"."""
@@ -30,6 +28,11 @@ def statistics(layer: str) -> str:
     return f"layers/{layer_slug(layer)}/statistics.safetensors"
 
 
+def expectation(layer: str) -> str:
+    """Without its ending: arrays are .safetensors, the names and counts .json."""
+    return f"layers/{layer_slug(layer)}/expectation"
+
+
 def layout(layer: str) -> str:
     return f"layers/{layer_slug(layer)}/layout.safetensors"
 
@@ -44,8 +47,13 @@ def cells(layer: str, side: int) -> str:
 
 
 def icons(layer: str, side: int, chunk: int) -> str:
-    """Icons [chunk · ICONS_PER_CHUNK, (chunk + 1) · ICONS_PER_CHUNK) of a grid's cells."""
+    """The icons of one round, in the order in which they are painted; which cells they are of stands inside."""
     return f"{icon_chunks(layer, side)}{chunk:05d}.safetensors"
+
+
+def mended_icons(layer: str, side: int) -> str:
+    """Icons that were painted on after the last round; with this file a grid's icons are complete."""
+    return f"{icon_chunks(layer, side)}mended.safetensors"
 
 
 def icon_chunks(layer: str, side: int) -> str:

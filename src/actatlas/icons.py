@@ -1,0 +1,200 @@
+"""The icons of an atlas: what photos look like is learnt, then the cells are painted round by round, each committed."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from typing import Any
+
+import numpy as np
+
+from actatlas.atlas import Atlas, Grid, Layer, cut_patches
+from actatlas.errors import PlanChanged
+from actatlas.inversion import (
+    InversionSettings,
+    Painting,
+    Renderer,
+    directions_of,
+    learn_expectation,
+    measure,
+    nearest_directions,
+)
+from actatlas.networks import Network
+from actatlas.planning import BuildSettings
+from actatlas.progress import Progress, Tick
+from actatlas.records import read_expectation, read_pilot, write_expectation, write_icons
+from actatlas.store import AtlasFolder, paths, pictures
+from actatlas.values import Icons
+
+
+class IconWork:
+    """What is left to paint of an atlas whose cells are there.
+
+    seconds: where measured times are noted
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        files: AtlasFolder,
+        settings: BuildSettings,
+        sides: list[int],
+        progress: Progress,
+        seconds: dict[str, Any],
+    ):
+        self._network, self._files, self._progress, self._seconds = network, files, progress, seconds
+        self._icons, self._seed = settings.icons, settings.collect.seed
+        self._atlas = Atlas(files)
+        self._layers = [self._atlas.layer(name) for name in self._atlas.layer_names]
+        self._grids = [[layer.grid(side) for layer in self._layers] for side in sorted(sides)]
+
+    @property
+    def is_done(self) -> bool:
+        return all(self._is_complete(grid) for grids in self._grids for grid in grids)
+
+    def learn(self) -> None:
+        """What photos look like where each layer answers like this, from patches around the same rows of all layers."""
+        layers = [layer for layer in self._layers if read_expectation(self._files, layer.name) is None]
+        count = min(self._icons.learning_patches, self._layers[0].activation_count)
+        if not layers or count == 0 or self._icons.likeness == 0:
+            return
+        started = time.monotonic()
+        random = np.random.Generator(np.random.Philox(key=_key(self._seed, "learning")))
+        rows = np.sort(random.choice(self._layers[0].activation_count, count, replace=False))
+        colour = read_pilot(self._files).colour
+        with self._progress.stage("Learning what photos look like", count * len(layers), "patches") as tick:
+            for layer, patches in zip(layers, self._patches(layers, rows), strict=True):
+                photos = layer.places.image_ids[rows]
+                vectors = _vectors(layer, rows)
+                learnt = learn_expectation(self._network, layer.name, vectors, patches, photos, layer.mean, colour)
+                write_expectation(self._files, layer.name, learnt)
+                tick(count)
+        self._seconds["learning"] = self._seconds.get("learning", 0.0) + time.monotonic() - started
+
+    def paint(self) -> None:
+        """From the coarsest grid on, all layers in turn, so that they fill together and the time left is right."""
+        paintings = self._paintings()
+        left = [
+            turn
+            for grid, painting in paintings.items()
+            for number, turn in enumerate(painting.rounds)
+            if not self._is_complete(grid) and not self._files.has(paths.icons(grid.layer.name, grid.side, number))
+        ]
+        count, work = sum(len(turn.rows) for turn in left), sum(len(turn.rows) * turn.steps for turn in left)
+        with self._progress.stage("Painting icons", count, "icons", work=work) as tick:
+            for grids in self._grids:
+                of_side = [(grid, paintings[grid]) for grid in grids]
+                for number in range(max(len(painting.rounds) for _, painting in of_side)):
+                    for grid, painting in of_side:
+                        if number < len(painting.rounds) and not self._is_complete(grid):
+                            self._take_or_paint(grid, painting, number, tick)
+                for grid, painting in of_side:
+                    self._finish(grid, painting)
+
+    def _is_complete(self, grid: Grid) -> bool:
+        return len(grid) == 0 or self._files.has(paths.mended_icons(grid.layer.name, grid.side))
+
+    def _paintings(self) -> dict[Grid, Painting]:
+        """Each starts from the pictures of the coarser grid of its layer."""
+        colour = read_pilot(self._files).colour
+        found: dict[Grid, Painting] = {}
+        for column, layer in enumerate(self._layers):
+            expectation = read_expectation(self._files, layer.name)
+            renderer = Renderer(self._network, layer.name, layer.mean, colour, self._icons, expectation)
+            before = None
+            for grids in self._grids:
+                grid = grids[column]
+                keys = [_key(self._seed, layer.name, grid.side, *place) for place in grid.coordinates.tolist()]
+                before = Painting(renderer, grid.means, layer.mean, self._icons, np.array(keys, np.int64), before)
+                found[grid] = before
+                self._forget_other_rounds(grid, before)
+        return found
+
+    def _forget_other_rounds(self, grid: Grid, painting: Painting) -> None:
+        """What was painted in other rounds, before a coarser grid was asked for too, is painted anew."""
+        if self._is_complete(grid):
+            return
+        for number, turn in enumerate(painting.rounds):
+            path = paths.icons(grid.layer.name, grid.side, number)
+            if self._files.has(path) and not np.array_equal(self._files.read_arrays(path, ["rows"])["rows"], turn.rows):
+                self._files.forget(paths.icon_chunks(grid.layer.name, grid.side))
+
+    def _take_or_paint(self, grid: Grid, painting: Painting, number: int, tick: Tick) -> None:
+        path = paths.icons(grid.layer.name, grid.side, number)
+        if self._files.has(path):
+            painting.take_round(pictures.decode(**self._files.read_arrays(path, ("encoded", "offsets"))))
+            return
+        started = time.monotonic()
+        rows, pixels = painting.paint_round()
+        self._write(grid, path, rows, pixels)
+        self._note_seconds(f"{grid.layer.name}/{grid.side}", time.monotonic() - started, len(rows))
+        tick(len(rows), len(rows) * painting.rounds[number].steps)
+
+    def _finish(self, grid: Grid, painting: Painting) -> None:
+        """Mends what can be mended of a grid, and gives all its pictures to the finer ones."""
+        if not self._is_complete(grid):
+            started = time.monotonic()
+            rows, pixels = painting.mend()
+            self._write(grid, paths.mended_icons(grid.layer.name, grid.side), rows, pixels)
+            self._note_seconds(f"{grid.layer.name}/{grid.side}", time.monotonic() - started, 0)
+        if len(grid):
+            # As they are stored: so a build that goes on from here gives the same bytes.
+            painting.settle(Grid(grid.layer, grid.side).icons)
+
+    def _write(self, grid: Grid, path: str, rows: np.ndarray, pixels: np.ndarray) -> None:
+        icons = measure(self._network, grid.layer.name, pixels, grid.means, rows, grid.layer.mean)
+        write_icons(self._files, path, rows, icons)
+
+    def _patches(self, layers: list[Layer], rows: np.ndarray) -> list[np.ndarray]:
+        """For each layer (n, S, S, channels) uint8, as large as its icons; each photo is read once."""
+        found: list[list[Any]] = [[None] * len(rows) for _ in layers]
+        for slot, cuts in cut_patches(self._atlas, rows, layers, [layer.icon_px for layer in layers], reduced=True):
+            for patches, cut in zip(found, cuts, strict=True):
+                patches[slot] = np.asarray(cut).reshape(cut.height, cut.width, -1)
+        return [np.stack(patches) for patches in found]
+
+    def _note_seconds(self, key: str, seconds: float, count: int) -> None:
+        """Learning is part of what an icon costs, shared by all that were painted."""
+        total = self._seconds.setdefault("icon_totals", {}).setdefault(key, [0.0, 0])
+        total[0] += seconds
+        total[1] += count
+        painted = sum(icons for _, icons in self._seconds["icon_totals"].values())
+        learning = self._seconds.get("learning", 0.0) / painted
+        for name, (spent, icons) in self._seconds["icon_totals"].items():
+            self._seconds["icons"][name] = round(spent / icons + learning, 4)
+
+
+def paint(
+    network: Network, layer: Layer, targets: np.ndarray, others: np.ndarray, steps: int, size_px: int, seed: int
+) -> Icons:
+    """Icons of directions (K, C) of an atlas's layer, with ranks among these and the `others` (M, C).
+
+    Raises PlanChanged for a network with other weights than the atlas's.
+    """
+    if network.weights_sha256 != layer.atlas.plan["network"]["weights_sha256"]:
+        raise PlanChanged(f"{network.spec} has other weights than the network of {layer.atlas.folder}; give that one")
+    files, batch = layer.atlas.files, min(16, len(targets))
+    settings = InversionSettings(size_px=size_px, steps=(steps,), first_count=len(targets), batch_size=batch)
+    expectation, colour = read_expectation(files, layer.name), read_pilot(files).colour
+    renderer = Renderer(network, layer.name, layer.mean, colour, settings, expectation)
+    candidates = np.concatenate([targets, others]).astype(np.float32)
+    centred, rows = candidates - layer.mean, np.arange(len(targets))
+    rivals = nearest_directions(directions_of(candidates, layer.mean), rows)
+    keys = np.array([_key(seed, layer.name, "direction", i) for i in rows], np.int64)
+    pixels = renderer.paint(centred[rows], keys, steps, None, rivals, renderer.no_correction)
+    return measure(network, layer.name, pixels, candidates, rows, layer.mean)
+
+
+def _vectors(layer: Layer, rows: np.ndarray) -> np.ndarray:
+    """(n, C) float32 of some rows, ascending, read shard by shard."""
+    found, start = [], 0
+    for part in layer.read_shards():
+        inside = rows[(rows >= start) & (rows < start + len(part))] - start
+        found.append(part.vectors[inside].astype(np.float32))
+        start += len(part)
+    return np.concatenate(found)
+
+
+def _key(*parts: object) -> int:
+    """A 63-bit seed from what a picture is of, so that it depends on nothing else."""
+    return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:8], "big") >> 1

@@ -1,0 +1,82 @@
+"""In which order pictures are painted: a few from nothing, far apart; every other one starts from a finished one.
+
+Neighbouring targets have much in common, so a picture that starts from its most similar finished one needs a fifth of
+the steps; and what the first ones lack of photos' look can be made good in those that follow.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from actatlas.inversion.settings import InversionSettings
+
+_PER_ROUND = 64
+_MEASURED = 3  # rounds: the first, and two that double what there is
+_ORDERED = 512  # so many are taken farthest first; the others are near one of them
+
+
+@dataclass(frozen=True)
+class Round:
+    """rows: (n,) int64, the targets painted together; steps: of each; is_measured: it corrects those that follow."""
+
+    rows: np.ndarray
+    steps: int
+    is_measured: bool
+
+
+def plan_rounds(directions: np.ndarray, settings: InversionSettings, finished: np.ndarray | None = None) -> list[Round]:
+    """Every target once.
+
+    directions: (K, C), each of length 1; finished: (F, C) those of pictures that are there already, to start from
+    The first round is painted from nothing, the second and third double what there is, all later ones have 64.
+    """
+    if not len(directions):
+        return []
+    has_parents = finished is not None and len(finished) > 0
+    order = _farthest_first(directions, finished if has_parents else None)
+    sizes = round_sizes(len(order), settings, has_parents)
+    bounds = np.cumsum([0, *(count for count, _ in sizes)])
+    return [
+        Round(order[start : start + count], steps, is_measured=not has_parents and number < _MEASURED)
+        for number, (start, (count, steps)) in enumerate(zip(bounds, sizes, strict=False))
+    ]
+
+
+def round_sizes(count: int, settings: InversionSettings, has_parents: bool = False) -> list[tuple[int, int]]:
+    """How many pictures each round has, and their steps. Pictures to start from stand for the first round."""
+    sizes: list[tuple[int, int]] = []
+    number, done = int(has_parents), 0
+    while done < count:
+        doubled = settings.first_count if number == 0 else done
+        most = doubled if number < _MEASURED and not has_parents else _PER_ROUND
+        size = min(most, count - done)
+        sizes.append((size, settings.steps_of_round(number)))
+        number, done = number + 1, done + size
+    return sizes
+
+
+def most_similar(directions: np.ndarray, finished: np.ndarray) -> np.ndarray:
+    """(n,) for each direction (n, C) the row of the finished one (F, C) with the highest cosine."""
+    best = [np.argmax(part @ finished.T, axis=1) for part in np.array_split(directions, max(1, len(directions) // 256))]
+    return np.concatenate(best)
+
+
+def _farthest_first(directions: np.ndarray, finished: np.ndarray | None) -> np.ndarray:
+    """(K,) int64: each is least similar to all before it (Gonzalez 1985); from the 513th on, by that similarity."""
+    if finished is not None:
+        similarity = np.max(directions @ finished.T, axis=1)
+    else:
+        similarity = -(directions @ directions.mean(axis=0))  # the most typical one comes first
+    similarity = similarity.astype(np.float32)
+    chosen: list[int] = []
+    is_left = np.ones(len(directions), bool)
+    for _ in range(min(_ORDERED, len(directions))):
+        k = int(np.argmin(np.where(is_left, similarity, np.inf)))
+        to_this = directions @ directions[k]
+        similarity = to_this if not chosen and finished is None else np.maximum(similarity, to_this)
+        chosen.append(k)
+        is_left[k] = False
+    rest = np.flatnonzero(is_left)
+    return np.concatenate([np.array(chosen, np.int64), rest[np.argsort(similarity[rest], kind="stable")]])

@@ -1,0 +1,86 @@
+"""What photos look like is learnt from patches, predicts patches that were not seen, and draws pictures to it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from actatlas.inversion import InversionSettings, invert, learn_expectation, measure_icons
+from actatlas.inversion.expectation import Looks
+from actatlas.inversion.renderer import Renderer
+from actatlas.networks import Network
+from actatlas.values import ColourStatistics, Expectation
+
+LAYER = "blocks.4.expanded"
+COLOUR = ColourStatistics(
+    mean=np.array([0.5, 0.45, 0.4], np.float32),
+    covariance=np.array([[0.07, 0.06, 0.05], [0.06, 0.07, 0.06], [0.05, 0.06, 0.07]], np.float32),
+)
+SIDE = 64
+
+
+def _patches(count: int, seed: int) -> np.ndarray:
+    """(count, SIDE, SIDE, 3) uint8: stripes of any width, contrast, slant and colour."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:SIDE, :SIDE]
+    found = []
+    for _ in range(count):
+        angle, width, contrast = rng.uniform(0, np.pi), rng.uniform(3, 14), rng.uniform(5, 90)
+        waves = np.sin((x * np.cos(angle) + y * np.sin(angle)) * 2 * np.pi / width)
+        found.append(rng.uniform(60, 190, 3) + contrast * waves[..., None])
+    return np.clip(np.stack(found), 0, 255).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def learnt(network: Network) -> tuple[Expectation, np.ndarray]:
+    patches = _patches(160, seed=0)
+    vectors = measure_icons(network, LAYER, patches)
+    mean = vectors.mean(axis=0)
+    return learn_expectation(network, LAYER, vectors, patches, np.arange(160), mean, COLOUR), mean
+
+
+def test_the_look_of_a_patch_that_was_not_seen_is_predicted(network: Network, learnt):
+    expectation, mean = learnt
+    unseen = _patches(24, seed=1)
+    centred = measure_icons(network, LAYER, unseen) - mean
+    looks = Looks(network, expectation.layers, COLOUR, 3)
+    pixels = np.ascontiguousarray(unseen.transpose(0, 3, 1, 2)).astype(np.float32) / 255
+    import torch
+
+    with torch.no_grad():
+        true = looks.of(torch.from_numpy(pixels)).numpy() / expectation.scale
+    right = np.abs(expectation.looks(centred) / expectation.scale - true).mean()
+    shuffled = np.abs(expectation.looks(np.roll(centred, 1, axis=0)) / expectation.scale - true).mean()
+    assert right < 0.7 * shuffled
+    assert expectation.explained[0] > 0.3
+
+
+def test_pictures_are_drawn_to_what_is_expected(network: Network, learnt):
+    expectation, mean = learnt
+    targets = measure_icons(network, LAYER, _patches(4, seed=2))
+    far = {}
+    for name, given in (("drawn", expectation), ("free", None)):
+        settings = InversionSettings(size_px=SIDE, steps=(12,), batch_size=4)
+        pictures = invert(network, LAYER, targets, mean, COLOUR, settings, np.arange(4), given)
+        renderer = Renderer(network, LAYER, mean, COLOUR, settings, expectation)
+        far[name] = np.abs(renderer.lacking(pictures, targets - mean) / expectation.scale).mean()
+    assert far["drawn"] < 0.75 * far["free"]
+
+
+def test_what_all_pictures_lack_is_made_good_by_a_correction(network: Network, learnt):
+    expectation, mean = learnt
+    centred = measure_icons(network, LAYER, _patches(4, seed=4)) - mean
+    settings = InversionSettings(size_px=SIDE, batch_size=4, contrast=0)
+    renderer = Renderer(network, LAYER, mean, COLOUR, settings, expectation)
+
+    def lacking(correction: np.ndarray) -> np.ndarray:
+        return renderer.lacking(renderer.paint(centred, np.arange(4), 12, None, None, correction), centred)
+
+    plain = lacking(renderer.no_correction)
+    corrected = lacking(plain)
+    assert np.abs(corrected / expectation.scale).mean() < 0.95 * np.abs(plain / expectation.scale).mean()
+
+
+def test_an_expectation_that_does_not_fit_together_is_refused():
+    with pytest.raises(ValueError, match="weights are"):
+        Expectation(("a",), (4, 2), (0.0, 0.0), np.zeros((3, 5), np.float16), np.zeros(6), np.ones(6))
