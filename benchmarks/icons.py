@@ -87,7 +87,7 @@ def main() -> None:
     options = parser.parse_args()
     if not options.photos:
         sys.exit("no photos: set ACTATLAS_PHOTOS or give --photos FOLDER")
-    network, other = load_network(), load_network("packaged:efficientnet-lite2")
+    network, other = (load_network(f"packaged:efficientnet-{name}") for name in ("lite0", "lite2"))
     layers = options.layer or list(LAYERS)
     source = open_source(options.photos)
     activations, colour = collect(network, source, layers)
