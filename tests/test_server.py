@@ -7,13 +7,13 @@ import pytest
 
 from actatlas.errors import NotAnAtlas, StorageError, UnfinishedAtlas
 from actatlas.server import make_server
-from actatlas.store import AtlasFolder
+from actatlas.store import FORMAT_VERSION, AtlasFolder
 
 
 @pytest.fixture
 def served(tmp_path):
     files = AtlasFolder.begin(tmp_path / "atlas")
-    files.write_json("plan.json", {"format_version": 1})
+    files.write_json("plan.json", {"format_version": FORMAT_VERSION})
     files.write("site/index.html", b"<p>here")
     files.write("site/data/a.js", b"1")
     files.write("images.csv", b"secret")
@@ -81,7 +81,7 @@ def test_a_folder_without_a_page_or_a_taken_port_is_one_clear_sentence(served, t
     _, port = served
     with pytest.raises(NotAnAtlas):
         make_server(tmp_path)
-    AtlasFolder.begin(tmp_path / "young").write_json("plan.json", {"format_version": 1})
+    AtlasFolder.begin(tmp_path / "young").write_json("plan.json", {"format_version": FORMAT_VERSION})
     with pytest.raises(UnfinishedAtlas, match="no page yet"):
         make_server(tmp_path / "young")
     with pytest.raises(StorageError, match=f"port {port} is taken"):

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from actatlas.errors import DiskFull, FolderTaken, Locked, NotAnAtlas, StorageError, UnfinishedAtlas, VerificationFailed
-from actatlas.store import AtlasFolder, durable, writing
+from actatlas.store import FORMAT_VERSION, AtlasFolder, durable, writing
 
 
 @pytest.fixture
 def folder(tmp_path):
     files = AtlasFolder.begin(tmp_path / "atlas")
-    files.write_json("plan.json", {"format_version": 1})
+    files.write_json("plan.json", {"format_version": FORMAT_VERSION})
     return files
 
 
