@@ -141,13 +141,7 @@ def _build_options(command: argparse.ArgumentParser) -> None:
         help="auto: half precision where it is faster and agrees to 0.999",
     )  # fmt: skip
     command.add_argument("--no-align", action="store_true", help="lay each layer out on its own")
-    command.add_argument(
-        "--icon-px",
-        type=int,
-        default=None,
-        metavar="PX",
-        help="side of an icon, 8 to 512 network input pixels; default 80",
-    )
+    command.add_argument("--icon-px", type=int, metavar="PX", help="side of an icon, 8 to 512 input pixels; default 80")
     command.add_argument("--draft", action="store_true", help="paint icons in a third of the time, less well")
     command.add_argument("--seed", type=int, default=0, metavar="S", help="of everything random; default 0")
     command.add_argument("--title", default="", help="heads the page")
@@ -192,17 +186,12 @@ def _dry_run(options: argparse.Namespace, network: Any, source: Any, settings: A
 
     plan = planning.make_plan(network, source, settings)
     expected = estimate.expected(network, source, settings, plan, progress)
-    _print(
-        options,
-        f"{expected['images']:,} images, {expected['activations']:,} activations a layer",
-    )
+    _print(options, f"{expected['images']:,} images, {expected['activations']:,} activations a layer")
     _print(options, f"layers: {', '.join(expected['layers'])}; grids: {', '.join(map(str, expected['grids']))}")
     stages = ", ".join(f"{stage} {duration(s)}" for stage, s in expected["seconds"].items())
     _print(options, f"time about {duration(sum(expected['seconds'].values()))} ({stages})")
-    _print(
-        options,
-        f"disk about {expected['disk_bytes'] / 1e6:,.0f} MB, memory about {expected['memory_bytes'] / 1e9:.1f} GB",
-    )
+    disk, memory = expected["disk_bytes"] / 1e6, expected["memory_bytes"] / 1e9
+    _print(options, f"disk about {disk:,.0f} MB, memory about {memory:.1f} GB")
     return expected
 
 

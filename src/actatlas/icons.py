@@ -89,7 +89,10 @@ class IconWork:
                         if number < len(painting.rounds) and not self._is_complete(grid):
                             self._take_or_paint(grid, painting, number, tick)
                 for grid, painting in of_side:
-                    self._finish(grid, painting)
+                    self._mend(grid, painting)
+                    if grids is not self._grids[-1] and len(grid):
+                        # As they are stored: so a build that goes on from here gives the same bytes.
+                        painting.settle(Grid(grid.layer, grid.side).icons)
 
     def _is_complete(self, grid: Grid) -> bool:
         return len(grid) == 0 or self._files.has(paths.mended_icons(grid.layer.name, grid.side))
@@ -130,16 +133,13 @@ class IconWork:
         self._note_seconds(f"{grid.layer.name}/{grid.side}", time.monotonic() - started, len(rows))
         tick(len(rows), len(rows) * painting.rounds[number].steps)
 
-    def _finish(self, grid: Grid, painting: Painting) -> None:
-        """Mends what can be mended of a grid, and gives all its pictures to the finer ones."""
-        if not self._is_complete(grid):
-            started = time.monotonic()
-            rows, pixels = painting.mend()
-            self._write(grid, paths.mended_icons(grid.layer.name, grid.side), rows, pixels)
-            self._note_seconds(f"{grid.layer.name}/{grid.side}", time.monotonic() - started, 0)
-        if len(grid):
-            # As they are stored: so a build that goes on from here gives the same bytes.
-            painting.settle(Grid(grid.layer, grid.side).icons)
+    def _mend(self, grid: Grid, painting: Painting) -> None:
+        if self._is_complete(grid):
+            return
+        started = time.monotonic()
+        rows, pixels = painting.mend()
+        self._write(grid, paths.mended_icons(grid.layer.name, grid.side), rows, pixels)
+        self._note_seconds(f"{grid.layer.name}/{grid.side}", time.monotonic() - started, 0)
 
     def _write(self, grid: Grid, path: str, rows: np.ndarray, pixels: np.ndarray) -> None:
         icons = measure(self._network, grid.layer.name, pixels, grid.means, rows, grid.layer.mean)
@@ -173,8 +173,7 @@ def paint(
     """
     if network.weights_sha256 != layer.atlas.plan["network"]["weights_sha256"]:
         raise PlanChanged(f"{network.spec} has other weights than the network of {layer.atlas.folder}; give that one")
-    files, batch = layer.atlas.files, min(16, len(targets))
-    settings = InversionSettings(size_px=size_px, steps=(steps,), first_count=len(targets), batch_size=batch)
+    files, settings = layer.atlas.files, InversionSettings(size_px=size_px, steps=(steps,))
     expectation, colour = read_expectation(files, layer.name), read_pilot(files).colour
     renderer = Renderer(network, layer.name, layer.mean, colour, settings, expectation)
     candidates = np.concatenate([targets, others]).astype(np.float32)

@@ -187,6 +187,15 @@ class ColourStatistics:
     mean: np.ndarray
     covariance: np.ndarray
 
+    def in_channels(self, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Mean (count,) and covariance (count, count), float64; one channel is the mean of three."""
+        mean, covariance = np.asarray(self.mean, np.float64), np.asarray(self.covariance, np.float64)
+        if count == 1 and len(mean) == 3:
+            grey = np.full(3, 1 / 3)
+            mean, covariance = np.array([mean @ grey]), np.array([[grey @ covariance @ grey]])
+        _require(len(mean) == count, f"colours of {len(mean)} channels, not {count}")
+        return mean, covariance
+
 
 @dataclass(frozen=True)
 class Icons:

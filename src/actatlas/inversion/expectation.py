@@ -151,10 +151,7 @@ def _explained(
 
 def _decorrelating(colour: ColourStatistics, channel_count: int) -> tuple[Tensor, Tensor]:
     """(channels,) mean colour and (channels, channels): pixels less it → the photos' principal colours, variance 1."""
-    mean, covariance = np.asarray(colour.mean, np.float64), np.asarray(colour.covariance, np.float64)
-    if channel_count == 1 and len(mean) == 3:
-        grey = np.full(3, 1 / 3)
-        mean, covariance = np.array([mean @ grey]), np.array([[grey @ covariance @ grey]])
+    mean, covariance = colour.in_channels(channel_count)
     variances, colours = np.linalg.eigh(covariance)
     variances = np.maximum(variances, max(1e-3 * variances.max(), 1e-6))
     unmixing = (colours / np.sqrt(variances))[:, ::-1].T

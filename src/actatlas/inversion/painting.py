@@ -37,7 +37,7 @@ def invert(
 
     Raises UsageError for targets that are no directions of this layer, NetworkError for lasting NaN.
     """
-    _check(network, layer, targets, mean, colour, keys)
+    _check_colour(network, colour)
     renderer = Renderer(network, layer, mean, colour, settings, expectation)
     painting = Painting(renderer, targets, mean, settings, keys)
     for _ in painting.rounds:
@@ -63,8 +63,10 @@ class Painting:
         after: Painting | None = None,
     ):
         """after: other targets of this layer, painted before; theirs are pictures to start from."""
+        _check(renderer.layer, renderer.channel_count, targets, mean, keys)
         self._renderer, self._settings, self._keys = renderer, settings, np.asarray(keys)
-        self._centred = np.asarray(targets, np.float32) - np.asarray(mean, np.float32)
+        self._mean = np.asarray(mean, np.float32)
+        self._centred = np.asarray(targets, np.float32) - self._mean
         self._directions = directions_of(targets, mean)
         self._after: Painting | None = after if after is not None and len(after.rounds) else None
         finished = self._after._directions if self._after else None
@@ -93,8 +95,7 @@ class Painting:
         turn = self.rounds[self._done]
         self.pictures[turn.rows] = pictures
         self._done += 1
-        if turn.is_measured:
-            self._own_correction = self._own_correction + self._renderer.lacking(pictures, self._centred[turn.rows])
+        self._correct(turn)
 
     def mend(self) -> tuple[np.ndarray, np.ndarray]:
         """Pictures that answer more like another target are painted on, told more firmly from the others.
@@ -119,13 +120,17 @@ class Painting:
         self.pictures, self._done = pictures, len(self.rounds)
         self._own_correction = self._renderer.no_correction
         for turn in self.rounds:
-            if turn.is_measured:
-                lacking = self._renderer.lacking(pictures[turn.rows], self._centred[turn.rows])
-                self._own_correction = self._own_correction + lacking
+            self._correct(turn)
+
+    def _correct(self, turn: Round) -> None:
+        if turn.is_measured:
+            lacking = self._renderer.lacking(self.pictures[turn.rows], self._centred[turn.rows])
+            self._own_correction = self._own_correction + lacking
 
     def _margins(self, rows: np.ndarray) -> np.ndarray:
         """(n,) by how much the cosine to its own target exceeds that to any other; 0 for what has no direction."""
-        cosines = self._renderer.directions(self.pictures[rows]) @ self._directions.T
+        answered = directions_of(self._renderer.answers(self.pictures[rows]), self._mean)
+        cosines = answered @ self._directions.T
         slots = np.arange(len(rows))
         own = cosines[slots, rows]
         cosines[slots, rows] = -np.inf
@@ -155,20 +160,20 @@ def directions_of(targets: np.ndarray, mean: np.ndarray) -> np.ndarray:
     return normalize(torch.from_numpy(np.asarray(targets, np.float32) - np.asarray(mean, np.float32)), dim=1).numpy()
 
 
-def _check(
-    network: Network, layer: str, targets: np.ndarray, mean: np.ndarray, colour: ColourStatistics, keys: np.ndarray
-) -> None:
-    channel_count = network.layer(layer).shape[0]
-    if targets.ndim != 2 or targets.shape[1] != channel_count or mean.shape != (channel_count,):
-        raise UsageError(
-            f'layer "{layer}" has {channel_count} channels: targets are (K, {channel_count}) and their mean is '
-            f"({channel_count},), not {targets.shape} and {mean.shape}"
-        )
+def _check_colour(network: Network, colour: ColourStatistics) -> None:
     colour_count, input_count = len(colour.mean), network.preprocessing.channel_count
     if input_count not in (1, colour_count):
         raise UsageError(
             f"{network.spec} takes {input_count} channels, but the colours of the photos have {colour_count}; give "
             f"ColourStatistics with a mean of ({input_count},) and a covariance of ({input_count}, {input_count})"
+        )
+
+
+def _check(layer: str, channel_count: int, targets: np.ndarray, mean: np.ndarray, keys: np.ndarray) -> None:
+    if targets.ndim != 2 or targets.shape[1] != channel_count or mean.shape != (channel_count,):
+        raise UsageError(
+            f'layer "{layer}" has {channel_count} channels: targets are (K, {channel_count}) and their mean is '
+            f"({channel_count},), not {targets.shape} and {mean.shape}"
         )
     if len(keys) != len(targets):
         raise UsageError(f"one key a target: {len(targets)} targets, but {len(keys)} keys")

@@ -58,11 +58,8 @@ class NaturalPrior:
 
 def _decorrelated(colour: ColourStatistics, channel_count: int) -> tuple[Tensor, Tensor]:
     """Mean in (0, 1), and the matrix whose columns are the principal colours before the sigmoid, strongest first."""
-    mean = np.clip(np.asarray(colour.mean, np.float64), 0.02, 0.98)
-    covariance = np.asarray(colour.covariance, np.float64)
-    if channel_count == 1 and len(mean) == 3:
-        grey = np.full(3, 1 / 3)
-        mean, covariance = np.array([mean @ grey]), np.array([[grey @ covariance @ grey]])
+    mean, covariance = colour.in_channels(channel_count)
+    mean = np.clip(mean, 0.02, 0.98)
     slope = mean * (1 - mean)  # of the sigmoid at the mean
     variances, colours = np.linalg.eigh(covariance / np.outer(slope, slope))
     # Photos in one colour, or in grey: the other directions stay possible, barely.

@@ -12,7 +12,7 @@ from torch.nn.functional import normalize
 from actatlas.errors import NetworkError
 from actatlas.inversion.ascent import FlooredAdam
 from actatlas.inversion.expectation import Looks
-from actatlas.inversion.fidelity import centre
+from actatlas.inversion.fidelity import centre, measure_icons
 from actatlas.inversion.prior import NaturalPrior
 from actatlas.inversion.settings import MOST_PX, InversionSettings
 from actatlas.networks import Network, folded
@@ -28,6 +28,7 @@ _PIXELS_WEIGHT = 2.0  # of the pixels' own group, where a layer has 1
 class Renderer:
     """All that pictures of one layer share.
 
+    layer, channel_count: the layer's name and its channels
     picture_shape: (S, S, channels) of what `paint` gives
     """
 
@@ -40,7 +41,8 @@ class Renderer:
         settings: InversionSettings,
         expectation: Expectation | None = None,
     ):
-        self._layer, self._settings = layer, settings
+        self.layer = layer
+        self._settings = settings
         self._expectation = expectation if settings.likeness > 0 else None
         look_layers = self._expectation.layers if self._expectation else ()
         self._read = list(dict.fromkeys([layer, *look_layers]))
@@ -48,6 +50,7 @@ class Renderer:
         device = network.device
         self._mean = torch.from_numpy(np.asarray(mean, np.float32)).to(device)
         info = network.layer(layer)
+        self.channel_count = info.shape[0]
         channel_count = network.preprocessing.channel_count
         self._side = side = side_px(network, layer, settings.size_px)
         self.picture_shape = (side, side, max(channel_count, 3))
@@ -102,15 +105,9 @@ class Renderer:
                 self._require_numbers(last)
         return pictures
 
-    def directions(self, pictures: np.ndarray) -> np.ndarray:
-        """(n, C) the directions of the layer's answers at the centre, of length 1."""
-        found = [np.empty((0, len(self._mean)), np.float32)]
-        with torch.no_grad():
-            for batch in self._as_pixels(pictures).split(self._settings.batch_size):
-                inputs = self._network.normalize(self._network.fit(batch))
-                answers = centre(self._network.activations(inputs, [self._layer])[self._layer])
-                found.append(normalize(answers - self._mean, dim=1).cpu().numpy())
-        return np.concatenate(found)
+    def answers(self, pictures: np.ndarray) -> np.ndarray:
+        """(n, C) what the layer answers at the centre of each."""
+        return measure_icons(self._network, self.layer, pictures)
 
     def lacking(self, pictures: np.ndarray, centred: np.ndarray) -> np.ndarray:
         """(F,) by how much the pictures' looks exceed what is expected of their targets, on average."""
@@ -170,7 +167,7 @@ class Renderer:
     def _value(self, pixels: Tensor, aim: _Aim) -> tuple[Tensor, Tensor]:
         """What is climbed, summed over the pictures; and (n,) the cosines at the centre."""
         maps = self._network.activations(self._network.normalize(self._network.fit(pixels)), self._read)
-        answers = maps[self._layer]
+        answers = maps[self.layer]
         at_centre = normalize(centre(answers) - self._mean, dim=1)
         cosines = (at_centre * aim.directions).sum(dim=1)
         value = cosines.sum()
@@ -209,9 +206,9 @@ class Renderer:
         """Raises NetworkError where a cosine is none."""
         if not np.isfinite(cosines).all():
             raise NetworkError(
-                f'layer "{self._layer}" of {self._network.spec} answers with NaN or infinity while an icon is painted; '
+                f'layer "{self.layer}" of {self._network.spec} answers with NaN or infinity while an icon is painted; '
                 "check the network's weights, or choose another layer",
-                layer=self._layer,
+                layer=self.layer,
             )
 
 
