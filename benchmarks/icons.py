@@ -35,7 +35,7 @@ from actatlas.collect import Collector, CollectSettings, run_pilot
 from actatlas.grid import GridSettings, make_cells
 from actatlas.images import open_source
 from actatlas.inversion import InversionSettings, invert, learn_expectation, measure, side_px
-from actatlas.inversion.fidelity import centre
+from actatlas.inversion.fidelity import centre, positions_last
 from actatlas.layout import LayoutSettings, lay_out
 from actatlas.networks import Network, load_network
 from actatlas.progress import StderrProgress
@@ -233,7 +233,7 @@ def lucid_icons(judged: Judged, cells: np.ndarray, steps: int = 512) -> tuple[np
     for _ in range(steps):
         optimiser.zero_grad()
         inputs = bench.network.normalize(moved(canvas()))
-        answers = centre(bench.network.activations(inputs, [bench.layer])[bench.layer])
+        answers = centre(positions_last(bench.network.activations(inputs, [bench.layer])[bench.layer]))
         likeness = cosine_similarity(answers, wanted, dim=1).clamp(min=0.1)
         (-((answers * wanted).sum(dim=1) * likeness**4).sum()).backward()
         optimiser.step()

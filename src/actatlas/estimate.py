@@ -76,7 +76,7 @@ def _picture_steps(cells: dict[int, int], icons: InversionSettings) -> int:
     steps = 0
     for number, side in enumerate(sorted(cells)):
         rounds = round_sizes(cells[side], icons, has_parents=number > 0)
-        steps += sum(count * (each + _STEPS_TO_MEASURE) for count, each in rounds)
+        steps += sum(size.count * (size.steps + _STEPS_TO_MEASURE) for size in rounds)
     return steps
 
 

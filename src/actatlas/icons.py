@@ -80,17 +80,20 @@ class IconWork:
             for number, turn in enumerate(painting.rounds)
             if not self._is_complete(grid) and not self._files.has(paths.icons(grid.layer.name, grid.side, number))
         ]
-        count, work = sum(len(turn.rows) for turn in left), sum(len(turn.rows) * turn.steps for turn in left)
+        count = sum(len(turn.rows) for turn in left if not turn.is_repeat)
+        work = sum(len(turn.rows) * turn.steps for turn in left)
         with self._progress.stage("Painting icons", count, "icons", work=work) as tick:
             for grids in self._grids:
-                of_side = [(grid, paintings[grid]) for grid in grids]
-                for number in range(max(len(painting.rounds) for _, painting in of_side)):
+                has_finer = grids is not self._grids[-1]
+                # A finished grid is taken again, for what a finer one starts from, and is corrected by.
+                of_side = [(grid, paintings[grid]) for grid in grids if has_finer or not self._is_complete(grid)]
+                for number in range(max((len(painting.rounds) for _, painting in of_side), default=0)):
                     for grid, painting in of_side:
-                        if number < len(painting.rounds) and not self._is_complete(grid):
+                        if number < len(painting.rounds):
                             self._take_or_paint(grid, painting, number, tick)
                 for grid, painting in of_side:
                     self._mend(grid, painting)
-                    if grids is not self._grids[-1] and len(grid):
+                    if has_finer and len(grid):
                         # As they are stored: so a build that goes on from here gives the same bytes.
                         painting.settle(Grid(grid.layer, grid.side).icons)
 
@@ -127,11 +130,12 @@ class IconWork:
         if self._files.has(path):
             painting.take_round(pictures.decode(**self._files.read_arrays(path, ("encoded", "offsets"))))
             return
-        started = time.monotonic()
+        started, turn = time.monotonic(), painting.rounds[number]
         rows, pixels = painting.paint_round()
         self._write(grid, path, rows, pixels)
-        self._note_seconds(f"{grid.layer.name}/{grid.side}", time.monotonic() - started, len(rows))
-        tick(len(rows), len(rows) * painting.rounds[number].steps)
+        new_count = 0 if turn.is_repeat else len(rows)
+        self._note_seconds(f"{grid.layer.name}/{grid.side}", time.monotonic() - started, new_count)
+        tick(new_count, len(rows) * turn.steps)
 
     def _mend(self, grid: Grid, painting: Painting) -> None:
         if self._is_complete(grid):
@@ -159,9 +163,9 @@ class IconWork:
         total[0] += seconds
         total[1] += count
         painted = sum(icons for _, icons in self._seconds["icon_totals"].values())
-        learning = self._seconds.get("learning", 0.0) / painted
+        learning = self._seconds.get("learning", 0.0) / max(painted, 1)
         for name, (spent, icons) in self._seconds["icon_totals"].items():
-            self._seconds["icons"][name] = round(spent / icons + learning, 4)
+            self._seconds["icons"][name] = round(spent / max(icons, 1) + learning, 4)
 
 
 def paint(
@@ -173,14 +177,21 @@ def paint(
     """
     if network.weights_sha256 != layer.atlas.plan["network"]["weights_sha256"]:
         raise PlanChanged(f"{network.spec} has other weights than the network of {layer.atlas.folder}; give that one")
-    files, settings = layer.atlas.files, InversionSettings(size_px=size_px, steps=(steps,))
+    # As the first round of many is painted: half of the steps from nothing, then again and again, corrected.
+    again = max(1, steps // 6)
+    settings = InversionSettings(size_px=size_px, steps=(max(1, steps - 3 * again),), repeats=(again,) * 3)
+    files = layer.atlas.files
     expectation, colour = read_expectation(files, layer.name), read_pilot(files).colour
     renderer = Renderer(network, layer.name, layer.mean, colour, settings, expectation)
     candidates = np.concatenate([targets, others]).astype(np.float32)
     centred, rows = candidates - layer.mean, np.arange(len(targets))
     rivals = nearest_directions(directions_of(candidates, layer.mean), rows)
     keys = np.array([_key(seed, layer.name, "direction", i) for i in rows], np.int64)
-    pixels = renderer.paint(centred[rows], keys, steps, None, rivals, renderer.no_correction)
+    pixels, correction = None, renderer.no_correction
+    for each in (*settings.steps, *settings.repeats):
+        pixels = renderer.paint(centred[rows], keys, each, pixels, rivals, correction)
+        correction = correction + renderer.lacking(pixels, centred[rows])
+    assert pixels is not None
     return measure(network, layer.name, pixels, candidates, rows, layer.mean)
 
 

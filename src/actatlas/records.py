@@ -71,7 +71,7 @@ def read_expectation(files: AtlasFolder, layer: str) -> Expectation | None:
     arrays = files.read_arrays(f"{paths.expectation(layer)}.safetensors")
     return Expectation(
         tuple(names["layers"]), tuple(names["group_counts"]), tuple(names["explained"]),
-        arrays["weights"], arrays["offset"], arrays["scale"],
+        arrays["basis"], arrays["weights"], arrays["offset"], arrays["scale"],
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
@@ -220,25 +221,32 @@ class Icons:
 class Expectation:
     """What photos look like, given a layer's activation at their centre: linear, learnt from photos.
 
-    layers: of the network, whose means over positions are part of a look; the pixels' own group comes first
+    layers: of the network, whose answers all over the patch are part of a look; the pixels' own group comes first
     group_counts: how many of the F numbers of a look each group has, pixels first
     explained: of each group, the share of its variance that an activation explains on photos held out
-    weights: (C, F) float16; offset, scale: (F,) float32, scale the usual deviation of each number
+    basis: (C, R) float16, what of an activation tells most; weights: (R, F) float16, what it tells
+    offset, scale: (F,) float32, scale the usual deviation of each number
     """
 
     layers: tuple[str, ...]
     group_counts: tuple[int, ...]
     explained: tuple[float, ...]
+    basis: np.ndarray
     weights: np.ndarray
     offset: np.ndarray
     scale: np.ndarray
 
     def __post_init__(self) -> None:
-        count = sum(self.group_counts)
-        _require(self.weights.ndim == 2 and self.weights.shape[1] == count, f"weights are (C, {count})")
+        count, rank = sum(self.group_counts), self.basis.shape[-1]
+        _require(self.basis.ndim == 2 and self.weights.shape == (rank, count), f"weights are ({rank}, {count})")
         _require(self.offset.shape == self.scale.shape == (count,), f"offset and scale are ({count},)")
         _require(len(self.group_counts) == len(self.layers) + 1, "a group for the pixels and one a layer")
 
     def looks(self, centred: np.ndarray) -> np.ndarray:
         """(n, F) float32 expected of activations (n, C), less the layer's mean."""
-        return np.asarray(centred, np.float32) @ self.weights.astype(np.float32) + self.offset
+        basis, weights = self._in_float32
+        return np.asarray(centred, np.float32) @ basis @ weights + self.offset
+
+    @cached_property
+    def _in_float32(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.basis.astype(np.float32), self.weights.astype(np.float32)

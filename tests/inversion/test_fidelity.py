@@ -48,8 +48,8 @@ def test_a_rank_counts_the_targets_with_a_higher_cosine():
 
 @pytest.mark.parametrize(("size", "rows"), [(5, [2]), (4, [1, 2]), (2, [0, 1]), (1, [0])])
 def test_the_centre_is_the_central_position_or_the_mean_of_the_central_ones(size: int, rows: list[int]):
-    maps = torch.arange(size * 7.0).reshape(1, 1, size, 7)
-    assert centre(maps).item() == maps[0, 0, rows, 3].mean().item()
+    answers = torch.arange(size * 7.0).reshape(1, size, 7, 1)
+    assert centre(answers).item() == answers[0, rows, 3, 0].mean().item()
 
 
 def test_icons_are_measured_as_their_own_uint8_pixels_fed_alone(network: Network, icons: np.ndarray):

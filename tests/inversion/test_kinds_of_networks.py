@@ -13,7 +13,7 @@ from actatlas.networks import Network, load_network
 from actatlas.preprocessing import Preprocessing
 from actatlas.values import ColourStatistics
 
-SETTINGS = InversionSettings(steps=(16,), first_count=4, batch_size=4, size_px=48)
+SETTINGS = InversionSettings(steps=(16,), repeats=(4,), first_count=4, batch_size=4, size_px=48)
 
 
 def _colour(channel_count: int) -> ColourStatistics:
@@ -90,7 +90,7 @@ def test_icons_of_any_kind_of_network_answer_their_targets(make, layer: str):
 def test_a_small_networks_icons_are_painted_at_their_own_size_not_scaled_up():
     network = _own(3, 32)
     vectors = measure_icons(network, "2", _pictures(4, 32, 3, seed=3))
-    settings = InversionSettings(steps=(8,), batch_size=4)
+    settings = InversionSettings(steps=(8,), repeats=(), batch_size=4)
     pictures = invert(network, "2", vectors, vectors.mean(axis=0), _colour(3), settings, np.arange(4))
     assert pictures.shape == (4, 64, 64, 3)
     halved = pictures[:, ::2, ::2].repeat(2, axis=1).repeat(2, axis=2)

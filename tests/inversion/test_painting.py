@@ -17,7 +17,9 @@ from actatlas.preprocessing import Preprocessing
 from actatlas.values import ColourStatistics
 
 LAYER = "blocks.6.expanded"
-FEW = InversionSettings(steps=(24,), batch_size=3, size_px=64, contrast=0, brightness_exponent=1.2, rate=0.2)
+FEW = InversionSettings(
+    steps=(24,), repeats=(), batch_size=3, size_px=64, contrast=0, brightness_exponent=1.2, rate=0.2
+)
 COLOUR = ColourStatistics(
     mean=np.array([0.49, 0.46, 0.41], np.float32),
     covariance=np.array([[0.074, 0.065, 0.058], [0.065, 0.071, 0.067], [0.058, 0.067, 0.077]], np.float32),
@@ -92,7 +94,7 @@ def test_a_network_with_a_fixed_input_is_painted_for_in_its_middle():
     assert network.is_fixed_size
     vectors = measure_icons(network, "1", _random_canvases(4))
     mean, rows = vectors.mean(axis=0), np.arange(4)
-    pixels = invert(network, "1", vectors, mean, COLOUR, InversionSettings(steps=(24,)), rows)
+    pixels = invert(network, "1", vectors, mean, COLOUR, InversionSettings(steps=(24,), repeats=()), rows)
     assert pixels.shape == (4, 80, 80, 3)
     plain = np.full_like(pixels, 127)
     painted, control = (measure(network, "1", p, vectors, rows, mean).cosine.mean() for p in (pixels, plain))
@@ -107,7 +109,7 @@ def test_a_small_network_with_one_channel_gets_small_grey_pictures():
     network = Network(module, Preprocessing((28, 28), 28, mean=(0.5,), std=(0.5,), channel_count=1))
     vectors, rows = np.eye(6, dtype=np.float32)[:3], np.arange(3)
     mean = np.full(6, 0.2, np.float32)
-    pixels = invert(network, "1", vectors, mean, COLOUR, InversionSettings(steps=(24,)), rows)
+    pixels = invert(network, "1", vectors, mean, COLOUR, InversionSettings(steps=(24,), repeats=()), rows)
     assert pixels.shape == (3, 64, 64, 3)
     assert (pixels == pixels[..., :1]).all() and pixels.std() > 5
     painted = measure(network, "1", pixels, vectors, rows, mean).cosine
@@ -129,7 +131,7 @@ def test_targets_that_are_no_directions_of_the_layer_are_refused(network: Networ
 
 def test_a_target_that_is_the_mean_itself_leaves_the_picture_plain(network: Network, targets):
     _, mean = targets
-    settings = InversionSettings(steps=(2,), batch_size=1, size_px=64)
+    settings = InversionSettings(steps=(2,), repeats=(), batch_size=1, size_px=64)
     pixels = invert(network, LAYER, mean[None], mean, COLOUR, settings, np.arange(1))
     assert pixels.std(axis=(1, 2)).max() < 5
 

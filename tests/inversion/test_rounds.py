@@ -10,7 +10,7 @@ from actatlas.inversion.rounds import most_similar, plan_rounds
 from actatlas.networks import Network
 from actatlas.values import ColourStatistics
 
-SETTINGS = InversionSettings(first_count=8, steps=(9, 5, 2))
+SETTINGS = InversionSettings(first_count=8, steps=(9, 5, 2), repeats=(4, 3))
 
 
 @pytest.fixture
@@ -22,18 +22,34 @@ def directions() -> np.ndarray:
     return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
 
 
-def test_every_target_is_painted_once_and_later_rounds_take_fewer_steps(directions):
+def _sizes(rounds) -> list[tuple[int, int, bool]]:
+    return [(len(turn.rows), turn.steps, turn.is_repeat) for turn in rounds]
+
+
+def _planned(count: int, has_parents: bool = False) -> list[tuple[int, int, bool]]:
+    return [(size.count, size.steps, size.is_repeat) for size in round_sizes(count, SETTINGS, has_parents)]
+
+
+def test_every_target_is_painted_once_and_those_of_the_first_round_again(directions):
     rounds = plan_rounds(directions, SETTINGS)
-    assert np.array_equal(np.sort(np.concatenate([turn.rows for turn in rounds])), np.arange(300))
-    assert [(len(turn.rows), turn.steps) for turn in rounds] == round_sizes(300, SETTINGS)
-    assert [len(turn.rows) for turn in rounds[:4]] == [8, 8, 16, 64]
-    assert [turn.steps for turn in rounds[:4]] == [9, 5, 2, 2]
-    assert [turn.is_measured for turn in rounds[:4]] == [True, True, True, False]
+    new = np.concatenate([turn.rows for turn in rounds if not turn.is_repeat])
+    assert np.array_equal(np.sort(new), np.arange(300))
+    assert _sizes(rounds) == _planned(300)
+    assert _sizes(rounds)[:6] == [
+        (8, 9, False), (8, 4, True), (8, 3, True), (8, 5, False), (16, 2, False), (64, 2, False),
+    ]  # fmt: skip
+    assert all(np.array_equal(rounds[k].rows, rounds[0].rows) for k in (1, 2))
+    assert all(turn.is_measured for turn in rounds)
+
+
+def test_few_targets_fit_in_the_first_round(directions):
+    assert _sizes(plan_rounds(directions[:5], SETTINGS)) == [(5, 9, False), (5, 4, True), (5, 3, True)]
 
 
 def test_later_targets_have_a_more_similar_finished_one_than_a_random_order_would_give(directions):
     rounds = plan_rounds(directions, SETTINGS)
-    done, rest = rounds[0].rows, np.concatenate([turn.rows for turn in rounds[1:]])
+    done = rounds[0].rows
+    rest = np.concatenate([turn.rows for turn in rounds[1:] if not turn.is_repeat])
     reached = (directions[rest] @ directions[done].T).max(axis=1)
     random = np.random.default_rng(0).permutation(300)
     control = (directions[random[8:]] @ directions[random[:8]].T).max(axis=1)
@@ -42,8 +58,8 @@ def test_later_targets_have_a_more_similar_finished_one_than_a_random_order_woul
 
 def test_pictures_of_a_coarser_grid_stand_for_the_first_round(directions):
     rounds = plan_rounds(directions, SETTINGS, finished=directions[::10])
-    assert [(len(turn.rows), turn.steps) for turn in rounds] == round_sizes(300, SETTINGS, has_parents=True)
-    assert rounds[0].steps == 5 and not any(turn.is_measured for turn in rounds)
+    assert _sizes(rounds) == _planned(300, has_parents=True)
+    assert rounds[0].steps == 5 and not any(turn.is_measured or turn.is_repeat for turn in rounds)
 
 
 def test_no_targets_give_no_rounds_and_the_most_similar_is_found_in_parts(directions):
@@ -56,7 +72,7 @@ def test_a_picture_that_starts_from_a_similar_one_needs_fewer_steps(network: Net
     """The same few steps, from nothing and from pictures of targets nearby."""
     layer, rows = "blocks.6.expanded", np.arange(3)
     colour = ColourStatistics(np.full(3, 0.5, np.float32), np.eye(3, dtype=np.float32) * 0.07)
-    settings = InversionSettings(size_px=64, steps=(24, 4), batch_size=3, likeness=0, contrast=0)
+    settings = InversionSettings(size_px=64, steps=(24, 4), repeats=(), batch_size=3, likeness=0, contrast=0)
     answers = measure_icons(network, layer, np.random.default_rng(0).integers(0, 256, (6, 64, 64, 3), np.uint8))
     stripes = np.repeat(np.sin(np.arange(64) / np.array([[2], [4], [7]])) > 0, 64, axis=0).reshape(3, 64, 64, 1)
     base = measure_icons(network, layer, np.repeat(stripes, 3, axis=3).astype(np.uint8) * 200)
@@ -81,7 +97,7 @@ def test_pictures_that_answer_more_like_another_target_are_mended(network: Netwo
     )
     targets = measure_icons(network, layer, pictures)
     mean = measure_icons(network, layer, noise).mean(axis=0) * 0.5 + targets.mean(axis=0) * 0.5
-    settings = InversionSettings(size_px=64, steps=(1, 24), batch_size=3, likeness=0)
+    settings = InversionSettings(size_px=64, steps=(1, 24), repeats=(), batch_size=3, likeness=0)
     painting = Painting(Renderer(network, layer, mean, colour, settings), targets, mean, settings, np.arange(3))
     painting.paint_round()
     before = measure(network, layer, painting.pictures, targets, np.arange(3), mean).rank

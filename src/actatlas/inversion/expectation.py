@@ -1,20 +1,22 @@
 """What photos look like where a layer answers like this: learnt from patches of photos, in seconds.
 
 A ridge regression from the activation at a patch's centre to what the whole patch looks like: colours, contrast and
-roughness, and the mean over positions of the network's own layers. It is linear, so for the mean of a cell's
+roughness, and what the network's own layers answer in nine parts of it. It is linear, so for the mean of a cell's
 activations it gives the mean of what was learnt of its members. No picture starts from it; pictures are drawn to it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from actatlas.networks import Network, folded
+from actatlas.inversion.fidelity import positions_last
+from actatlas.networks import Network, lightened
 from actatlas.values import ColourStatistics, Expectation
 
 _BATCH = 16
@@ -22,13 +24,17 @@ _HELD_OUT = 5  # every fifth photo chooses the penalty
 _PENALTIES = 0.3, 3.0, 30.0, 300.0  # in mean squared activations
 _COARSE_PX = 8
 _LEAST_SCALE = 0.05  # of the largest standard deviation in a group
+_ACROSS = 3  # parts of a patch, and as many down
+_TRIED = 256  # numbers of a group on which its penalty is chosen
+_AXES = 512  # of activations; along the others they hardly vary
+_RANK = 128  # of what they tell
 
 
 class Looks:
     """Measures what pictures look like: (B, F), differentiable.
 
     The first group is of the pixels themselves, in decorrelated colours: mean, contrast of squares of 8 px, contrast,
-    and mean difference of neighbours. Each further group is one layer's mean over positions.
+    and mean difference of neighbours. Each further group is one layer's mean in each of 3 × 3 parts of the picture.
     """
 
     def __init__(self, network: Network, layers: Sequence[str], colour: ColourStatistics, channel_count: int):
@@ -36,19 +42,28 @@ class Looks:
         self.layers = tuple(layers)
         mean, unmixing = _decorrelating(colour, channel_count)
         self._mean, self._unmixing = mean.to(network.device), unmixing.to(network.device)
-        self.group_counts = [4 * channel_count, *(network.layer(name).shape[0] for name in layers)]
 
     def of(self, pixels: Tensor) -> Tensor:
         """pixels: (B, channels, S, S) in [0, 1]."""
-        maps = self._network.activations(self._network.normalize(self._network.fit(pixels)), self.layers)
-        return self.of_maps(pixels, maps)
+        return self.of_maps(pixels, self._maps(pixels))
 
     def of_maps(self, pixels: Tensor, maps: dict[str, Tensor]) -> Tensor:
         """The same, of layers that were read already."""
-        return torch.cat([self._of_pixels(pixels), *(maps[name].mean(dim=(2, 3)) for name in self.layers)], dim=1)
+        return torch.cat(self._groups(pixels, maps), dim=1)
+
+    def group_counts(self, pixels: Tensor) -> list[int]:
+        """How many numbers each group has, of pictures of this size."""
+        with torch.no_grad():
+            return [group.shape[1] for group in self._groups(pixels, self._maps(pixels))]
+
+    def _maps(self, pixels: Tensor) -> dict[str, Tensor]:
+        return self._network.activations(self._network.normalize(self._network.fit(pixels)), self.layers)
+
+    def _groups(self, pixels: Tensor, maps: dict[str, Tensor]) -> list[Tensor]:
+        return [self._of_pixels(pixels), *(_in_parts(positions_last(maps[name])) for name in self.layers)]
 
     def _of_pixels(self, pixels: Tensor) -> Tensor:
-        y = torch.einsum("oc,bchw->bohw", self._unmixing, pixels - self._mean[:, None, None])
+        y = (self._unmixing @ (pixels - self._mean[:, None, None]).flatten(2)).unflatten(2, pixels.shape[2:])
         mean = y.mean(dim=(2, 3))
         coarse = avg_pool2d(y, min(_COARSE_PX, y.shape[-1]))
         steps = (y[..., 1:] - y[..., :-1]).abs().mean(dim=(2, 3)) + (y[..., 1:, :] - y[..., :-1, :]).abs().mean((2, 3))
@@ -70,67 +85,103 @@ def learn_expectation(
     mean: (C,) of the layer
     """
     layers = _look_layers(network, layer)
-    looks = Looks(folded(network, layers), layers, colour, patches.shape[3])
+    looks = Looks(lightened(network, layers), layers, colour, patches.shape[3])
     measured = []
     with torch.no_grad():
         for batch in torch.from_numpy(patches).split(_BATCH):
             pixels = batch.permute(0, 3, 1, 2).float().to(network.device) / 255
             measured.append(looks.of(pixels).cpu())
-    found = torch.cat(measured).nan_to_num(0.0, 0.0, 0.0)  # (n, F)
+    found = torch.cat(measured).nan_to_num_(0.0, 0.0, 0.0)  # (n, F)
+    counts = looks.group_counts(pixels[:1])
     deviations = found.std(dim=0, correction=0)
-    scale = torch.cat([d + _LEAST_SCALE * d.max().clamp(min=1e-6) for d in deviations.split(looks.group_counts)])
+    scale = torch.cat([d + _LEAST_SCALE * d.max().clamp(min=1e-6) for d in deviations.split(counts)])
     centred = torch.from_numpy(np.asarray(vectors, np.float32) - np.asarray(mean, np.float32))  # (n, C)
-    weights, offset, explained = _ridge(centred, found, scale, looks.group_counts, groups)
+    penalties, explained = _choose_penalties(centred, found, scale, counts, groups)
+    basis, weights = _fit(centred, found, scale, penalties)
     return Expectation(
         layers=tuple(layers),
-        group_counts=tuple(looks.group_counts),
+        group_counts=tuple(counts),
         explained=tuple(explained),
+        basis=basis.to(torch.float16).numpy(),
         weights=weights.to(torch.float16).numpy(),
-        offset=offset.float().numpy(),
+        offset=(found.mean(dim=0) - centred.mean(dim=0) @ basis @ weights).float().numpy(),
         scale=scale.float().numpy(),
     )
 
 
 def _look_layers(network: Network, layer: str) -> list[str]:
-    """Over the depth, to the one behind the layer, and at least to two thirds of it: the rest costs time alone."""
+    """Over the depth, to the layer itself, and at least to two thirds of all: the rest costs time alone."""
     order = {info.name: i for i, info in enumerate(network.layers)}
+    layer = network.layer(layer).name
     spread = network.spread_layers
-    upto = sum(order[name] <= order.get(layer, len(order)) for name in spread) + 1
-    return spread[: max(upto, -(-2 * len(spread) // 3))]
+    upto = sum(order[name] < order[layer] for name in spread)
+    chosen = {layer, *spread[: max(upto, -(-2 * len(spread) // 3))]}
+    return sorted(chosen, key=order.__getitem__)
 
 
-def _ridge(
-    x: Tensor, y: Tensor, scale: Tensor, group_counts: list[int], photos: np.ndarray
-) -> tuple[Tensor, Tensor, list[float]]:
-    """(C, F) weights, (F,) offset, and the share of each group's variance that is explained on photos held out.
+def _choose_penalties(
+    x: Tensor, y: Tensor, scale: Tensor, counts: list[int], photos: np.ndarray
+) -> tuple[Tensor, list[float]]:
+    """(F,) penalties, and the share of each group's variance that is explained on photos held out.
 
-    Each group has its own penalty: the one that does best on every fifth photo, after learning from the others.
+    Each group has its own: the one that does best on every fifth photo, after learning from the others.
     """
     unique = np.unique(photos)
-    is_held_out = torch.from_numpy(np.isin(photos, unique[::_HELD_OUT])) if len(unique) > 1 else torch.zeros(len(x)) > 0
-    taught, tested = ~is_held_out, is_held_out
-    trials = _fits(x[taught], y[taught])
-    shares = torch.stack([_explained(x[tested], y[tested], *trial, scale, group_counts) for trial in trials])
-    best = shares.argmax(dim=0)  # (groups,)
-    fits = _fits(x, y)
-    columns = [fits[k][0].split(group_counts, dim=1)[group] for group, k in enumerate(best.tolist())]
-    weights = torch.cat(columns, dim=1)
-    explained = [round(value, 4) for value in shares.max(dim=0).values.tolist()]
-    return weights, y.mean(dim=0) - x.mean(dim=0) @ weights, explained
+    is_tested = torch.from_numpy(np.isin(photos, unique[::_HELD_OUT])) if len(unique) > 1 else torch.zeros(len(x)) > 0
+    taken = [torch.arange(start, start + n, max(1, n // _TRIED)) for start, n in _spans(counts)]
+    columns, tried = torch.cat(taken), [len(part) for part in taken]
+    some, some_scale = y[:, columns], scale[columns]
+    spread = _Spread(x[~is_tested], some[~is_tested])
+    shares = torch.stack(
+        [
+            _explained(x[is_tested], some[is_tested], *spread.solved(torch.tensor(penalty)), some_scale, tried)
+            for penalty in _PENALTIES
+        ]
+    )
+    best = torch.tensor(_PENALTIES)[shares.argmax(dim=0)]  # (groups,)
+    return best.repeat_interleave(torch.tensor(counts)), [round(v, 4) for v in shares.max(dim=0).values.tolist()]
 
 
-def _fits(x: Tensor, y: Tensor) -> list[tuple[Tensor, Tensor]]:
-    """(C, F) weights and (F,) offset for each penalty, from one decomposition."""
-    x_mean, y_mean = x.mean(dim=0), y.mean(dim=0)
-    centred = x - x_mean
-    variances, axes = torch.linalg.eigh(centred.T @ centred)
-    along = axes.T @ (centred.T @ (y - y_mean))  # (C, F)
-    mean_variance = variances.mean().clamp(min=1e-12)
-    fits = []
-    for penalty in _PENALTIES:
-        weights = axes @ (along / (variances.clamp(min=0) + penalty * mean_variance)[:, None])
-        fits.append((weights, y_mean - x_mean @ weights))
-    return fits
+def _fit(x: Tensor, y: Tensor, scale: Tensor, penalties: Tensor) -> tuple[Tensor, Tensor]:
+    """(C, R) and (R, F): of the ridge's weights the part that tells most. All would take the room of activations."""
+    return _Spread(x, y).reduced(penalties, scale)
+
+
+class _Spread:
+    """Activations along their principal axes: one decomposition serves every penalty."""
+
+    def __init__(self, x: Tensor, y: Tensor):
+        self._count = len(x)
+        self._x_mean, self._y_mean = x.mean(dim=0), y.mean(dim=0)
+        centred = x - self._x_mean
+        variances, axes = torch.linalg.eigh(centred.T @ centred)
+        self._mean_variance = variances.mean().clamp(min=1e-12)
+        self._variances, self._axes = variances[-_AXES:].clamp(min=0), axes[:, -_AXES:]  # (A,) summed over rows; (C, A)
+        self._along = (centred @ self._axes).T @ (y - self._y_mean)  # (A, F)
+
+    def solved(self, penalties: Tensor) -> tuple[Tensor, Tensor]:
+        """(C, F) weights and (F,) offset; penalties: one, or (F,), in mean variances of an axis."""
+        weights = self._axes @ self._shrunk(penalties)
+        return weights, self._y_mean - self._x_mean @ weights
+
+    def reduced(self, penalties: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
+        """The weights as (C, R) times (R, F): the R directions along which most is told, in units of `scale`."""
+        spreads = self._variances.sqrt()
+        told = spreads[:, None] * self._shrunk(penalties)  # (A, F), by activations of usual size
+        in_units = told / scale
+        _, directions = torch.linalg.eigh(in_units @ in_units.T)
+        directions = directions[:, -_RANK:]  # (A, R)
+        usual = torch.where(spreads > 1e-6 * spreads.max(), 1 / spreads, 0.0)
+        # Of length 1 for an activation of usual size in that direction: well within float16.
+        return self._axes @ (usual[:, None] * directions) * self._count**0.5, directions.T @ told / self._count**0.5
+
+    def _shrunk(self, penalties: Tensor) -> Tensor:
+        return self._along / (self._variances[:, None] + penalties * self._mean_variance)
+
+
+def _spans(counts: Sequence[int]) -> list[tuple[int, int]]:
+    """(first, how many) of each group."""
+    return list(zip(np.cumsum([0, *counts[:-1]]).tolist(), counts, strict=True))
 
 
 def _explained(
@@ -147,6 +198,23 @@ def _explained(
             for a, b in zip(left.split(group_counts), whole.split(group_counts), strict=True)
         ]
     )
+
+
+def _in_parts(answers: Tensor) -> Tensor:
+    """(B, H, W, C) → (B, parts · C) float32: means in 3 × 3 parts, or in fewer where there are fewer positions."""
+    down, across = (_averaging(count) for count in answers.shape[1:3])
+    averaging = torch.kron(down, across).to(answers)  # (parts, H · W)
+    return (averaging @ answers.flatten(1, 2)).float().flatten(1)
+
+
+@lru_cache(maxsize=64)
+def _averaging(count: int) -> Tensor:
+    """(parts, count): each row takes the mean of an equal share of `count` positions, those at its ends in part."""
+    parts = min(_ACROSS, count)
+    bounds = torch.linspace(0, count, parts + 1)
+    positions = torch.arange(count)
+    overlap = torch.minimum(bounds[1:, None], positions + 1) - torch.maximum(bounds[:-1, None], positions)
+    return overlap.clamp(min=0) * parts / count
 
 
 def _decorrelating(colour: ColourStatistics, channel_count: int) -> tuple[Tensor, Tensor]:

@@ -18,11 +18,16 @@ _SHIFT_PX = 8
 _SCALES = 0.9, 1.1
 
 
-def centre(maps: Tensor) -> Tensor:
-    """(B, C, H, W) → (B, C): the central position, or the mean of the two or four where a count is even."""
-    height, width = maps.shape[-2:]
+def positions_last(maps: Tensor) -> Tensor:
+    """(B, C, H, W) → (B, H, W, C): a view, and where maps are channels_last its gradient is too, in one piece."""
+    return maps.permute(0, 2, 3, 1)
+
+
+def centre(answers: Tensor) -> Tensor:
+    """(B, H, W, C) → (B, C): the central position, or the mean of the two or four where a count is even."""
+    height, width = answers.shape[1:3]
     rows, columns = slice((height - 1) // 2, height // 2 + 1), slice((width - 1) // 2, width // 2 + 1)
-    return maps[:, :, rows, columns].float().mean(dim=(2, 3))
+    return answers[:, rows, columns].float().mean(dim=(1, 2))
 
 
 def measure_icons(network: Network, layer: Any, icons: np.ndarray) -> np.ndarray:
@@ -100,7 +105,7 @@ def _answers(network: Network, layer: str, pixels: Tensor) -> Tensor:
     with torch.no_grad():
         for batch in pixels.split(_BATCH):
             inputs = network.normalize(network.fit(batch.to(network.device)))
-            answers.append(centre(network.activations(inputs, [layer])[layer]).cpu())
+            answers.append(centre(positions_last(network.activations(inputs, [layer])[layer])).cpu())
     return torch.cat(answers)
 
 

@@ -116,11 +116,8 @@ class Painting:
         return rows, pictures
 
     def settle(self, pictures: np.ndarray) -> None:
-        """All pictures (K, S, S, channels), as they will stay; the correction becomes what these lack."""
-        self.pictures, self._done = pictures, len(self.rounds)
-        self._own_correction = self._renderer.no_correction
-        for turn in self.rounds:
-            self._correct(turn)
+        """All pictures (K, S, S, channels) as they will stay, for those that start from them. After all rounds."""
+        self.pictures = pictures
 
     def _correct(self, turn: Round) -> None:
         if turn.is_measured:

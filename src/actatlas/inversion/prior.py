@@ -47,12 +47,12 @@ class NaturalPrior:
         """(K, channels, side, side) in (0, 1), differentiable."""
         spectrum = torch.view_as_complex(coefficients) * self._spectrum
         planes = torch.fft.irfft2(spectrum, s=(self.side, self.side), norm="ortho")
-        return torch.sigmoid(torch.einsum("oc,kchw->kohw", self._mixing, planes) + self._bias)
+        return torch.sigmoid((self._mixing @ planes.flatten(2)).view_as(planes) + self._bias)
 
     def coefficients(self, pixels: Tensor) -> Tensor:
         """What `picture` makes these pixels (K, channels, side, side) in [0, 1] of; 0 and 1 are taken as nearly so."""
         values = torch.logit(pixels.clamp(_LEAST, 1 - _LEAST)) - self._bias
-        planes = torch.einsum("oc,kchw->kohw", self._unmixing, values)
+        planes = (self._unmixing @ values.flatten(2)).view_as(values)
         return torch.view_as_real(torch.fft.rfft2(planes, norm="ortho") / self._spectrum)
 
 

@@ -1,28 +1,29 @@
-"""The one optimisation loop: directions of a layer → pictures."""
+"""Directions of a layer → pictures, in batches, on all cores or devices at once."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
+from typing import TypeVar
 
 import numpy as np
 import torch
-from torch import Tensor
-from torch.nn.functional import normalize
 
 from actatlas.errors import NetworkError
-from actatlas.inversion.ascent import FlooredAdam
-from actatlas.inversion.expectation import Looks
-from actatlas.inversion.fidelity import centre, measure_icons
-from actatlas.inversion.prior import NaturalPrior
+from actatlas.inversion.easel import Aim, Easel, Frame
+from actatlas.inversion.fidelity import measure_icons
 from actatlas.inversion.settings import MOST_PX, InversionSettings
-from actatlas.networks import Network, folded
+from actatlas.networks import Network, lightened, plain_paths
 from actatlas.values import ColourStatistics, Expectation
 
 _SMALLER_RATE = 0.25  # of the rate, for a picture that went astray
-_SHIFTS_FALL = 0.4  # of the steps, at the end
-_TEMPERATURE = 0.02  # of cosines, among rivals
 _MOST_SURROUNDINGS = 7.0  # beyond, nothing but wallpaper is left
-_PIXELS_WEIGHT = 2.0  # of the pixels' own group, where a layer has 1
+_MOST_EASELS = 4  # on one processor: a round has no more batches
+_ON_GPU = 4  # times as large a batch
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
 
 
 class Renderer:
@@ -42,27 +43,19 @@ class Renderer:
         expectation: Expectation | None = None,
     ):
         self.layer = layer
-        self._settings = settings
+        self.channel_count = network.layer(layer).shape[0]
+        self._network, self._settings = network, settings
         self._expectation = expectation if settings.likeness > 0 else None
-        look_layers = self._expectation.layers if self._expectation else ()
-        self._read = list(dict.fromkeys([layer, *look_layers]))
-        self._network = folded(network, self._read)
-        device = network.device
-        self._mean = torch.from_numpy(np.asarray(mean, np.float32)).to(device)
-        info = network.layer(layer)
-        self.channel_count = info.shape[0]
-        channel_count = network.preprocessing.channel_count
-        self._side = side = side_px(network, layer, settings.size_px)
-        self.picture_shape = (side, side, max(channel_count, 3))
-        self._shift_px = min(settings.shift_px, side // 16, max(1, info.stride // 4))
-        field_share = (side / max(info.receptive_field_px, 1)) ** 2
-        self._surroundings = min(settings.surroundings * field_share, _MOST_SURROUNDINGS)
-        # The canvas is wider by the shifts, so that no edge of the picture wraps around.
-        prior = NaturalPrior(colour, side + 2 * self._shift_px, channel_count, settings)
-        self._prior = prior.to(device)
-        if self._expectation:
-            self._looks = Looks(self._network, look_layers, colour, channel_count)
-            self._look_weights = _look_weights(self._expectation).to(device) * settings.likeness
+        frame = _frame(network, layer, settings)
+        self.picture_shape = (frame.side, frame.side, max(frame.channel_count, 3))
+        light = lightened(network, [layer, *(self._expectation.layers if self._expectation else ())])
+        devices = _devices(network.device)
+        self._threads_each = max(1, torch.get_num_threads() // len(devices))
+        self._easels = [
+            Easel(light.sharing_weights(device), layer, mean, colour, settings, frame, self._expectation)
+            for device in devices
+        ]
+        self._batch_size = settings.batch_size * (1 if network.device.type == "cpu" else _ON_GPU)
 
     @property
     def no_correction(self) -> np.ndarray:
@@ -90,19 +83,24 @@ class Renderer:
         than it began, or where the layer answers with NaN or infinity, is painted once more, slower; NetworkError for
         lasting NaN.
         """
+        contrast = self._settings.contrast if contrast is None else contrast
         pictures = np.empty((len(centred), *self.picture_shape), np.uint8)
-        for begin in range(0, len(centred), self._settings.batch_size):
-            rows = np.arange(begin, min(begin + self._settings.batch_size, len(centred)))
-            aim = self._aim(centred[rows], _at(rivals, rows), correction, contrast)
-            drawn = self._paint_batch(aim, keys[rows], steps, _at(start, rows), self._settings.rate)
-            pictures[rows], first, last = drawn
-            again = ~(last > 0) & ~(last >= first)  # NaN is neither
-            if again.any():
-                few = rows[again]
-                aim = self._aim(centred[few], _at(rivals, few), correction, contrast)
-                slower = self._settings.rate * _SMALLER_RATE
-                pictures[few], _, last = self._paint_batch(aim, keys[few], steps, _at(start, few), slower)
-                self._require_numbers(last)
+
+        def paint_batch(easel: Easel, rows: np.ndarray, rate: float) -> tuple[np.ndarray, np.ndarray]:
+            """Pictures of these rows are set; gives their first and last cosines."""
+            slots = rows[self._slots(len(rows))]
+            aim = self._aim(centred[slots], _at(rivals, slots), correction, contrast)
+            drawn, first, last = easel.paint(aim, keys[slots].tolist(), steps, _at(start, slots), rate)
+            pictures[rows] = drawn[: len(rows)]
+            return first[: len(rows)], last[: len(rows)]
+
+        def paint_and_check(easel: Easel, rows: np.ndarray) -> None:
+            first, last = paint_batch(easel, rows, self._settings.rate)
+            again = rows[~(last > 0) & ~(last >= first)]  # NaN is neither
+            if len(again):
+                self._require_numbers(paint_batch(easel, again, self._settings.rate * _SMALLER_RATE)[1])
+
+        self._spread(paint_and_check, self._batches(len(keys)))
         return pictures
 
     def answers(self, pictures: np.ndarray) -> np.ndarray:
@@ -113,94 +111,47 @@ class Renderer:
         """(F,) by how much the pictures' looks exceed what is expected of their targets, on average."""
         if self._expectation is None:
             return self.no_correction
-        found = []
-        with torch.no_grad():
-            for batch in self._as_pixels(pictures).split(self._settings.batch_size):
-                found.append(self._looks.of(batch).cpu().numpy())
-        excess = np.concatenate(found) - self._expectation.looks(centred)
+        excess = self._easels[0].looks(pictures) - self._expectation.looks(centred)
         return np.nan_to_num(excess.mean(axis=0), posinf=0.0, neginf=0.0).astype(np.float32)
 
+    def _batches(self, count: int) -> list[np.ndarray]:
+        """Rows of each batch: as many for every easel, but no more than are asked for."""
+        size = min(self._batch_size, max(8, _eights(-(-count // len(self._easels)))))
+        return [np.arange(start, min(start + size, count)) for start in range(0, count, size)]
+
     def _slots(self, count: int) -> list[int]:
-        """A batch is full, or a multiple of 8: arithmetic depends, in its last bits, on how many pictures it holds."""
-        size = min(self._settings.batch_size, -(-count // 8) * 8)
-        return [i if i < count else 0 for i in range(size)]
+        """A batch holds a multiple of 8: arithmetic depends, in its last bits, on how many pictures there are."""
+        return [i if i < count else 0 for i in range(min(self._batch_size, _eights(count)))]
 
-    def _aim(
-        self, centred: np.ndarray, rivals: np.ndarray | None, correction: np.ndarray, contrast: float | None
-    ) -> _Aim:
-        slots, device = self._slots(len(centred)), self._mean.device
-        contrast = self._settings.contrast if contrast is None else contrast
-        looks = None
-        if self._expectation:
-            looks = torch.from_numpy(self._expectation.looks(centred[slots]) - correction).to(device)
-        return _Aim(
-            normalize(torch.from_numpy(centred[slots]).to(device), dim=1),
-            torch.from_numpy(rivals[slots]).to(device) if rivals is not None and contrast > 0 else None,
-            contrast,
-            looks,
-        )
+    def _aim(self, centred: np.ndarray, rivals: np.ndarray | None, correction: np.ndarray, contrast: float) -> Aim:
+        lengths = np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
+        looks = self._expectation.looks(centred) - correction if self._expectation else None
+        return Aim(centred / lengths, rivals if contrast > 0 else None, contrast, looks)
 
-    def _paint_batch(
-        self, aim: _Aim, keys: np.ndarray, steps: int, start: np.ndarray | None, rate: float
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Pictures, and (n,) cosines at the first and at the last step, NaN where there is none."""
-        count = len(keys)
-        slots = self._slots(count)
-        if start is None:
-            coefficients = self._prior.draw(keys[slots].tolist()) * self._settings.start
-        else:
-            coefficients = self._prior.coefficients(self._widened(self._as_pixels(start[slots])))
-        optimiser = FlooredAdam(coefficients, steps, rate, self._settings.floor, is_new=start is None)
-        first = last = torch.zeros(len(slots))
-        for step, shift in enumerate(_shifts(steps, self._shift_px)):
-            coefficients.requires_grad_()
-            value, cosines = self._value(self._cropped(self._prior.picture(coefficients), shift), aim)
-            (gradient,) = torch.autograd.grad(value, coefficients)
-            coefficients = optimiser.climb(coefficients.detach(), gradient)
-            last = cosines.detach().cpu()
-            first = last if step == 0 else first
-        with torch.no_grad():
-            pixels = self._cropped(self._prior.picture(coefficients), (self._shift_px, self._shift_px))
-        pixels = (pixels.expand(-1, self.picture_shape[2], -1, -1) * 255).round().to(torch.uint8)
-        return pixels[:count].permute(0, 2, 3, 1).cpu().numpy(), first[:count].numpy(), last[:count].numpy()
+    def _spread(self, work: Callable[[Easel, Job], Result], jobs: Sequence[Job]) -> list[Result]:
+        """Each job on an easel that is free. An error, or Ctrl-C, ends what has not begun."""
+        if len(self._easels) == 1 or len(jobs) < 2:
+            return [work(self._easels[0], job) for job in jobs]
+        free: SimpleQueue[Easel] = SimpleQueue()
+        for easel in self._easels:
+            free.put(easel)
 
-    def _value(self, pixels: Tensor, aim: _Aim) -> tuple[Tensor, Tensor]:
-        """What is climbed, summed over the pictures; and (n,) the cosines at the centre."""
-        maps = self._network.activations(self._network.normalize(self._network.fit(pixels)), self._read)
-        answers = maps[self.layer]
-        at_centre = normalize(centre(answers) - self._mean, dim=1)
-        cosines = (at_centre * aim.directions).sum(dim=1)
-        value = cosines.sum()
-        if self._surroundings > 0:
-            everywhere = normalize(answers - self._mean[:, None, None], dim=1)
-            value = (
-                value + self._surroundings * torch.einsum("kchw,kc->khw", everywhere, aim.directions).mean((1, 2)).sum()
-            )
-        if aim.rivals is not None:
-            among = torch.einsum("kc,krc->kr", at_centre, aim.rivals) / _TEMPERATURE
-            value = value + aim.contrast * torch.log_softmax(among, dim=1)[:, 0].sum()
-        if aim.looks is not None:
-            value = value - ((self._looks.of_maps(pixels, maps) - aim.looks).square() * self._look_weights).sum()
-        return value, cosines
+        def take(job: Job) -> Result:
+            easel = free.get()
+            try:
+                return work(easel, job)
+            finally:
+                free.put(easel)
 
-    def _as_pixels(self, pictures: np.ndarray) -> Tensor:
-        """(n, channels, S, S) in [0, 1], as many channels as the network takes."""
-        pixels = (
-            torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2).float().to(self._mean.device) / 255
-        )
-        return pixels[:, : self._network.preprocessing.channel_count]
-
-    def _widened(self, pixels: Tensor) -> Tensor:
-        """At the canvas's side: scaled to the picture's, the shifts around it filled with the edge."""
-        if pixels.shape[-1] != self._side:
-            pixels = torch.nn.functional.interpolate(
-                pixels, size=(self._side, self._side), mode="bicubic", align_corners=False, antialias=True
-            )
-        return torch.nn.functional.pad(pixels, [self._shift_px] * 4, mode="replicate")
-
-    def _cropped(self, canvas: Tensor, shift: tuple[int, int]) -> Tensor:
-        top, left = shift
-        return canvas[:, :, top : top + self._side, left : left + self._side]
+        threads = torch.get_num_threads()
+        torch.set_num_threads(self._threads_each)
+        pool = ThreadPoolExecutor(len(self._easels), thread_name_prefix="easel")
+        try:
+            with plain_paths():  # once for all: each pass would set it back under the others
+                return list(pool.map(take, jobs))
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+            torch.set_num_threads(threads)
 
     def _require_numbers(self, cosines: np.ndarray) -> None:
         """Raises NetworkError where a cosine is none."""
@@ -210,20 +161,6 @@ class Renderer:
                 "check the network's weights, or choose another layer",
                 layer=self.layer,
             )
-
-
-@dataclass(frozen=True)
-class _Aim:
-    """What a batch of pictures is drawn to.
-
-    directions: (B, C); rivals: (B, R, C), the picture's own first, or None; contrast: their weight
-    looks: (B, F), or None
-    """
-
-    directions: Tensor
-    rivals: Tensor | None
-    contrast: float
-    looks: Tensor | None
 
 
 def side_px(network: Network, layer: str, size_px: int) -> int:
@@ -242,23 +179,26 @@ def side_px(network: Network, layer: str, size_px: int) -> int:
     return raised if is_map and across < 5 and side < raised <= min(native, MOST_PX) else side
 
 
-def _look_weights(expectation: Expectation) -> Tensor:
-    """(F,) so that Σ weight · difference² is the mean over groups of the mean square of differences in their scale."""
-    groups = len(expectation.group_counts)
-    shares = np.concatenate([np.full(n, 1 / (n * groups)) for n in expectation.group_counts])
-    shares[: expectation.group_counts[0]] *= _PIXELS_WEIGHT
-    return torch.from_numpy((shares / expectation.scale.astype(np.float64) ** 2).astype(np.float32))
+def _frame(network: Network, layer: str, settings: InversionSettings) -> Frame:
+    side, info = side_px(network, layer, settings.size_px), network.layer(layer)
+    field_share = (side / max(info.receptive_field_px, 1)) ** 2
+    return Frame(
+        side=side,
+        shift_px=min(settings.shift_px, side // 16, max(1, info.stride // 4)),
+        channel_count=network.preprocessing.channel_count,
+        surroundings=min(settings.surroundings * field_share, _MOST_SURROUNDINGS),
+    )
 
 
-def _shifts(steps: int, shift_px: int) -> list[tuple[int, int]]:
-    """Where the picture lies on its canvas at each step: the same for all pictures, so that none depends on others.
+def _devices(device: torch.device) -> list[torch.device]:
+    """One easel each: all CUDA devices that are visible, or the cores of a processor in a few groups."""
+    if device.type == "cuda":
+        return [torch.device("cuda", i) for i in range(torch.cuda.device_count())]
+    return [device] * (min(_MOST_EASELS, torch.get_num_threads()) if device.type == "cpu" else 1)
 
-    The shifts die away over the last part of the steps: the picture that is kept is the one that lies in the middle.
-    """
-    places = torch.rand((steps, 2), generator=torch.Generator().manual_seed(steps)) * 2 - 1
-    share = ((1 - torch.arange(steps) / steps) / _SHIFTS_FALL).clamp(max=1.0)
-    offsets = (places * share[:, None] * (shift_px + 0.5)).round().clamp(-shift_px, shift_px)
-    return [(shift_px + int(down), shift_px + int(right)) for down, right in offsets]
+
+def _eights(count: int) -> int:
+    return -(-count // 8) * 8
 
 
 def _at(array: np.ndarray | None, rows: np.ndarray) -> np.ndarray | None:

@@ -1,7 +1,8 @@
 """In which order pictures are painted: a few from nothing, far apart; every other one starts from a finished one.
 
-Neighbouring targets have much in common, so a picture that starts from its most similar finished one needs a fifth of
-the steps; and what the first ones lack of photos' look can be made good in those that follow.
+Neighbouring targets have much in common, so a picture that starts from its most similar finished one needs half of the
+steps. The first ones are gone over again and again, each time measured: what they lack of photos' look in common is
+made good, and all that start from them have it.
 """
 
 from __future__ import annotations
@@ -13,46 +14,64 @@ import numpy as np
 from actatlas.inversion.settings import InversionSettings
 
 _PER_ROUND = 64
-_MEASURED = 3  # rounds: the first, and two that double what there is
+_DOUBLINGS = 2  # rounds that double what there is
 _ORDERED = 512  # so many are taken farthest first; the others are near one of them
 
 
 @dataclass(frozen=True)
 class Round:
-    """rows: (n,) int64, the targets painted together; steps: of each; is_measured: it corrects those that follow."""
+    """rows: (n,) int64, the targets painted together; steps: of each
+
+    is_repeat: they were painted before, and start from themselves; is_measured: it corrects those that follow
+    """
 
     rows: np.ndarray
     steps: int
+    is_repeat: bool
     is_measured: bool
 
 
+@dataclass(frozen=True)
+class RoundSize:
+    """count: pictures of a round; steps: of each; is_repeat: of the pictures of the round before"""
+
+    count: int
+    steps: int
+    is_repeat: bool = False
+
+
 def plan_rounds(directions: np.ndarray, settings: InversionSettings, finished: np.ndarray | None = None) -> list[Round]:
-    """Every target once.
+    """Every target once, those of the first round again and again.
 
     directions: (K, C), each of length 1; finished: (F, C) those of pictures that are there already, to start from
-    The first round is painted from nothing, the second and third double what there is, all later ones have 64.
+    The first round is painted from nothing, then repeated; two more double what there is, all later ones have 64.
     """
     if not len(directions):
         return []
     has_parents = finished is not None and len(finished) > 0
     order = _farthest_first(directions, finished if has_parents else None)
-    sizes = round_sizes(len(order), settings, has_parents)
-    bounds = np.cumsum([0, *(count for count, _ in sizes)])
-    return [
-        Round(order[start : start + count], steps, is_measured=not has_parents and number < _MEASURED)
-        for number, (start, (count, steps)) in enumerate(zip(bounds, sizes, strict=False))
-    ]
+    rounds: list[Round] = []
+    done = 0
+    for size in round_sizes(len(order), settings, has_parents):
+        done += 0 if size.is_repeat else size.count
+        rows = order[done - size.count : done]
+        rounds.append(Round(rows, size.steps, size.is_repeat, is_measured=not has_parents))
+    return rounds
 
 
-def round_sizes(count: int, settings: InversionSettings, has_parents: bool = False) -> list[tuple[int, int]]:
-    """How many pictures each round has, and their steps. Pictures to start from stand for the first round."""
-    sizes: list[tuple[int, int]] = []
-    number, done = int(has_parents), 0
+def round_sizes(count: int, settings: InversionSettings, has_parents: bool = False) -> list[RoundSize]:
+    """Of all rounds for so many targets. Pictures to start from stand for the first round and its repeats."""
+    sizes: list[RoundSize] = []
+    done = 0
+    if not has_parents:
+        done = min(settings.first_count, count)
+        sizes.append(RoundSize(done, settings.steps[0]))
+        sizes += [RoundSize(done, steps, is_repeat=True) for steps in settings.repeats]
+    number = 1
     while done < count:
-        doubled = settings.first_count if number == 0 else done
-        most = doubled if number < _MEASURED and not has_parents else _PER_ROUND
-        size = min(most, count - done)
-        sizes.append((size, settings.steps_of_round(number)))
+        is_doubling = number <= _DOUBLINGS and not has_parents
+        size = min(done if is_doubling else _PER_ROUND, count - done)
+        sizes.append(RoundSize(size, settings.steps_of_round(number)))
         number, done = number + 1, done + size
     return sizes
 

@@ -17,6 +17,7 @@ class InversionSettings:
     steps: of the optimiser, one forward and backward pass each: of a picture that is painted from nothing, of those of
         the second round, the third …; the last number holds for all later rounds
     first_count: pictures in the first round, painted from nothing; later ones start from the most similar finished one
+    repeats: steps of each further round over the first round's pictures, corrected by what these lacked before
     rate: the highest step, in standard deviations of the prior; it warms up and falls to a twentieth
     floor: the optimiser's own scale of a coefficient is its gradient's, plus this share of the whole picture's, so
         that frequencies which do not matter stay as they are; 0 is plain Adam
@@ -34,24 +35,26 @@ class InversionSettings:
     """
 
     size_px: int = 80
-    steps: tuple[int, ...] = (64, 24, 16, 12)
-    first_count: int = 24
+    steps: tuple[int, ...] = (40, 24, 18, 16)
+    first_count: int = 32
+    repeats: tuple[int, ...] = (20, 20, 16)
     rate: float = 0.14
     floor: float = 0.3
     brightness_exponent: float = 1.5
-    colour_exponent: float = 1.7
+    colour_exponent: float = 2.2
     surroundings: float = 4.0
     likeness: float = 8.0
-    contrast: float = 0.1
-    learning_patches: int = 1024
+    contrast: float = 0.03
+    learning_patches: int = 1536
     shift_px: int = 4
     start: float = 0.01
-    batch_size: int = 24
+    batch_size: int = 32
 
     def __post_init__(self) -> None:
         for name, is_possible, allowed in (
             ("size_px", 8 <= self.size_px <= MOST_PX, f"from 8 to {MOST_PX}"),
             ("steps", len(self.steps) >= 1 and min(self.steps) >= 1, "numbers of at least 1"),
+            ("repeats", min(self.repeats, default=1) >= 1, "numbers of at least 1"),
             ("first_count", self.first_count >= 1, "at least 1"),
             ("rate", self.rate > 0, "above 0"),
             ("floor", self.floor >= 0, "at least 0"),
@@ -67,8 +70,9 @@ class InversionSettings:
                 raise UsageError(f"icons: {name} must be {allowed}, not {getattr(self, name)}", setting=name)
 
     def as_draft(self) -> InversionSettings:
-        """A fourth of the time: to look at a map before it is painted well."""
-        return replace(self, steps=(24, 8, 5, 4), learning_patches=min(self.learning_patches, 512))
+        """A third of the time: to look at a map before it is painted well."""
+        patches = min(self.learning_patches, 512)
+        return replace(self, steps=(16, 6, 5, 4), repeats=(5, 5), contrast=0.1, learning_patches=patches)
 
     def steps_of_round(self, number: int) -> int:
         return self.steps[min(number, len(self.steps) - 1)]

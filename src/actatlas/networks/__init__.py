@@ -1,8 +1,10 @@
 """Network specs → networks: a module with preprocessing, labels and layers, run whole, in part, or from the middle."""
 
 from actatlas.networks.folding import folded
+from actatlas.networks.lightening import lightened
 from actatlas.networks.network import Network
 from actatlas.networks.recording import Recording
+from actatlas.networks.running import plain_paths
 from actatlas.networks.specs import load_network
 
-__all__ = ["Network", "Recording", "folded", "load_network"]
+__all__ = ["Network", "Recording", "folded", "lightened", "load_network", "plain_paths"]

@@ -23,11 +23,7 @@ def folded(network: Network, layers: Sequence[str]) -> Network:
     convolution is not one of `layers`. Nobody sees whether code between modules uses that tensor as well, so the copy
     is kept only if `layers` and logits agree with the network's.
     """
-    noise = torch.rand(
-        (1, network.preprocessing.channel_count, *network.preprocessing.input_px),
-        generator=torch.Generator().manual_seed(0),
-    )
-    inputs = network.normalize(noise)
+    inputs = _noise(network)
     wanted = {layer.partition("#")[0] for layer in layers}
     pairs = [pair for pair in _pairs(network.module, inputs) if pair[0] not in wanted]
     if not pairs:
@@ -35,7 +31,26 @@ def folded(network: Network, layers: Sequence[str]) -> Network:
     copy = network.converted(torch.float32)
     for convolution, norm in pairs:
         _fold(copy.module, convolution, norm)
-    return copy if _agree(network, copy, inputs, layers) else network
+    return copy if agree(network, copy, layers, _LEAST_COSINE, with_logits=True) else network
+
+
+def agree(
+    network: Network, copy: Network, layers: Sequence[str], least_cosine: float, with_logits: bool = False
+) -> bool:
+    """Whether `layers`, and logits if asked for and there are any, are nearly the same for one input of noise."""
+    inputs = _noise(network)
+    with torch.no_grad():
+        if network.class_count is None or not with_logits:
+            one, other = network.activations(inputs, layers), copy.activations(inputs, layers)
+        else:
+            one, other = (_maps_and_logits(each, inputs, layers) for each in (network, copy))
+    return all(_cosine(one[name], other[name]) >= least_cosine for name in one)
+
+
+def _noise(network: Network) -> Tensor:
+    """(1, channels, H, W), normalised."""
+    shape = (1, network.preprocessing.channel_count, *network.preprocessing.input_px)
+    return network.normalize(torch.rand(shape, generator=torch.Generator().manual_seed(0)))
 
 
 def _pairs(module: nn.Module, inputs: Tensor) -> list[tuple[str, str]]:
@@ -85,15 +100,6 @@ def _fold(module: nn.Module, convolution_name: str, norm_name: str) -> None:
     parent, _, own_name = norm_name.rpartition(".")
     # The name stays, for it may be a layer; what it gives is the normalised output as before.
     setattr(module.get_submodule(parent), own_name, nn.Identity())
-
-
-def _agree(network: Network, copy: Network, inputs: Tensor, layers: Sequence[str]) -> bool:
-    with torch.no_grad():
-        if network.class_count is None:
-            one, other = network.activations(inputs, layers), copy.activations(inputs, layers)
-        else:
-            one, other = (_maps_and_logits(each, inputs, layers) for each in (network, copy))
-    return all(_cosine(one[name], other[name]) >= _LEAST_COSINE for name in one)
 
 
 def _maps_and_logits(network: Network, inputs: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:

@@ -180,6 +180,16 @@ class Network:
         other.__dict__["_probe"] = probed
         return other
 
+    def sharing_weights(self, device: torch.device) -> Network:
+        """A copy with modules of its own, so that another thread may run it: on this device the weights are shared."""
+        weights = (*self.module.parameters(), *self.module.buffers())
+        shared = {id(weight): weight for weight in weights} if device == self.device else {}
+        module = copy.deepcopy(self.module, shared).to(device)
+        other = Network(module, self.preprocessing, self.labels, self.spec, self._recommended)
+        other.dtype = self.dtype
+        other.__dict__["_probe"] = self._probe
+        return other
+
     def resolve_precision(
         self, pixels: Tensor, layers: Sequence[str], wanted: Precision
     ) -> tuple[Precision, dict[str, float]]:
