@@ -24,16 +24,20 @@ DEFAULT_NETWORK = "packaged:efficientnet-lite0"
 
 
 def load_network(
-    model: Any = DEFAULT_NETWORK, preprocessing: Preprocessing | None = None, labels: Sequence[str] | None = None
+    model: Any = DEFAULT_NETWORK,
+    preprocessing: Preprocessing | None = None,
+    labels: Sequence[str] | None = None,
+    device: str = "auto",
 ) -> Network:
     """A network by its spec, or a torch.nn.Module with its preprocessing and labels (in the order of its logits).
 
-    Raises UnknownNetwork, BadWeights, MissingExtra.
+    device: "auto" takes CUDA, then an Apple GPU, then the CPU; a module of yours stays where it is
+    Raises UnknownNetwork, BadWeights, MissingExtra; UsageError for a device that is not there.
     """
     need_torch()
     from actatlas import networks
 
-    return networks.load_network(model, preprocessing=preprocessing, labels=labels)
+    return networks.load_network(model, preprocessing=preprocessing, labels=labels, device=device)
 
 
 def open(folder: str | Path) -> Atlas:  # noqa: A001  the public name is actatlas.open
@@ -59,6 +63,7 @@ def build(
     align: bool = True,
     icon_px: int | None = None,
     draft: bool = False,
+    device: str = "auto",
     seed: int = 0,
     title: str = "",
     progress: Progress | bool = True,
@@ -73,6 +78,7 @@ def build(
     positions: activations a crop, the same relative places in every layer
     icon_px: side of an icon in network input pixels, 8 to 512; None takes 80
     draft: paint icons in a third of the time, less well
+    device: "cpu", "cuda", "mps"; "auto" takes a GPU where there is one. Icons are painted on all visible CUDA devices
 
     Raises what the command line prints: an ActatlasError that says what is wrong, where, and what to do.
     """
@@ -81,7 +87,7 @@ def build(
     from actatlas.images import open_source
     from actatlas.networks import Network
 
-    network = model if isinstance(model, Network) else load_network(model)
+    network = model if isinstance(model, Network) else load_network(model, device=device)
     collect = collect_settings(crops, positions, attribution, precision, seed)
     settings = build_settings(layers, grids, collect, align, title, icon_settings(icon_px, draft))
     said = progress if not isinstance(progress, bool) else StderrProgress() if progress else Silent()

@@ -143,6 +143,9 @@ def _build_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--no-align", action="store_true", help="lay each layer out on its own")
     command.add_argument("--icon-px", type=int, metavar="PX", help="side of an icon, 8 to 512 input pixels; default 80")
     command.add_argument("--draft", action="store_true", help="paint icons in a third of the time, less well")
+    command.add_argument(
+        "--device", default="auto", metavar="NAME", help="cpu, cuda or mps; default: a GPU where there is one"
+    )
     command.add_argument("--seed", type=int, default=0, metavar="S", help="of everything random; default 0")
     command.add_argument("--title", default="", help="heads the page")
     command.add_argument(
@@ -159,7 +162,7 @@ def build(options: argparse.Namespace) -> dict[str, Any]:
     from actatlas.images import open_source
 
     source = open_source(options.images)
-    network = api.load_network(options.model or api.DEFAULT_NETWORK)
+    network = api.load_network(options.model or api.DEFAULT_NETWORK, device=options.device)
     attribution = None if options.attribution == "none" else options.attribution
     collect = api.collect_settings(options.crops, options.positions, attribution, options.precision, options.seed)
     icons = api.icon_settings(options.icon_px, options.draft)

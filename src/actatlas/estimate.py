@@ -16,7 +16,7 @@ from actatlas.progress import Progress
 from actatlas.values import ColourStatistics, ImageSource
 
 _PROBED_IMAGES = 16
-_PROBED_ICONS = 16
+_PROBED_ICONS = 32
 _PROBED_STEPS = 6
 _LAYOUT_S_PER_ACTIVATION = 6e-4  # umap-learn on two cores, measured between 10,000 and 100,000 activations
 _LAYOUT_START_S = 15.0

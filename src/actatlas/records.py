@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, fields
 
 import numpy as np
 
@@ -56,10 +56,11 @@ def write_cells(files: AtlasFolder, layer: str, cells: Cells) -> None:
 
 
 def write_expectation(files: AtlasFolder, layer: str, expectation: Expectation) -> None:
-    arrays = {name: value for name, value in vars(expectation).items() if isinstance(value, np.ndarray)}
+    parts = {field.name: getattr(expectation, field.name) for field in fields(expectation)}
+    arrays = {name: value for name, value in parts.items() if isinstance(value, np.ndarray)}
     files.write_arrays(f"{paths.expectation(layer)}.safetensors", arrays)
     # Last: without it nothing was learnt.
-    names = {name: list(value) for name, value in vars(expectation).items() if isinstance(value, tuple)}
+    names = {name: list(value) for name, value in parts.items() if isinstance(value, tuple)}
     files.write_json(f"{paths.expectation(layer)}.json", names)
 
 

@@ -224,7 +224,7 @@ class Expectation:
     layers: of the network, whose answers all over the patch are part of a look; the pixels' own group comes first
     group_counts: how many of the F numbers of a look each group has, pixels first
     explained: of each group, the share of its variance that an activation explains on photos held out
-    basis: (C, R) float16, what of an activation tells most; weights: (R, F) float16, what it tells
+    basis: (C, R) float32, what of an activation tells most; weights: (R, F) float16, what it tells, in units of scale
     offset, scale: (F,) float32, scale the usual deviation of each number
     """
 
@@ -244,9 +244,8 @@ class Expectation:
 
     def looks(self, centred: np.ndarray) -> np.ndarray:
         """(n, F) float32 expected of activations (n, C), less the layer's mean."""
-        basis, weights = self._in_float32
-        return np.asarray(centred, np.float32) @ basis @ weights + self.offset
+        return np.asarray(centred, np.float32) @ self.basis @ self._told + self.offset
 
     @cached_property
-    def _in_float32(self) -> tuple[np.ndarray, np.ndarray]:
-        return self.basis.astype(np.float32), self.weights.astype(np.float32)
+    def _told(self) -> np.ndarray:
+        return self.weights.astype(np.float32) * self.scale

@@ -7,7 +7,7 @@ import timm
 import torch
 from torch import nn
 
-from actatlas.errors import BadWeights, NetworkError, UnknownNetwork
+from actatlas.errors import BadWeights, NetworkError, UnknownNetwork, UsageError
 from actatlas.networks import load_network
 from actatlas.preprocessing import Preprocessing
 
@@ -172,3 +172,10 @@ def test_a_module_without_preprocessing_or_with_too_few_labels_is_refused():
     network = load_network(module, preprocessing=Preprocessing(input_px=(32, 32), resize_px=32), labels=["one"])
     with pytest.raises(NetworkError, match="8 logits but 1 labels"):
         _ = network.layers
+
+
+@pytest.mark.parametrize("device", ["cudda", "cuda:99"])
+def test_a_device_that_is_not_there_is_named(device):
+    with pytest.raises(UsageError, match=f'device "{device}".*leave it out'):
+        load_network("packaged:efficientnet-lite0", device=device)
+    assert load_network("packaged:efficientnet-lite0", device="cpu").device.type == "cpu"

@@ -102,10 +102,10 @@ def learn_expectation(
         layers=tuple(layers),
         group_counts=tuple(counts),
         explained=tuple(explained),
-        basis=basis.to(torch.float16).numpy(),
+        basis=basis.numpy(),
         weights=weights.to(torch.float16).numpy(),
-        offset=(found.mean(dim=0) - centred.mean(dim=0) @ basis @ weights).float().numpy(),
-        scale=scale.float().numpy(),
+        offset=(found.mean(dim=0) - centred.mean(dim=0) @ basis @ weights * scale).numpy(),
+        scale=scale.numpy(),
     )
 
 
@@ -165,15 +165,12 @@ class _Spread:
         return weights, self._y_mean - self._x_mean @ weights
 
     def reduced(self, penalties: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
-        """The weights as (C, R) times (R, F): the R directions along which most is told, in units of `scale`."""
+        """The weights, in units of `scale`, as (C, R) times (R, F): the R directions along which most is told."""
         spreads = self._variances.sqrt()
-        told = spreads[:, None] * self._shrunk(penalties)  # (A, F), by activations of usual size
-        in_units = told / scale
-        _, directions = torch.linalg.eigh(in_units @ in_units.T)
-        directions = directions[:, -_RANK:]  # (A, R)
-        usual = torch.where(spreads > 1e-6 * spreads.max(), 1 / spreads, 0.0)
-        # Of length 1 for an activation of usual size in that direction: well within float16.
-        return self._axes @ (usual[:, None] * directions) * self._count**0.5, directions.T @ told / self._count**0.5
+        told = spreads[:, None] * self._shrunk(penalties) / scale / self._count**0.5  # (A, F), by usual activations
+        directions = torch.linalg.eigh(told @ told.T).eigenvectors[:, -_RANK:]  # (A, R)
+        usual = torch.where(spreads > 1e-6 * spreads.max(), self._count**0.5 / spreads, 0.0)
+        return self._axes @ (usual[:, None] * directions), directions.T @ told
 
     def _shrunk(self, penalties: Tensor) -> Tensor:
         return self._along / (self._variances[:, None] + penalties * self._mean_variance)

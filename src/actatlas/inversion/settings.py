@@ -11,7 +11,7 @@ MOST_PX = 512
 
 @dataclass(frozen=True)
 class InversionSettings:
-    """Part of the fingerprint: a change repaints the icons. Decision 0006 has the figures behind the defaults.
+    """Part of the fingerprint: a change repaints the icons. The defaults' figures: decisions 0006, 0007.
 
     size_px: side of an icon in network input pixels, 8 to 512; see `side_px`
     steps: of the optimiser, one forward and backward pass each: of a picture that is painted from nothing, of those of

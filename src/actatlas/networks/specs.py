@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from actatlas.errors import UnknownNetwork
+from actatlas.errors import UnknownNetwork, UsageError
 from actatlas.networks.foreign import load_file, load_python
 from actatlas.networks.libraries import load_timm, load_torchvision
 from actatlas.networks.network import Network
@@ -27,7 +27,7 @@ def load_network(
     (WEIGHTS may be "none": untrained, seeded) · python:module:function · path/to/zoo.py:function
 
     device: "auto" takes CUDA, then an Apple GPU, then the CPU
-    Raises UnknownNetwork, BadWeights, MissingExtra.
+    Raises UnknownNetwork, BadWeights, MissingExtra; UsageError for a device that is not there.
     """
     if isinstance(model, Network):
         return model
@@ -54,7 +54,14 @@ def _on(network: Network, device: str) -> Network:
     if device == "auto":
         has_gpu = torch.cuda.is_available()
         device = "cuda" if has_gpu else "mps" if torch.backends.mps.is_available() else "cpu"
-    network.module.to(device)
+    try:
+        network.module.to(device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).partition("\n")[0].partition(". ")[0]
+        raise UsageError(
+            f'the network cannot be put on device "{device}" ({reason}); leave it out, or give cpu, cuda or mps',
+            device=device,
+        ) from None
     return network
 
 
