@@ -35,9 +35,9 @@ class InversionSettings:
     """
 
     size_px: int = 80
-    steps: tuple[int, ...] = (40, 24, 18, 16)
-    first_count: int = 32
-    repeats: tuple[int, ...] = (20, 20, 16)
+    steps: tuple[int, ...] = (36, 20, 18, 14)
+    first_count: int = 48
+    repeats: tuple[int, ...] = (16, 12, 12)
     rate: float = 0.14
     floor: float = 0.3
     brightness_exponent: float = 1.5
@@ -72,7 +72,9 @@ class InversionSettings:
     def as_draft(self) -> InversionSettings:
         """A third of the time: to look at a map before it is painted well."""
         patches = min(self.learning_patches, 512)
-        return replace(self, steps=(16, 6, 5, 4), repeats=(5, 5), contrast=0.1, learning_patches=patches)
+        return replace(
+            self, first_count=32, steps=(16, 6, 5, 4), repeats=(5, 5), contrast=0.1, learning_patches=patches
+        )
 
     def steps_of_round(self, number: int) -> int:
         return self.steps[min(number, len(self.steps) - 1)]
