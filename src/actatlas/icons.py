@@ -178,8 +178,9 @@ def paint(
     if network.weights_sha256 != layer.atlas.plan["network"]["weights_sha256"]:
         raise PlanChanged(f"{network.spec} has other weights than the network of {layer.atlas.folder}; give that one")
     # As the first round of many is painted: half of the steps from nothing, then again and again, corrected.
-    again = max(1, steps // 6)
-    settings = InversionSettings(size_px=size_px, steps=(max(1, steps - 3 * again),), repeats=(again,) * 3)
+    again = steps // 6
+    repeats = (again,) * 3 if again else ()
+    settings = InversionSettings(size_px=size_px, steps=(steps - sum(repeats),), repeats=repeats)
     files = layer.atlas.files
     expectation, colour = read_expectation(files, layer.name), read_pilot(files).colour
     renderer = Renderer(network, layer.name, layer.mean, colour, settings, expectation)

@@ -148,7 +148,8 @@ def test_the_stored_fidelity_is_that_of_the_stored_pixels(atlas, network):
     assert np.allclose(own, grid.cosine, atol=1e-3)
     assert ((cosines > own[:, None]).sum(axis=1) == grid.rank).mean() > 0.9
     far = np.diag(cosines[np.roll(np.arange(len(grid)), len(grid) // 2)])  # of cells on the other side of the map
-    assert own.mean() > max(0.3, far.mean() + 0.2)  # drafts: their cosine is lower, but each is told from the others
+    # Drafts of drawn pictures: their cosine is lower, but each is told from the others.
+    assert own.mean() > max(0.3, far.mean() + 0.3)
     assert (grid.rank == 0).mean() > 0.8
 
 

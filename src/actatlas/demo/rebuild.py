@@ -49,7 +49,7 @@ def main() -> None:
     print(f"{target}: {total:,} bytes")
 
 
-def thin_out(full: Atlas, target: Path, network: Network, origin: str, quality: int = 82) -> int:
+def thin_out(full: Atlas, target: Path, network: Network, origin: str, quality: int = 90) -> int:
     """Write to `target` what may ship of a finished atlas; its size in bytes, site included."""
     shutil.rmtree(target, ignore_errors=True)
     files = AtlasFolder.begin(target)
