@@ -14,10 +14,8 @@ from actatlas.inversion import (
     InversionSettings,
     Painting,
     Renderer,
-    directions_of,
     learn_expectation,
     measure,
-    nearest_directions,
 )
 from actatlas.networks import Network
 from actatlas.planning import BuildSettings
@@ -85,11 +83,10 @@ class IconWork:
         with self._progress.stage("Painting icons", count, "icons", work=work) as tick:
             for grids in self._grids:
                 has_finer = grids is not self._grids[-1]
-                # A finished grid is taken again, for what a finer one starts from, and is corrected by.
                 of_side = [(grid, paintings[grid]) for grid in grids if has_finer or not self._is_complete(grid)]
                 for number in range(max((len(painting.rounds) for _, painting in of_side), default=0)):
                     for grid, painting in of_side:
-                        if number < len(painting.rounds):
+                        if number < len(painting.rounds) and self._takes_part(grid, painting):
                             self._take_or_paint(grid, painting, number, tick)
                 for grid, painting in of_side:
                     self._mend(grid, painting)
@@ -99,6 +96,21 @@ class IconWork:
 
     def _is_complete(self, grid: Grid) -> bool:
         return len(grid) == 0 or self._files.has(paths.mended_icons(grid.layer.name, grid.side))
+
+    def _takes_part(self, grid: Grid, painting: Painting) -> bool:
+        """A finished grid is taken again, round by round, only for the correction that finer ones have from it."""
+        return not self._is_complete(grid) or (painting.corrects and self._holds(grid, painting, all_rounds=True))
+
+    def _holds(self, grid: Grid, painting: Painting, all_rounds: bool = False) -> bool:
+        """Whether the rounds that are stored, some or all, are those that are planned."""
+        for number, turn in enumerate(painting.rounds):
+            path = paths.icons(grid.layer.name, grid.side, number)
+            if not self._files.has(path):
+                if all_rounds:
+                    return False
+            elif not np.array_equal(self._files.read_arrays(path, ["rows"])["rows"], turn.rows):
+                return False
+        return True
 
     def _paintings(self) -> dict[Grid, Painting]:
         """Each starts from the pictures of the coarser grid of its layer."""
@@ -118,12 +130,8 @@ class IconWork:
 
     def _forget_other_rounds(self, grid: Grid, painting: Painting) -> None:
         """What was painted in other rounds, before a coarser grid was asked for too, is painted anew."""
-        if self._is_complete(grid):
-            return
-        for number, turn in enumerate(painting.rounds):
-            path = paths.icons(grid.layer.name, grid.side, number)
-            if self._files.has(path) and not np.array_equal(self._files.read_arrays(path, ["rows"])["rows"], turn.rows):
-                self._files.forget(paths.icon_chunks(grid.layer.name, grid.side))
+        if not self._is_complete(grid) and not self._holds(grid, painting):
+            self._files.forget(paths.icon_chunks(grid.layer.name, grid.side))
 
     def _take_or_paint(self, grid: Grid, painting: Painting, number: int, tick: Tick) -> None:
         path = paths.icons(grid.layer.name, grid.side, number)
@@ -184,16 +192,12 @@ def paint(
     files = layer.atlas.files
     expectation, colour = read_expectation(files, layer.name), read_pilot(files).colour
     renderer = Renderer(network, layer.name, layer.mean, colour, settings, expectation)
-    candidates = np.concatenate([targets, others]).astype(np.float32)
-    centred, rows = candidates - layer.mean, np.arange(len(targets))
-    rivals = nearest_directions(directions_of(candidates, layer.mean), rows)
-    keys = np.array([_key(seed, layer.name, "direction", i) for i in rows], np.int64)
-    pixels, correction = None, renderer.no_correction
-    for each in (*settings.steps, *settings.repeats):
-        pixels = renderer.paint(centred[rows], keys, each, pixels, rivals, correction)
-        correction = correction + renderer.lacking(pixels, centred[rows])
-    assert pixels is not None
-    return measure(network, layer.name, pixels, candidates, rows, layer.mean)
+    keys = np.array([_key(seed, layer.name, "direction", i) for i in range(len(targets))], np.int64)
+    painting = Painting(renderer, targets, layer.mean, settings, keys, others=others)
+    for _ in painting.rounds:
+        painting.paint_round()
+    candidates, rows = np.concatenate([targets, others]).astype(np.float32), np.arange(len(targets))
+    return measure(network, layer.name, painting.pictures, candidates, rows, layer.mean)
 
 
 def _vectors(layer: Layer, rows: np.ndarray) -> np.ndarray:

@@ -39,7 +39,6 @@ def test_every_target_is_painted_once_and_those_of_the_first_round_again(directi
         (8, 9, False), (8, 4, True), (8, 3, True), (8, 5, False), (16, 2, False), (64, 2, False),
     ]  # fmt: skip
     assert all(np.array_equal(rounds[k].rows, rounds[0].rows) for k in (1, 2))
-    assert all(turn.is_measured for turn in rounds)
 
 
 def test_few_targets_fit_in_the_first_round(directions):
@@ -59,7 +58,7 @@ def test_later_targets_have_a_more_similar_finished_one_than_a_random_order_woul
 def test_pictures_of_a_coarser_grid_stand_for_the_first_round(directions):
     rounds = plan_rounds(directions, SETTINGS, finished=directions[::10])
     assert _sizes(rounds) == _planned(300, has_parents=True)
-    assert rounds[0].steps == 5 and not any(turn.is_measured or turn.is_repeat for turn in rounds)
+    assert rounds[0].steps == 5 and not any(turn.is_repeat for turn in rounds)
 
 
 def test_no_targets_give_no_rounds_and_the_most_similar_is_found_in_parts(directions):

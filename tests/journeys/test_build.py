@@ -244,6 +244,15 @@ def test_a_grid_can_be_added_to_a_finished_atlas(listing, network, tmp_path):
     assert kept.items() <= hashes(out).items()
 
 
+def test_grids_coarser_and_finer_can_be_added_to_one_that_was_painted_alone(listing, network, tmp_path):
+    out = tmp_path / "atlas"
+    build(listing, out, network, layers=LAYERS[:1], grids=[4])
+    kept = {p: h for p, h in hashes(out).items() if "/grids/4/" in p}
+    grown = build(listing, out, network, layers=LAYERS[:1], grids=[3, 4, 5])
+    assert all(grown.layer(LAYERS[0]).grid(side).is_painted.all() for side in (3, 4, 5)) and grown.files.verify()
+    assert kept and kept.items() <= hashes(out).items()
+
+
 def test_icons_begun_before_a_coarser_grid_was_asked_for_are_painted_anew(listing, network, tmp_path):
     out, settings = tmp_path / "atlas", {"layers": LAYERS[:1]}
     with pytest.raises(KeyboardInterrupt):

@@ -24,12 +24,19 @@ _PIXELS_WEIGHT = 2.0  # of the pixels' own group, where a layer has 1
 
 
 @dataclass(frozen=True)
-class Frame:
-    """side: of a picture; shift_px: the canvas is wider by so much all around; channel_count: of the network's input
+class Scene:
+    """What pictures of one layer share.
 
+    mean: (C,) of the layer; colour, expectation: of the photos
+    side: of a picture; shift_px: the canvas is wider by so much all around; channel_count: of the network's input
     surroundings: what the mean cosine over the whole map weighs beside that at the centre
     """
 
+    layer: str
+    mean: np.ndarray
+    colour: ColourStatistics
+    settings: InversionSettings
+    expectation: Expectation | None
     side: int
     shift_px: int
     channel_count: int
@@ -53,27 +60,18 @@ class Aim:
 class Easel:
     """Paints one batch at a time, on one device. Easels that share no network may paint at the same time."""
 
-    def __init__(
-        self,
-        network: Network,
-        layer: str,
-        mean: np.ndarray,
-        colour: ColourStatistics,
-        settings: InversionSettings,
-        frame: Frame,
-        expectation: Expectation | None,
-    ):
-        self._network, self._layer, self._settings, self._frame = network, layer, settings, frame
-        self.device = network.device
-        self._mean = torch.from_numpy(np.asarray(mean, np.float32)).to(self.device)
-        look_layers = expectation.layers if expectation else ()
-        self._read = list(dict.fromkeys([layer, *look_layers]))
+    def __init__(self, network: Network, scene: Scene):
+        self._network, self._scene, self._settings = network, scene, scene.settings
+        self._device = network.device
+        self._mean = self._here(np.asarray(scene.mean, np.float32))
+        look_layers = scene.expectation.layers if scene.expectation else ()
+        self._read = list(dict.fromkeys([scene.layer, *look_layers]))
         # The canvas is wider by the shifts, so that no edge of the picture wraps around.
-        prior = NaturalPrior(colour, frame.side + 2 * frame.shift_px, frame.channel_count, settings)
-        self._prior = prior.to(self.device)
-        if expectation:
-            self._looks = Looks(network, look_layers, colour, frame.channel_count)
-            self._look_weights = _look_weights(expectation).to(self.device) * settings.likeness
+        canvas_px = scene.side + 2 * scene.shift_px
+        self._prior = NaturalPrior(scene.colour, canvas_px, scene.channel_count, scene.settings).to(self._device)
+        if scene.expectation:
+            self._looks = Looks(network, look_layers, scene.colour, scene.channel_count)
+            self._look_weights = _look_weights(scene.expectation).to(self._device) * scene.settings.likeness
 
     def paint(
         self, aim: Aim, keys: Sequence[int], steps: int, start: np.ndarray | None, rate: float
@@ -89,10 +87,10 @@ class Easel:
         if start is None:
             coefficients = self._prior.draw(keys) * self._settings.start
         else:
-            coefficients = self._prior.coefficients(self._widened(self.as_pixels(start)))
+            coefficients = self._prior.coefficients(self._widened(self._as_pixels(start)))
         optimiser = FlooredAdam(coefficients, steps, rate, self._settings.floor, is_new=start is None)
         first = last = torch.zeros(len(keys))
-        for step, shift in enumerate(_shifts(steps, self._frame.shift_px)):
+        for step, shift in enumerate(_shifts(steps, self._scene.shift_px)):
             coefficients.requires_grad_()
             value, cosines = self._value(self._cropped(self._prior.picture(coefficients), shift), here)
             (gradient,) = torch.autograd.grad(value, coefficients)
@@ -100,32 +98,32 @@ class Easel:
             last = cosines.detach()
             first = last if step == 0 else first
         with torch.no_grad():
-            pixels = self._cropped(self._prior.picture(coefficients), (self._frame.shift_px,) * 2)
-        pixels = (pixels.expand(-1, max(self._frame.channel_count, 3), -1, -1) * 255).round().to(torch.uint8)
+            pixels = self._cropped(self._prior.picture(coefficients), (self._scene.shift_px,) * 2)
+        pixels = (pixels.expand(-1, max(self._scene.channel_count, 3), -1, -1) * 255).round().to(torch.uint8)
         return pixels.permute(0, 2, 3, 1).cpu().numpy(), first.cpu().numpy(), last.cpu().numpy()
 
     def looks(self, pictures: np.ndarray) -> np.ndarray:
         """(n, F) of pictures (n, S, S, channels). Only where there is an expectation."""
         with torch.no_grad():
-            parts = [self._looks.of(part).cpu() for part in self.as_pixels(pictures).split(self._settings.batch_size)]
+            parts = [self._looks.of(part).cpu() for part in self._as_pixels(pictures).split(self._settings.batch_size)]
         return torch.cat(parts).numpy()
 
-    def as_pixels(self, pictures: np.ndarray) -> Tensor:
+    def _as_pixels(self, pictures: np.ndarray) -> Tensor:
         """(n, channels, S, S) in [0, 1], as many channels as the network takes."""
-        pixels = torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2).float().to(self.device) / 255
-        return pixels[:, : self._frame.channel_count]
+        pixels = torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2).float().to(self._device) / 255
+        return pixels[:, : self._scene.channel_count]
 
     def _value(self, pixels: Tensor, aim: _Here) -> tuple[Tensor, Tensor]:
         """What is climbed, summed over the pictures; and (B,) the cosines at the centre."""
         maps = self._network.activations(self._network.normalize(self._network.fit(pixels)), self._read)
-        answers = positions_last(maps[self._layer]).float()
+        answers = positions_last(maps[self._scene.layer]).float()
         at_centre = normalize(centre(answers) - self._mean, dim=1)
         cosines = (at_centre * aim.directions).sum(dim=1)
         value = cosines.sum()
-        if self._frame.surroundings > 0:
+        if self._scene.surroundings > 0:
             everywhere = normalize(answers - self._mean, dim=-1).flatten(1, 2)  # (B, positions, C)
             along = (aim.directions[:, None] @ everywhere.mT).mean(dim=(1, 2))
-            value = value + self._frame.surroundings * along.sum()
+            value = value + self._scene.surroundings * along.sum()
         if aim.rivals is not None:
             among = torch.einsum("kc,krc->kr", at_centre.to(aim.rivals.dtype), aim.rivals).float() / _TEMPERATURE
             value = value + aim.contrast * torch.log_softmax(among, dim=1)[:, 0].sum()
@@ -134,18 +132,18 @@ class Easel:
         return value, cosines
 
     def _here(self, part: np.ndarray) -> Tensor:
-        return torch.from_numpy(part).to(self.device)
+        return torch.from_numpy(part).to(self._device)
 
     def _widened(self, pixels: Tensor) -> Tensor:
         """At the canvas's side: scaled to the picture's, the shifts around it filled with the edge."""
-        side = self._frame.side
+        side = self._scene.side
         if pixels.shape[-1] != side:
             pixels = interpolate(pixels, size=(side, side), mode="bicubic", align_corners=False, antialias=True)
-        return pad(pixels, [self._frame.shift_px] * 4, mode="replicate")
+        return pad(pixels, [self._scene.shift_px] * 4, mode="replicate")
 
     def _cropped(self, canvas: Tensor, shift: tuple[int, ...]) -> Tensor:
         top, left = shift
-        return canvas[:, :, top : top + self._frame.side, left : left + self._frame.side]
+        return canvas[:, :, top : top + self._scene.side, left : left + self._scene.side]
 
 
 @dataclass(frozen=True)

@@ -61,19 +61,30 @@ class Painting:
         settings: InversionSettings,
         keys: np.ndarray,
         after: Painting | None = None,
+        others: np.ndarray | None = None,
     ):
-        """after: other targets of this layer, painted before; theirs are pictures to start from."""
+        """after: other targets of this layer, painted before; theirs are pictures to start from.
+
+        others: (M, C) further targets that the answers are to be told from
+        """
         _check(renderer.layer, renderer.channel_count, targets, mean, keys)
         self._renderer, self._settings, self._keys = renderer, settings, np.asarray(keys)
         self._mean = np.asarray(mean, np.float32)
         self._centred = np.asarray(targets, np.float32) - self._mean
         self._directions = directions_of(targets, mean)
+        more = directions_of(others, mean) if others is not None else self._directions[:0]
+        self._candidates = np.concatenate([self._directions, more])
         self._after: Painting | None = after if after is not None and len(after.rounds) else None
         finished = self._after._directions if self._after else None
         self.rounds: list[Round] = plan_rounds(self._directions, settings, finished)
         self.pictures: np.ndarray = np.zeros((len(self._centred), *renderer.picture_shape), np.uint8)
         self._own_correction = renderer.no_correction
         self._done = 0
+
+    @property
+    def corrects(self) -> bool:
+        """Whether each round corrects those that follow; else the pictures painted before do."""
+        return self._after is None
 
     @property
     def correction(self) -> np.ndarray:
@@ -83,9 +94,10 @@ class Painting:
     def paint_round(self) -> tuple[np.ndarray, np.ndarray]:
         """The next round: its rows (n,) and its pictures (n, S, S, channels)."""
         turn = self.rounds[self._done]
+        start = self.pictures[turn.rows] if turn.is_repeat else self._start(turn.rows)
         pictures = self._renderer.paint(
-            self._centred[turn.rows], self._keys[turn.rows], turn.steps, self._start(turn.rows),
-            nearest_directions(self._directions, turn.rows), self.correction,
+            self._centred[turn.rows], self._keys[turn.rows], turn.steps, start,
+            _nearest_directions(self._candidates, turn.rows), self.correction,
         )  # fmt: skip
         self.take_round(pictures)
         return turn.rows, pictures
@@ -95,7 +107,9 @@ class Painting:
         turn = self.rounds[self._done]
         self.pictures[turn.rows] = pictures
         self._done += 1
-        self._correct(turn)
+        if self.corrects:
+            lacking = self._renderer.lacking(pictures, self._centred[turn.rows])
+            self._own_correction = self._own_correction + lacking
 
     def mend(self) -> tuple[np.ndarray, np.ndarray]:
         """Pictures that answer more like another target are painted on, told more firmly from the others.
@@ -107,7 +121,7 @@ class Painting:
         start = self.pictures[rows]
         pictures = self._renderer.paint(
             self._centred[rows], self._keys[rows], self._settings.steps_of_round(1), start,
-            nearest_directions(self._directions, rows), self.correction, _FIRMER * self._settings.contrast,
+            _nearest_directions(self._candidates, rows), self.correction, _FIRMER * self._settings.contrast,
         )  # fmt: skip
         self.pictures[rows] = pictures
         is_worse = self._margins(rows) < margins[rows]
@@ -116,18 +130,13 @@ class Painting:
         return rows, pictures
 
     def settle(self, pictures: np.ndarray) -> None:
-        """All pictures (K, S, S, channels) as they will stay, for those that start from them. After all rounds."""
+        """All pictures (K, S, S, channels) as they will stay, for those that start from them."""
         self.pictures = pictures
-
-    def _correct(self, turn: Round) -> None:
-        if turn.is_measured:
-            lacking = self._renderer.lacking(self.pictures[turn.rows], self._centred[turn.rows])
-            self._own_correction = self._own_correction + lacking
 
     def _margins(self, rows: np.ndarray) -> np.ndarray:
         """(n,) by how much the cosine to its own target exceeds that to any other; 0 for what has no direction."""
         answered = directions_of(self._renderer.answers(self.pictures[rows]), self._mean)
-        cosines = answered @ self._directions.T
+        cosines = answered @ self._candidates.T
         slots = np.arange(len(rows))
         own = cosines[slots, rows]
         cosines[slots, rows] = -np.inf
@@ -135,7 +144,8 @@ class Painting:
 
     def _start(self, rows: np.ndarray) -> np.ndarray | None:
         """For each the finished picture whose target is most similar."""
-        done = np.concatenate([np.empty(0, np.int64), *(turn.rows for turn in self.rounds[: self._done])])
+        finished = [turn.rows for turn in self.rounds[: self._done] if not turn.is_repeat]
+        done = np.concatenate([np.empty(0, np.int64), *finished])
         sources = [(self._directions[done], self.pictures[done])] if len(done) else []
         if self._after:
             sources.append((self._after._directions, self._after.pictures))
@@ -145,8 +155,8 @@ class Painting:
         return pictures[most_similar(self._directions[rows], directions)]
 
 
-def nearest_directions(directions: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """(n, R, C) of `directions` (K, C) the up to 32 most similar to each of `rows`, itself first."""
+def _nearest_directions(directions: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """(n, R, C) of `directions` (K, C) the up to 256 most similar to each of `rows`, itself first."""
     similarity = directions[rows] @ directions.T
     similarity[np.arange(len(rows)), rows] = 2
     return directions[np.argsort(-similarity, axis=1, kind="stable")[:, : _RIVALS + 1]]

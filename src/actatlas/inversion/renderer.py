@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
-from typing import TypeVar
 
 import numpy as np
 import torch
 
 from actatlas.errors import NetworkError
-from actatlas.inversion.easel import Aim, Easel, Frame
+from actatlas.inversion.easel import Aim, Easel, Scene
 from actatlas.inversion.fidelity import measure_icons
 from actatlas.inversion.settings import MOST_PX, InversionSettings
 from actatlas.networks import Network, lightened, plain_paths
@@ -21,9 +20,6 @@ _SMALLER_RATE = 0.25  # of the rate, for a picture that went astray
 _MOST_SURROUNDINGS = 7.0  # beyond, nothing but wallpaper is left
 _MOST_EASELS = 4  # on one processor: a round has no more batches
 _ON_GPU = 4  # times as large a batch
-
-Job = TypeVar("Job")
-Result = TypeVar("Result")
 
 
 class Renderer:
@@ -43,18 +39,23 @@ class Renderer:
         expectation: Expectation | None = None,
     ):
         self.layer = layer
-        self.channel_count = network.layer(layer).shape[0]
         self._network, self._settings = network, settings
         self._expectation = expectation if settings.likeness > 0 else None
-        frame = _frame(network, layer, settings)
-        self.picture_shape = (frame.side, frame.side, max(frame.channel_count, 3))
+        side, info = side_px(network, layer, settings.size_px), network.layer(layer)
+        self.channel_count = info.shape[0]
+        field_share = (side / max(info.receptive_field_px, 1)) ** 2
+        scene = Scene(
+            layer, mean, colour, settings, self._expectation,
+            side=side,
+            shift_px=min(settings.shift_px, side // 16, max(1, info.stride // 4)),
+            channel_count=network.preprocessing.channel_count,
+            surroundings=min(settings.surroundings * field_share, _MOST_SURROUNDINGS),
+        )  # fmt: skip
+        self.picture_shape = (scene.side, scene.side, max(scene.channel_count, 3))
         light = lightened(network, [layer, *(self._expectation.layers if self._expectation else ())])
         devices = _devices(network.device)
         self._threads_each = max(1, torch.get_num_threads() // len(devices))
-        self._easels = [
-            Easel(light.sharing_weights(device), layer, mean, colour, settings, frame, self._expectation)
-            for device in devices
-        ]
+        self._easels = [Easel(light.sharing_weights(device), scene) for device in devices]
         self._batch_size = settings.batch_size * (1 if network.device.type == "cpu" else _ON_GPU)
 
     @property
@@ -128,18 +129,20 @@ class Renderer:
         looks = self._expectation.looks(centred) - correction if self._expectation else None
         return Aim(centred / lengths, rivals if contrast > 0 else None, contrast, looks)
 
-    def _spread(self, work: Callable[[Easel, Job], Result], jobs: Sequence[Job]) -> list[Result]:
-        """Each job on an easel that is free. An error, or Ctrl-C, ends what has not begun."""
-        if len(self._easels) == 1 or len(jobs) < 2:
-            return [work(self._easels[0], job) for job in jobs]
+    def _spread(self, work: Callable[[Easel, np.ndarray], None], batches: Sequence[np.ndarray]) -> None:
+        """Each batch's rows on an easel that is free. An error, or Ctrl-C, ends what has not begun."""
+        if len(self._easels) == 1 or len(batches) < 2:
+            for rows in batches:
+                work(self._easels[0], rows)
+            return
         free: SimpleQueue[Easel] = SimpleQueue()
         for easel in self._easels:
             free.put(easel)
 
-        def take(job: Job) -> Result:
+        def take(rows: np.ndarray) -> None:
             easel = free.get()
             try:
-                return work(easel, job)
+                work(easel, rows)
             finally:
                 free.put(easel)
 
@@ -148,7 +151,8 @@ class Renderer:
         pool = ThreadPoolExecutor(len(self._easels), thread_name_prefix="easel")
         try:
             with plain_paths():  # once for all: each pass would set it back under the others
-                return list(pool.map(take, jobs))
+                for _ in pool.map(take, batches):
+                    pass  # an error of any is raised here
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
             torch.set_num_threads(threads)
@@ -177,17 +181,6 @@ def side_px(network: Network, layer: str, size_px: int) -> int:
     raised = (across + 1 - across % 2) * info.stride
     is_map = min(info.shape[1:]) >= 3
     return raised if is_map and across < 5 and side < raised <= min(native, MOST_PX) else side
-
-
-def _frame(network: Network, layer: str, settings: InversionSettings) -> Frame:
-    side, info = side_px(network, layer, settings.size_px), network.layer(layer)
-    field_share = (side / max(info.receptive_field_px, 1)) ** 2
-    return Frame(
-        side=side,
-        shift_px=min(settings.shift_px, side // 16, max(1, info.stride // 4)),
-        channel_count=network.preprocessing.channel_count,
-        surroundings=min(settings.surroundings * field_share, _MOST_SURROUNDINGS),
-    )
 
 
 def _devices(device: torch.device) -> list[torch.device]:

@@ -22,13 +22,12 @@ _ORDERED = 512  # so many are taken farthest first; the others are near one of t
 class Round:
     """rows: (n,) int64, the targets painted together; steps: of each
 
-    is_repeat: they were painted before, and start from themselves; is_measured: it corrects those that follow
+    is_repeat: they were painted before, and start from themselves
     """
 
     rows: np.ndarray
     steps: int
     is_repeat: bool
-    is_measured: bool
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ def plan_rounds(directions: np.ndarray, settings: InversionSettings, finished: n
     for size in round_sizes(len(order), settings, has_parents):
         done += 0 if size.is_repeat else size.count
         rows = order[done - size.count : done]
-        rounds.append(Round(rows, size.steps, size.is_repeat, is_measured=not has_parents))
+        rounds.append(Round(rows, size.steps, size.is_repeat))
     return rounds
 
 

@@ -31,7 +31,7 @@ class InversionSettings:
     shift_px: while painting, the picture is shifted by up to so many pixels each way, and at most a quarter of the
         layer's stride
     start: the starting picture's noise, in standard deviations of the prior
-    batch_size: pictures painted at once; part of the result's last bits
+    batch_size: the most pictures that a processor paints at once, a GPU four times as many; part of the last bits
     """
 
     size_px: int = 80

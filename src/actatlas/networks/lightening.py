@@ -27,7 +27,7 @@ def lightened(network: Network, layers: Sequence[str]) -> Network:
         return light
     half = light.converted(torch.bfloat16)
     _let_convolutions_pad(half.module)
-    _go_back_in_float32(light.module, half.module)
+    _go_back_in_float32(half.module)
     return half if agree(light, half, layers, _LEAST_COSINE) else light
 
 
@@ -66,15 +66,15 @@ def _pair(numbers: Sequence[int]) -> tuple[int, int]:
     return down, across
 
 
-def _go_back_in_float32(exact: nn.Module, half: nn.Module) -> None:
+def _go_back_in_float32(module: nn.Module) -> None:
     """Grouped convolutions with a stride: on processors their way back in bfloat16 takes fifty times as long."""
-    for name, inner in list(half.named_modules()):
+    for name, inner in list(module.named_modules()):
         if not isinstance(inner, nn.Conv2d) or inner.groups == 1 or max(inner.stride) == 1:
             continue
         if type(inner) is nn.Conv2d and inner.padding_mode == "zeros" and not isinstance(inner.padding, str):
-            _replace(half, name, _BackInFloat32(inner))
+            _replace(module, name, _BackInFloat32(inner))
         else:
-            _replace(half, name, _InFloat32(inner))
+            _replace(module, name, _InFloat32(inner))
 
 
 class _InFloat32(nn.Module):

@@ -172,21 +172,19 @@ class Network:
 
     def converted(self, dtype: torch.dtype) -> Network:
         """A copy whose module computes in `dtype`, channels_last where it can; inputs are cast, maps are in `dtype`."""
-        probed = self._probe
-        memory_format = torch.channels_last if probed.takes_channels_last else torch.preserve_format
-        module = copy.deepcopy(self.module).to(dtype).to(memory_format=memory_format)
-        other = Network(module, self.preprocessing, self.labels, self.spec, self._recommended)
-        other.dtype = dtype
-        other.__dict__["_probe"] = probed
-        return other
+        memory_format = torch.channels_last if self._probe.takes_channels_last else torch.preserve_format
+        return self._with(copy.deepcopy(self.module).to(dtype).to(memory_format=memory_format), dtype)
 
     def sharing_weights(self, device: torch.device) -> Network:
         """A copy with modules of its own, so that another thread may run it: on this device the weights are shared."""
         weights = (*self.module.parameters(), *self.module.buffers())
         shared = {id(weight): weight for weight in weights} if device == self.device else {}
-        module = copy.deepcopy(self.module, shared).to(device)
-        other = Network(module, self.preprocessing, self.labels, self.spec, self._recommended)
-        other.dtype = self.dtype
+        return self._with(copy.deepcopy(self.module, shared).to(device), self.dtype)
+
+    def _with(self, module: nn.Module, dtype: torch.dtype) -> Network:
+        """The same network around another module, not probed again."""
+        other = Network(module, self.preprocessing, self.labels, self.spec, self._recommended, self._has_logits)
+        other.dtype = dtype
         other.__dict__["_probe"] = self._probe
         return other
 
