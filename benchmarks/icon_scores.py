@@ -16,10 +16,11 @@ from torch import Tensor
 
 from actatlas.collect import CollectSettings
 from actatlas.collect.decoding import Decoder
-from actatlas.inversion import measure_icons
+from actatlas.inversion import learn_expectation, measure_icons
+from actatlas.inversion.expectation import Expectation
 from actatlas.networks import Network
 from actatlas.preprocessing import patch_box
-from actatlas.values import ActivationSet, Cells, ImageSource
+from actatlas.values import ActivationSet, Cells, ColourStatistics, ImageSource
 
 SIGNATURE_PATCHES = 16
 JUDGES = "blocks.4.expanded", "blocks.10.expanded", "blocks.15.expanded"
@@ -77,6 +78,13 @@ class Bench:
 
     def patches(self, rows: np.ndarray) -> np.ndarray:
         return self.crops.patches(self.activations, rows, self.map_size, self.side)
+
+    def learn(self, rows: np.ndarray, mean: np.ndarray, colour: ColourStatistics) -> Expectation:
+        """From patches around these activations, as a build does: photos are read again, so that it takes as long."""
+        photos = self.activations.image_ids[rows]
+        self.crops.read_again(np.unique(photos))
+        vectors, patches = self.activations.vectors[rows], self.patches(rows)
+        return learn_expectation(self.network, self.layer, vectors, patches, photos, mean, colour)
 
     def judging_rows(self, rng: np.random.Generator) -> list[np.ndarray]:
         """For each cell up to 17 members in random order, one a judging photo; the last is no part of a signature."""

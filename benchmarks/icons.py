@@ -34,7 +34,7 @@ from torch.nn.functional import cosine_similarity
 from actatlas.collect import Collector, CollectSettings, run_pilot
 from actatlas.grid import GridSettings, make_cells
 from actatlas.images import open_source
-from actatlas.inversion import InversionSettings, invert, learn_expectation, measure, side_px
+from actatlas.inversion import InversionSettings, invert, measure, side_px
 from actatlas.inversion.fidelity import centre, positions_last
 from actatlas.layout import LayoutSettings, lay_out
 from actatlas.networks import Network, load_network
@@ -188,13 +188,7 @@ def compare(judged: Judged, peer_cells: int, with_curves: bool) -> tuple[list[di
 def ours(judged: Judged, settings: InversionSettings) -> tuple[np.ndarray, float]:
     bench = judged.bench
     started = time.monotonic()
-    count = settings.learning_patches
-    rows = judged.learning_rows[:count]
-    bench.crops.read_again(np.unique(bench.activations.image_ids[rows]))
-    vectors, photos = bench.activations.vectors[rows], bench.activations.image_ids[rows]
-    expectation = learn_expectation(
-        bench.network, bench.layer, vectors, bench.patches(rows), photos, judged.mean, judged.colour
-    )
+    expectation = bench.learn(judged.learning_rows[: settings.learning_patches], judged.mean, judged.colour)
     learning = time.monotonic() - started
     started = time.monotonic()
     keys = np.arange(len(bench.cells))

@@ -3,7 +3,8 @@
     ACTATLAS_PHOTOS=FOLDER python benchmarks/whole_build.py [--out FOLDER] [--grid 20] [--positions 8]
 
 Both get the same float16 activations of one layer, the same network with the same preprocessing, icons of 80 px and a
-grid of 20 × 20. Ours: layout, grid, icons, their fidelity, and the picture. Theirs: `dreamlens.activation_atlas` with
+grid of 20 × 20. Ours: layout, grid, learning what photos look like (for which it reads photos once more), icons, their
+fidelity, and the picture. Theirs: `dreamlens.activation_atlas` with
 `n_steps=128, num_attempts=1`, once as it is and once with its whitening, S = `_inverse_covariance(activations)`, whose
 computation counts. Each has its own layout and cells, so icons are measured against the means of the cells that they
 were painted for, among all of that atlas: theirs are recorded where dreamlens bins its layout, and their icons cut from
@@ -33,7 +34,8 @@ from actatlas.inversion import InversionSettings, invert, measure
 from actatlas.layout import LayoutSettings, lay_out
 from actatlas.networks import Network, load_network
 from actatlas.progress import StderrProgress
-from actatlas.values import ActivationSet, ColourStatistics
+from actatlas.values import ActivationSet, ColourStatistics, ImageSource
+from icon_scores import Bench, Crops
 
 ICON_PX = 80
 SHEET_ICONS = 48
@@ -53,11 +55,14 @@ def main() -> None:
     if not options.photos:
         sys.exit("no photos: set ACTATLAS_PHOTOS or give --photos FOLDER")
     network = load_network(options.network)
-    activations, colour = collect(network, options)
+    listed = open_source(options.photos).records[: options.count]
+    source = open_source([record.path for record in listed])
+    activations, colour = collect(network, source, options)
+    crops = Crops(network, source, collect_settings(options), activations)
     mean = activations.vectors.astype(np.float64).mean(axis=0).astype(np.float32)
     rows, pictures, sheets = [], {}, []
     for name, build in {
-        "actatlas": lambda: build_ours(network, options, activations, colour, mean),
+        "actatlas": lambda: build_ours(network, options, activations, crops, colour, mean),
         "dreamlens": lambda: build_theirs(network, options, activations, is_whitened=False),
         "dreamlens, whitened": lambda: build_theirs(network, options, activations, is_whitened=True),
     }.items():
@@ -77,10 +82,14 @@ def main() -> None:
         write(Path(options.out), figures, pictures, sheets)
 
 
-def collect(network: Network, options: argparse.Namespace) -> tuple[ActivationSet, ColourStatistics]:
-    listed = open_source(options.photos).records[: options.count]
-    source = open_source([record.path for record in listed])
-    settings = CollectSettings(positions=options.positions, attribution=None, precision="float32", predictions=False)
+def collect_settings(options: argparse.Namespace) -> CollectSettings:
+    return CollectSettings(positions=options.positions, attribution=None, precision="float32", predictions=False)
+
+
+def collect(
+    network: Network, source: ImageSource, options: argparse.Namespace
+) -> tuple[ActivationSet, ColourStatistics]:
+    settings = collect_settings(options)
     pilot = run_pilot(network, source, [options.layer], settings, StderrProgress())
     shards = [
         s.activations[options.layer] for _, s in Collector(network, source, [options.layer], settings, pilot).shards()
@@ -96,6 +105,7 @@ def build_ours(
     network: Network,
     options: argparse.Namespace,
     activations: ActivationSet,
+    crops: Crops,
     colour: ColourStatistics,
     mean: np.ndarray,
 ) -> Built:
@@ -110,7 +120,12 @@ def build_ours(
     lap("grid")
     keys = np.arange(len(cells))
     settings = replace(InversionSettings(), size_px=ICON_PX)
-    pixels = invert(network, layer, cells.means, mean, colour, settings, keys)
+    random = np.random.default_rng(0)
+    count = min(settings.learning_patches, len(activations))
+    rows = np.sort(random.choice(len(activations), count, replace=False))
+    expectation = Bench(network, layer, activations, cells, crops, ICON_PX).learn(rows, mean, colour)
+    lap("learning")
+    pixels = invert(network, layer, cells.means, mean, colour, settings, keys, expectation)
     lap("icons")
     measure(network, layer, pixels, cells.means, keys, mean)
     lap("fidelity")
@@ -120,7 +135,11 @@ def build_ours(
     lap("picture")
     total = time.monotonic() - started
     return (
-        {"total_s": round(total, 1), **seconds, "icon_s": round(seconds["icons_s"] / len(cells), 3)},
+        {
+            "total_s": round(total, 1),
+            **seconds,
+            "icon_s": round((seconds["learning_s"] + seconds["icons_s"]) / len(cells), 3),
+        },
         pixels,
         cells.means,
         picture,
