@@ -163,8 +163,9 @@ def test_without_logits_the_pass_stops_at_the_last_layer_and_gives_the_same_vect
     try:
         wanted = settings(attribution=None, predictions=False)
         pilot = run_pilot(small, open_source(folder), LAYERS, wanted, Silent())
+        collector = Collector(small, open_source(folder), LAYERS, wanted, pilot)
         reached.clear()
-        short = collect(small, folder, wanted, pilot=pilot)
+        short = [shard for _, shard in collector.shards()]
         assert not reached
         whole = collect(small, folder, settings(attribution=None), pilot=pilot)
         assert reached, "the control: with predictions the head is called"

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from actatlas.collect.attribution import attribute
+from actatlas.networks import folded
 from actatlas.values import AttributionMethod
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def attributions_agree(
 
     pixels: (B, channels, H, W), on the network's device; positions: (B, 2), one a photo
     """
-    fast = network.converted(getattr(torch, pilot.precision))
+    fast = folded(network, list(pilot.map_sizes)).converted(getattr(torch, pilot.precision))
     exact, rounded = (attributions(each, pilot, pixels, positions, method) for each in (network, fast))
     return all(np.median(correlations(exact[layer], rounded[layer])) >= MIN_CORRELATION for layer in exact)
 

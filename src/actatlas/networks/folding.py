@@ -1,4 +1,4 @@
-"""Batch normalisation folded into the convolution before it: the same function, a fifth to a third less work."""
+"""The same function with less work: normalisations folded into convolutions, padding left to these."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _LEAST_COSINE = 0.99999
 
 
 def folded(network: Network, layers: Sequence[str]) -> Network:
-    """A float32 copy with its normalisations folded, or `network` itself where that cannot be done.
+    """A float32 copy with its batch normalisations folded, or `network` itself where that cannot be done.
 
     A pair is folded if the normalisation takes the very tensor that the convolution gave, each is called once, and the
     convolution is not one of `layers`. Nobody sees whether code between modules uses that tensor as well, so the copy
-    is kept only if `layers` and logits agree with the network's.
+    is kept only if `layers` and logits agree with the network's. It takes a fifth to a third less time.
     """
     inputs = _noise(network)
     wanted = {layer.partition("#")[0] for layer in layers}
@@ -31,6 +31,7 @@ def folded(network: Network, layers: Sequence[str]) -> Network:
     copy = network.converted(torch.float32)
     for convolution, norm in pairs:
         _fold(copy.module, convolution, norm)
+    _let_convolutions_pad(copy.module, wanted)
     return copy if agree(network, copy, layers, _LEAST_COSINE, with_logits=True) else network
 
 
@@ -97,9 +98,38 @@ def _fold(module: nn.Module, convolution_name: str, norm_name: str) -> None:
     )
     convolution.weight = nn.Parameter(weight.detach(), requires_grad=False)
     convolution.bias = nn.Parameter(bias.detach(), requires_grad=False)
-    parent, _, own_name = norm_name.rpartition(".")
     # The name stays, for it may be a layer; what it gives is the normalised output as before.
-    setattr(module.get_submodule(parent), own_name, nn.Identity())
+    replace_module(module, norm_name, nn.Identity())
+
+
+def _let_convolutions_pad(module: nn.Module, wanted: set[str]) -> None:
+    """A convolution with a module of its own for padding by zeros: a copy of its input at every call, spared."""
+    for name, inner in list(module.named_modules()):
+        children = list(inner.named_children())
+        if not isinstance(inner, nn.Conv2d) or len(children) != 1 or f"{name}.{children[0][0]}" in wanted:
+            continue
+        _, padding = children[0]
+        if not isinstance(padding, nn.ZeroPad2d):
+            continue
+        left, right, top, bottom = padding.padding
+        is_even = left == right and top == bottom and inner.padding in (0, (0, 0), [0, 0])
+        plain = _plain(inner, padding=(top, left) if is_even else (0, 0))
+        replace_module(module, name, plain if is_even else nn.Sequential(padding, plain))
+
+
+def _plain(convolution: nn.Conv2d, padding: tuple[int, int]) -> nn.Conv2d:
+    kernel, stride, dilation = (_pair(n) for n in (convolution.kernel_size, convolution.stride, convolution.dilation))
+    plain = nn.Conv2d(
+        convolution.in_channels, convolution.out_channels, kernel, stride, padding, dilation, convolution.groups,
+        bias=convolution.bias is not None, device="meta",
+    )  # fmt: skip
+    plain.weight, plain.bias = convolution.weight, convolution.bias
+    return plain.eval()
+
+
+def _pair(numbers: Sequence[int]) -> tuple[int, int]:
+    down, across = numbers
+    return down, across
 
 
 def _maps_and_logits(network: Network, inputs: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
@@ -110,3 +140,8 @@ def _maps_and_logits(network: Network, inputs: Tensor, layers: Sequence[str]) ->
 
 def _cosine(one: Tensor, other: Tensor) -> float:
     return float(torch.nn.functional.cosine_similarity(one.double().flatten(), other.double().flatten(), dim=0))
+
+
+def replace_module(module: nn.Module, name: str, other: nn.Module) -> None:
+    parent, _, own_name = name.rpartition(".")
+    setattr(module.get_submodule(parent), own_name, other)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv_transpose2d
 
-from actatlas.networks.folding import agree, folded
+from actatlas.networks.folding import agree, folded, replace_module
 
 if TYPE_CHECKING:
     from actatlas.networks.network import Network
@@ -18,7 +18,7 @@ _LEAST_COSINE = 0.98
 
 
 def lightened(network: Network, layers: Sequence[str]) -> Network:
-    """Normalisations folded, padding left to the convolutions, bfloat16 on devices that are made for it.
+    """`folded`, and in bfloat16 on devices that are made for it.
 
     What does not agree with the network at `layers` is left out. Maps are bfloat16 or float32.
     """
@@ -26,7 +26,6 @@ def lightened(network: Network, layers: Sequence[str]) -> Network:
     if not _has_bfloat16(network.device):
         return light
     half = light.converted(torch.bfloat16)
-    _let_convolutions_pad(half.module)
     _go_back_in_float32(half.module)
     return half if agree(light, half, layers, _LEAST_COSINE) else light
 
@@ -39,42 +38,15 @@ def _has_bfloat16(device: torch.device) -> bool:
     return device.type == "cpu" and any(torch.cpu.get_capabilities().get(name, False) for name in names)
 
 
-def _let_convolutions_pad(module: nn.Module) -> None:
-    """A convolution with a module of its own for padding by zeros: a copy of its input at every call, spared."""
-    for name, inner in list(module.named_modules()):
-        children = list(inner.children())
-        if not isinstance(inner, nn.Conv2d) or len(children) != 1 or not isinstance(children[0], nn.ZeroPad2d):
-            continue
-        left, right, top, bottom = children[0].padding
-        is_even = left == right and top == bottom and inner.padding in (0, (0, 0), [0, 0])
-        plain = _plain(inner, padding=(top, left) if is_even else (0, 0))
-        _replace(module, name, plain if is_even else nn.Sequential(children[0], plain))
-
-
-def _plain(convolution: nn.Conv2d, padding: tuple[int, int]) -> nn.Conv2d:
-    kernel, stride, dilation = (_pair(n) for n in (convolution.kernel_size, convolution.stride, convolution.dilation))
-    plain = nn.Conv2d(
-        convolution.in_channels, convolution.out_channels, kernel, stride, padding, dilation, convolution.groups,
-        bias=convolution.bias is not None, device="meta",
-    )  # fmt: skip
-    plain.weight, plain.bias = convolution.weight, convolution.bias
-    return plain.eval()
-
-
-def _pair(numbers: Sequence[int]) -> tuple[int, int]:
-    down, across = numbers
-    return down, across
-
-
 def _go_back_in_float32(module: nn.Module) -> None:
     """Grouped convolutions with a stride: on processors their way back in bfloat16 takes fifty times as long."""
     for name, inner in list(module.named_modules()):
         if not isinstance(inner, nn.Conv2d) or inner.groups == 1 or max(inner.stride) == 1:
             continue
         if type(inner) is nn.Conv2d and inner.padding_mode == "zeros" and not isinstance(inner.padding, str):
-            _replace(module, name, _BackInFloat32(inner))
+            replace_module(module, name, _BackInFloat32(inner))
         else:
-            _replace(module, name, _InFloat32(inner))
+            replace_module(module, name, _InFloat32(inner))
 
 
 class _InFloat32(nn.Module):
@@ -115,8 +87,3 @@ class _Convolution(torch.autograd.Function):
             gradient.float(), weight, None, c.stride, c.padding, tuple(unseen), c.groups, c.dilation
         )
         return found.to(gradient.dtype), None, None
-
-
-def _replace(module: nn.Module, name: str, other: nn.Module) -> None:
-    parent, _, own_name = name.rpartition(".")
-    setattr(module.get_submodule(parent), own_name, other)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from actatlas.networks.folding import folded
 from actatlas.values import Precision
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def resolve_precision(
     if wanted == "float32":
         return "float32", dict.fromkeys(layers, 1.0)
     inputs = network.normalize(pixels[:_PHOTOS])
+    network = folded(network, layers)
     exact, exact_s = _timed(network, inputs, layers)
     names: tuple[Precision, ...] = (wanted,) if wanted != "auto" else _candidates(network.device)
     fastest: tuple[float, Precision, dict[str, float]] = (exact_s / _LEAST_GAIN, "float32", dict.fromkeys(layers, 1.0))
