@@ -242,9 +242,12 @@ class Expectation:
         _require(self.offset.shape == self.scale.shape == (count,), f"offset and scale are ({count},)")
         _require(len(self.group_counts) == len(self.layers) + 1, "a group for the pixels and one a layer")
 
-    def looks(self, centred: np.ndarray) -> np.ndarray:
-        """(n, F) float32 expected of activations (n, C), less the layer's mean."""
-        return np.asarray(centred, np.float32) @ self.basis @ self._told + self.offset
+    def looks(self, centred: np.ndarray, emphasis: float = 1.0) -> np.ndarray:
+        """(n, F) float32 expected of activations (n, C), less the layer's mean.
+
+        emphasis: what these differ in from the usual look is taken so many times
+        """
+        return np.asarray(centred, np.float32) @ self.basis @ self._told * np.float32(emphasis) + self.offset
 
     @cached_property
     def _told(self) -> np.ndarray:

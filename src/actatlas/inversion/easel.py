@@ -102,11 +102,16 @@ class Easel:
         pixels = (pixels.expand(-1, max(self._scene.channel_count, 3), -1, -1) * 255).round().to(torch.uint8)
         return pixels.permute(0, 2, 3, 1).cpu().numpy(), first.cpu().numpy(), last.cpu().numpy()
 
+    def answers(self, pictures: np.ndarray) -> np.ndarray:
+        """(n, C) of pictures (n, S, S, channels), at the centre."""
+        with torch.no_grad():
+            maps = self._maps(self._as_pixels(pictures), [self._scene.layer])
+            return centre(positions_last(maps[self._scene.layer])).cpu().numpy()
+
     def looks(self, pictures: np.ndarray) -> np.ndarray:
         """(n, F) of pictures (n, S, S, channels). Only where there is an expectation."""
         with torch.no_grad():
-            parts = [self._looks.of(part).cpu() for part in self._as_pixels(pictures).split(self._settings.batch_size)]
-        return torch.cat(parts).numpy()
+            return self._looks.of(self._as_pixels(pictures)).cpu().numpy()
 
     def _as_pixels(self, pictures: np.ndarray) -> Tensor:
         """(n, channels, S, S) in [0, 1], as many channels as the network takes."""
@@ -115,7 +120,7 @@ class Easel:
 
     def _value(self, pixels: Tensor, aim: _Here) -> tuple[Tensor, Tensor]:
         """What is climbed, summed over the pictures; and (B,) the cosines at the centre."""
-        maps = self._network.activations(self._network.normalize(self._network.fit(pixels)), self._read)
+        maps = self._maps(pixels, self._read)
         answers = positions_last(maps[self._scene.layer]).float()
         at_centre = normalize(centre(answers) - self._mean, dim=1)
         cosines = (at_centre * aim.directions).sum(dim=1)
@@ -130,6 +135,9 @@ class Easel:
         if aim.looks is not None:
             value = value - ((self._looks.of_maps(pixels, maps) - aim.looks).square() * self._look_weights).sum()
         return value, cosines
+
+    def _maps(self, pixels: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
+        return self._network.activations(self._network.normalize(self._network.fit(pixels)), layers)
 
     def _here(self, part: np.ndarray) -> Tensor:
         return torch.from_numpy(part).to(self._device)

@@ -14,7 +14,9 @@ from actatlas.networks import Network
 from actatlas.values import ColourStatistics, Expectation
 
 _FIRMER = 4.0  # contrast, in mending
-_RIVALS = 255  # most similar targets that an answer is told from
+_MENDINGS = 3  # of those that still are not told from the others
+_SLIM = 0.01  # a margin that may be none in the network's full precision
+_RIVALS = 63  # most similar targets that an answer is told from
 
 
 def invert(
@@ -112,22 +114,25 @@ class Painting:
             self._own_correction = self._own_correction + lacking
 
     def mend(self) -> tuple[np.ndarray, np.ndarray]:
-        """Pictures that answer more like another target are painted on, told more firmly from the others.
+        """Pictures that answer more like another target, or nearly so, are painted on, told more firmly from these.
 
-        Their rows (n,) and pictures (n, S, S, channels), as they were where that did not help. After all rounds.
+        The rows (n,) of those that it helped, and their pictures (n, S, S, channels). After all rounds.
         """
+        before = self.pictures.copy()
         margins = self._margins(np.arange(len(self._directions)))
-        rows = np.flatnonzero(margins < 0)
-        start = self.pictures[rows]
-        pictures = self._renderer.paint(
-            self._centred[rows], self._keys[rows], self._settings.steps_of_round(1), start,
-            _nearest_directions(self._candidates, rows), self.correction, _FIRMER * self._settings.contrast,
-        )  # fmt: skip
-        self.pictures[rows] = pictures
-        is_worse = self._margins(rows) < margins[rows]
-        pictures[is_worse] = start[is_worse]
-        self.pictures[rows] = pictures
-        return rows, pictures
+        for _ in range(_MENDINGS):
+            rows = np.flatnonzero(margins < _SLIM)
+            start = self.pictures[rows]
+            self.pictures[rows] = self._renderer.paint(
+                self._centred[rows], self._keys[rows], self._settings.steps_of_round(1), start,
+                _nearest_directions(self._candidates, rows), self.correction, _FIRMER * self._settings.contrast,
+            )  # fmt: skip
+            mended = self._margins(rows)
+            is_worse = mended < margins[rows]
+            self.pictures[rows[is_worse]] = start[is_worse]
+            margins[rows] = np.maximum(mended, margins[rows])
+        changed = np.flatnonzero((self.pictures != before).any(axis=(1, 2, 3)))
+        return changed, self.pictures[changed]
 
     def settle(self, pictures: np.ndarray) -> None:
         """All pictures (K, S, S, channels) as they will stay, for those that start from them."""
@@ -156,7 +161,7 @@ class Painting:
 
 
 def _nearest_directions(directions: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """(n, R, C) of `directions` (K, C) the up to 256 most similar to each of `rows`, itself first."""
+    """(n, R, C) of `directions` (K, C) the up to 64 most similar to each of `rows`, itself first."""
     similarity = directions[rows] @ directions.T
     similarity[np.arange(len(rows)), rows] = 2
     return directions[np.argsort(-similarity, axis=1, kind="stable")[:, : _RIVALS + 1]]

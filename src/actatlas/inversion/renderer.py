@@ -11,7 +11,6 @@ import torch
 
 from actatlas.errors import NetworkError
 from actatlas.inversion.easel import Aim, Easel, Scene
-from actatlas.inversion.fidelity import measure_icons
 from actatlas.inversion.settings import MOST_PX, InversionSettings
 from actatlas.networks import Network, lightened, plain_paths
 from actatlas.values import ColourStatistics, Expectation
@@ -47,7 +46,7 @@ class Renderer:
         scene = Scene(
             layer, mean, colour, settings, self._expectation,
             side=side,
-            shift_px=min(settings.shift_px, side // 16, max(1, info.stride // 4)),
+            shift_px=min(settings.shift_px, side // 16) if 4 * settings.shift_px <= info.stride else 0,
             channel_count=network.preprocessing.channel_count,
             surroundings=min(settings.surroundings * field_share, _MOST_SURROUNDINGS),
         )  # fmt: skip
@@ -105,15 +104,30 @@ class Renderer:
         return pictures
 
     def answers(self, pictures: np.ndarray) -> np.ndarray:
-        """(n, C) what the layer answers at the centre of each."""
-        return measure_icons(self._network, self.layer, pictures)
+        """(n, C) what the layer answers at the centre of each, nearly."""
+        return self._measured(Easel.answers, pictures, self.channel_count)
 
     def lacking(self, pictures: np.ndarray, centred: np.ndarray) -> np.ndarray:
         """(F,) by how much the pictures' looks exceed what is expected of their targets, on average."""
         if self._expectation is None:
             return self.no_correction
-        excess = self._easels[0].looks(pictures) - self._expectation.looks(centred)
+        excess = self._measured(Easel.looks, pictures, len(self.no_correction)) - self._expectation.looks(
+            centred, self._settings.emphasis
+        )
         return np.nan_to_num(excess.mean(axis=0), posinf=0.0, neginf=0.0).astype(np.float32)
+
+    def _measured(
+        self, measure: Callable[[Easel, np.ndarray], np.ndarray], pictures: np.ndarray, number_count: int
+    ) -> np.ndarray:
+        """(n, number_count) of the pictures (n, S, S, channels), on all easels."""
+        found = np.empty((len(pictures), number_count), np.float32)
+
+        def measure_batch(easel: Easel, rows: np.ndarray) -> None:
+            slots = rows[self._slots(len(rows))]
+            found[rows] = measure(easel, pictures[slots])[: len(rows)]
+
+        self._spread(measure_batch, self._batches(len(pictures)))
+        return found
 
     def _batches(self, count: int) -> list[np.ndarray]:
         """Rows of each batch: as many for every easel, but no more than are asked for."""
@@ -126,7 +140,9 @@ class Renderer:
 
     def _aim(self, centred: np.ndarray, rivals: np.ndarray | None, correction: np.ndarray, contrast: float) -> Aim:
         lengths = np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
-        looks = self._expectation.looks(centred) - correction if self._expectation else None
+        looks = None
+        if self._expectation:
+            looks = self._expectation.looks(centred, self._settings.emphasis) - correction
         return Aim(centred / lengths, rivals if contrast > 0 else None, contrast, looks)
 
     def _spread(self, work: Callable[[Easel, np.ndarray], None], batches: Sequence[np.ndarray]) -> None:

@@ -26,26 +26,29 @@ class InversionSettings:
         no more than the picture; times (picture's side / receptive field)² where it sees more. So early layers fill
         the picture with their texture, and late ones paint one thing
     likeness: weight of the squared distance between a picture and what photos with this activation look like
+    emphasis: how many times as far from the usual look as such photos are on average; means are calmer than each of
+        what they are means of
     contrast: weight of the log-probability that the answer is its own target's among the most similar ones
     learning_patches: how many patches of photos teach what photos with an activation look like; 0 does without
-    shift_px: while painting, the picture is shifted by up to so many pixels each way, and at most a quarter of the
-        layer's stride
+    shift_px: while painting, the picture is shifted by up to so many pixels each way, if that is no more than a quarter
+        of the layer's stride
     start: the starting picture's noise, in standard deviations of the prior
     batch_size: the most pictures that a processor paints at once, a GPU four times as many; part of the last bits
     """
 
     size_px: int = 80
-    steps: tuple[int, ...] = (36, 20, 18, 14)
+    steps: tuple[int, ...] = (28, 16, 13, 11)
     first_count: int = 48
-    repeats: tuple[int, ...] = (16, 12, 12)
+    repeats: tuple[int, ...] = (12, 10, 10)
     rate: float = 0.14
     floor: float = 0.3
     brightness_exponent: float = 1.5
     colour_exponent: float = 2.2
     surroundings: float = 4.0
     likeness: float = 8.0
+    emphasis: float = 2.5
     contrast: float = 0.03
-    learning_patches: int = 1536
+    learning_patches: int = 1024
     shift_px: int = 4
     start: float = 0.01
     batch_size: int = 32
@@ -60,6 +63,7 @@ class InversionSettings:
             ("floor", self.floor >= 0, "at least 0"),
             ("surroundings", self.surroundings >= 0, "at least 0"),
             ("likeness", self.likeness >= 0, "at least 0"),
+            ("emphasis", self.emphasis >= 0, "at least 0"),
             ("contrast", self.contrast >= 0, "at least 0"),
             ("learning_patches", self.learning_patches >= 0, "at least 0"),
             ("shift_px", self.shift_px >= 0, "at least 0"),
@@ -70,10 +74,16 @@ class InversionSettings:
                 raise UsageError(f"icons: {name} must be {allowed}, not {getattr(self, name)}", setting=name)
 
     def as_draft(self) -> InversionSettings:
-        """A third of the time: to look at a map before it is painted well."""
-        patches = min(self.learning_patches, 512)
+        """A third of the time: to look at a map before it is painted well. Early layers' icons are smaller."""
         return replace(
-            self, first_count=32, steps=(16, 6, 5, 4), repeats=(5, 5), contrast=0.1, learning_patches=patches
+            self,
+            size_px=min(self.size_px, 56),
+            first_count=24,
+            steps=(16, 6, 5, 4),
+            repeats=(5, 5),
+            likeness=min(self.likeness, 4.0),
+            shift_px=0,
+            learning_patches=min(self.learning_patches, 512),
         )
 
     def steps_of_round(self, number: int) -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv_transpose2d
+from torch.nn.functional import conv2d
 
 from actatlas.networks.folding import agree, folded, replace_module
 
@@ -26,7 +26,7 @@ def lightened(network: Network, layers: Sequence[str]) -> Network:
     if not _has_bfloat16(network.device):
         return light
     half = light.converted(torch.bfloat16)
-    _go_back_in_float32(half.module)
+    _lead_strides_back(half.module)
     return half if agree(light, half, layers, _LEAST_COSINE) else light
 
 
@@ -38,15 +38,23 @@ def _has_bfloat16(device: torch.device) -> bool:
     return device.type == "cpu" and any(torch.cpu.get_capabilities().get(name, False) for name in names)
 
 
-def _go_back_in_float32(module: nn.Module) -> None:
-    """Grouped convolutions with a stride: on processors their way back in bfloat16 takes fifty times as long."""
+def _lead_strides_back(module: nn.Module) -> None:
+    """Grouped convolutions with a stride: on processors their own way back in bfloat16 takes fifty times as long."""
     for name, inner in list(module.named_modules()):
         if not isinstance(inner, nn.Conv2d) or inner.groups == 1 or max(inner.stride) == 1:
             continue
-        if type(inner) is nn.Conv2d and inner.padding_mode == "zeros" and not isinstance(inner.padding, str):
-            replace_module(module, name, _BackInFloat32(inner))
+        if type(inner) is nn.Conv2d and inner.padding_mode == "zeros" and _reaches_edges(inner):
+            replace_module(module, name, _Strided(inner))
         else:
             replace_module(module, name, _InFloat32(inner))
+
+
+def _reaches_edges(convolution: nn.Conv2d) -> bool:
+    """No padding that is a word, or wider than the kernel."""
+    return not isinstance(convolution.padding, str) and all(
+        p <= d * (k - 1)
+        for p, d, k in zip(convolution.padding, convolution.dilation, convolution.kernel_size, strict=True)
+    )
 
 
 class _InFloat32(nn.Module):
@@ -58,32 +66,35 @@ class _InFloat32(nn.Module):
         return self.inner(x.float()).to(x.dtype)
 
 
-class _BackInFloat32(nn.Module):
+class _Strided(nn.Module):
+    """Its way back is a convolution too, without stride, over gradients with zeros between them."""
+
     def __init__(self, inner: nn.Conv2d):
         super().__init__()
         self.inner = inner
-        self.weight = nn.Parameter(inner.weight.float(), requires_grad=False)
+        grouped = inner.weight.detach().unflatten(0, (inner.groups, -1))  # (groups, out / groups, in / groups, H, W)
+        turned = grouped.transpose(1, 2).flatten(0, 1).flip(2, 3)  # (in, out / groups, H, W)
+        self.turned = nn.Parameter(turned.contiguous(), requires_grad=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        return _Convolution.apply(x, self.inner, self.weight)
+        return _StridedConvolution.apply(x, self.inner, self.turned)
 
 
-class _Convolution(torch.autograd.Function):
+class _StridedConvolution(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, convolution: nn.Conv2d, weight: Tensor) -> Tensor:
-        ctx.convolution, ctx.weight, ctx.shape = convolution, weight, x.shape
+    def forward(ctx: Any, x: Tensor, convolution: nn.Conv2d, turned: Tensor) -> Tensor:
+        ctx.convolution, ctx.turned, ctx.shape = convolution, turned, x.shape
         return convolution(x)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        c, weight = ctx.convolution, ctx.weight
-        # Pixels beyond the last stride are seen by no output; their gradient is 0.
-        unseen = [
-            ctx.shape[2 + i] + 2 * c.padding[i] - c.dilation[i] * (weight.shape[2 + i] - 1) - 1
-            - (gradient.shape[2 + i] - 1) * c.stride[i]
-            for i in (0, 1)
-        ]  # fmt: skip
-        found = conv_transpose2d(
-            gradient.float(), weight, None, c.stride, c.padding, tuple(unseen), c.groups, c.dilation
-        )
-        return found.to(gradient.dtype), None, None
+        c, turned = ctx.convolution, ctx.turned
+        (down, across), reach = c.stride, [d * (k - 1) for d, k in zip(c.dilation, c.kernel_size, strict=True)]
+        size = [ctx.shape[2 + i] + 2 * c.padding[i] - reach[i] for i in (0, 1)]  # without stride it would be so large
+        apart = torch.empty(
+            (*gradient.shape[:2], *size), dtype=gradient.dtype, device=gradient.device,
+            memory_format=torch.channels_last,
+        ).zero_()  # fmt: skip
+        apart[:, :, ::down, ::across] = gradient
+        padding = [reach[i] - c.padding[i] for i in (0, 1)]
+        return conv2d(apart, turned, None, 1, padding, c.dilation, c.groups), None, None
