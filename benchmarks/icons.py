@@ -59,12 +59,12 @@ class Judged:
     natural: Naturalness
     whitening: np.ndarray
     learning_rows: np.ndarray
-    learning_patches: np.ndarray
 
     def figures(self, name: str, pictures: np.ndarray, cells: np.ndarray, seconds: float | None) -> dict:
         bench = self.bench
         icons = measure(bench.network, bench.layer, pictures, bench.cells.means, cells, self.mean)
-        correlation = highest_correlation(pictures, self.learning_patches)
+        of_this_size = replace(bench, side=pictures.shape[1]).patches(self.learning_rows)
+        correlation = highest_correlation(pictures, of_this_size)
         row = {
             "layer": bench.layer, "way": name, "cells": len(cells), "seconds": seconds and round(seconds, 4),
             "cosine": round(float(icons.cosine.mean()), 3), "identified": round(float((icons.rank == 0).mean()), 3),
@@ -141,7 +141,7 @@ def judge(
     rows = drawn[: InversionSettings().learning_patches]
     whitening = dreamlens.atlas._inverse_covariance(activations.vectors[::8].astype(np.float32))
     judges = SecondOpinion(bench, other), Naturalness(bench, other)
-    return Judged(bench, mean, colour, *judges, whitening, rows, bench.patches(rows))
+    return Judged(bench, mean, colour, *judges, whitening, rows)
 
 
 def compare(judged: Judged, peer_cells: int, with_curves: bool) -> tuple[list[dict], dict[str, np.ndarray], list[dict]]:
@@ -186,7 +186,7 @@ def compare(judged: Judged, peer_cells: int, with_curves: bool) -> tuple[list[di
 
 
 def ours(judged: Judged, settings: InversionSettings) -> tuple[np.ndarray, float]:
-    bench = judged.bench
+    bench = replace(judged.bench, side=side_px(judged.bench.network, judged.bench.layer, settings.size_px))
     started = time.monotonic()
     expectation = bench.learn(judged.learning_rows[: settings.learning_patches], judged.mean, judged.colour)
     learning = time.monotonic() - started
@@ -244,6 +244,8 @@ def write_sheet(folder: Path, layer: str, sheets: dict[str, np.ndarray]) -> None
     folder.mkdir(parents=True, exist_ok=True)
     least = min(len(icons) for icons in sheets.values())
     rows = [icons[np.linspace(0, len(icons) - 1, least).astype(int)] for icons in sheets.values()]
+    side = max(icons.shape[1] for icons in rows)
+    rows = [np.stack([Image.fromarray(icon).resize((side, side)) for icon in icons]) for icons in rows]
     Image.fromarray(sheet(rows)).save(folder / f"icons_{layer}.png")
     print(f"{layer}: rows are {', '.join(sheets)}", file=sys.stderr)
 

@@ -57,6 +57,13 @@ def test_the_look_of_a_patch_that_was_not_seen_is_predicted(network: Network, le
     assert expectation.explained[0] > 0.3
 
 
+def test_emphasis_leads_as_many_times_as_far_from_the_usual_look(learnt):
+    expectation, mean = learnt
+    centred = mean[None] * 0.3
+    once, thrice = (expectation.looks(centred, emphasis) - expectation.offset for emphasis in (1.0, 3.0))
+    assert np.abs(once).max() > 0 and np.allclose(thrice, 3 * once, atol=1e-4 * np.abs(once).max())
+
+
 def test_pictures_are_drawn_to_what_is_expected(network: Network, learnt):
     expectation, mean = learnt
     centred = measure_icons(network, LAYER, _patches(4, seed=2)) - mean
@@ -64,7 +71,7 @@ def test_pictures_are_drawn_to_what_is_expected(network: Network, learnt):
     shares = np.concatenate([np.full(n, 1 / n) for n in expectation.group_counts])
     far = {}
     for likeness in (0.0, 8.0):
-        settings = InversionSettings(size_px=SIDE, likeness=likeness, contrast=0)
+        settings = InversionSettings(size_px=SIDE, likeness=likeness, emphasis=1.0, contrast=0)
         renderer = Renderer(network, LAYER, mean, COLOUR, settings, expectation)
         pictures = renderer.paint(centred, np.arange(4), 80, None, None, renderer.no_correction)
         found = _looks(network, expectation, pictures)

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from actatlas.errors import NetworkError, UsageError
-from actatlas.inversion import InversionSettings, Renderer, directions_of, invert, measure, measure_icons
+from actatlas.inversion import InversionSettings, Painting, Renderer, directions_of, invert, measure, measure_icons
 from actatlas.inversion.prior import NaturalPrior
 from actatlas.networks import Network
 from actatlas.preprocessing import Preprocessing
@@ -70,6 +70,25 @@ def test_what_a_picture_becomes_depends_on_nothing_but_what_it_is_given(network:
         assert np.array_equal(paint([2, 0], [7, 5], first), together[[2, 0]])
     assert not np.array_equal(paint([0], [11], None), paint([0], [5], None))
     assert not np.array_equal(paint([0], [5], start), paint([0], [5], None))
+
+
+def test_mending_changes_pictures_that_are_not_told_from_the_others_and_those_alone(network: Network):
+    """Twelve targets in six pairs that are nearly alike, painted in too few steps to tell them apart."""
+    answers = measure_icons(network, LAYER, _random_canvases(12))
+    mean = answers.mean(axis=0)
+    targets = answers.copy()
+    targets[6:] = targets[:6] + 0.15 * (answers[6:] - mean)
+    settings = InversionSettings(size_px=64, first_count=6, steps=(4, 2), repeats=(), contrast=0.05)
+    painting = Painting(Renderer(network, LAYER, mean, COLOUR, settings), targets, mean, settings, np.arange(12))
+    for _ in painting.rounds:
+        painting.paint_round()
+    before = painting.pictures.copy()
+    rows, pictures = painting.mend()
+    is_same = (painting.pictures == before).all(axis=(1, 2, 3))
+    assert np.array_equal(np.flatnonzero(~is_same), rows) and np.array_equal(painting.pictures[rows], pictures)
+    ranks = [measure(network, LAYER, p, targets, np.arange(12), mean).rank for p in (before, painting.pictures)]
+    assert (ranks[1] == 0).sum() > (ranks[0] == 0).sum()
+    assert np.isin(np.flatnonzero(ranks[0] > 1), rows).all()
 
 
 def test_the_prior_has_the_photos_own_colours_and_a_falling_spectrum():
