@@ -20,7 +20,7 @@ _PROBED_ICONS = 32
 _PROBED_STEPS = 6
 _LAYOUT_S_PER_ACTIVATION = 6e-4  # umap-learn on two cores, measured between 10,000 and 100,000 activations
 _LAYOUT_START_S = 15.0
-_LEARNING_S = 10.0  # a layer, on two cores
+_LEARNING_S = 4.0  # a layer, on two cores
 _STEPS_TO_MEASURE = 3  # an icon's fidelity takes as long
 _SITE_BYTES_PER_CELL = 30_000  # tiles and patches
 
@@ -65,8 +65,9 @@ def _image_seconds(
     network: Network, source: ImageSource, layers: list[str], settings: BuildSettings, pilot: Pilot
 ) -> float:
     collect = replace(settings.collect, shard_images=min(_PROBED_IMAGES, len(source.records)))
+    collector = Collector(network, source, layers, collect, pilot)
     started = time.monotonic()
-    for _ in Collector(network, source, layers, collect, pilot).shards([0]):
+    for _ in collector.shards([0]):
         pass
     return (time.monotonic() - started) / collect.shard_images
 

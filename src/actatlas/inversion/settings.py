@@ -37,9 +37,9 @@ class InversionSettings:
     """
 
     size_px: int = 80
-    steps: tuple[int, ...] = (28, 16, 13, 11)
+    steps: tuple[int, ...] = (24, 14, 12, 10)
     first_count: int = 48
-    repeats: tuple[int, ...] = (12, 10, 10)
+    repeats: tuple[int, ...] = (12, 8, 8)
     rate: float = 0.14
     floor: float = 0.3
     brightness_exponent: float = 1.5
