@@ -16,7 +16,7 @@ from torch import Tensor
 
 from actatlas.collect import CollectSettings
 from actatlas.collect.decoding import Decoder
-from actatlas.inversion import learn_expectation, measure_icons
+from actatlas.inversion import InversionSettings, learn_expectation, measure_icons
 from actatlas.inversion.expectation import Expectation
 from actatlas.networks import Network
 from actatlas.preprocessing import patch_box
@@ -79,12 +79,16 @@ class Bench:
     def patches(self, rows: np.ndarray) -> np.ndarray:
         return self.crops.patches(self.activations, rows, self.map_size, self.side)
 
-    def learn(self, rows: np.ndarray, mean: np.ndarray, colour: ColourStatistics) -> Expectation:
-        """From patches around these activations, as a build does: photos are read again, so that it takes as long."""
+    def learn(
+        self, rows: np.ndarray, mean: np.ndarray, colour: ColourStatistics, settings: InversionSettings
+    ) -> Expectation:
+        """From patches around the first of these activations, as a build does: photos are read again for it."""
+        rows = rows[: settings.learning_patches]
         photos = self.activations.image_ids[rows]
         self.crops.read_again(np.unique(photos))
         vectors, patches = self.activations.vectors[rows], self.patches(rows)
-        return learn_expectation(self.network, self.layer, vectors, patches, photos, mean, colour)
+        every = settings.look_every
+        return learn_expectation(self.network, self.layer, vectors, patches, photos, mean, colour, every)
 
     def judging_rows(self, rng: np.random.Generator) -> list[np.ndarray]:
         """For each cell up to 17 members in random order, one a judging photo; the last is no part of a signature."""

@@ -188,7 +188,7 @@ def compare(judged: Judged, peer_cells: int, with_curves: bool) -> tuple[list[di
 def ours(judged: Judged, settings: InversionSettings) -> tuple[np.ndarray, float]:
     bench = replace(judged.bench, side=side_px(judged.bench.network, judged.bench.layer, settings.size_px))
     started = time.monotonic()
-    expectation = bench.learn(judged.learning_rows[: settings.learning_patches], judged.mean, judged.colour)
+    expectation = bench.learn(judged.learning_rows, judged.mean, judged.colour, settings)
     learning = time.monotonic() - started
     started = time.monotonic()
     keys = np.arange(len(bench.cells))

@@ -86,7 +86,8 @@ def _step_seconds(network: Network, layer: str, channel_count: int, settings: Bu
     targets = np.random.default_rng(0).random((_PROBED_ICONS, channel_count), np.float32)
     patches = np.full((2, 16, 16, network.preprocessing.channel_count), 128, np.uint8)
     mean, pair = targets.mean(axis=0), np.arange(2)
-    expectation = learn_expectation(network, layer, targets[:2], patches, pair, mean, pilot.colour)
+    every = settings.icons.look_every
+    expectation = learn_expectation(network, layer, targets[:2], patches, pair, mean, pilot.colour, every)
     renderer = Renderer(network, layer, mean, pilot.colour, settings.icons, expectation)
     centred, keys, nothing = targets - mean, np.arange(_PROBED_ICONS), renderer.no_correction
     renderer.paint(centred, keys, 1, None, None, nothing)  # the first call is slower

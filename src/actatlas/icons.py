@@ -64,7 +64,9 @@ class IconWork:
             for layer, patches in zip(layers, self._patches(layers, rows), strict=True):
                 photos = layer.places.image_ids[rows]
                 vectors = _vectors(layer, rows)
-                learnt = learn_expectation(self._network, layer.name, vectors, patches, photos, layer.mean, colour)
+                learnt = learn_expectation(
+                    self._network, layer.name, vectors, patches, photos, layer.mean, colour, self._icons.look_every
+                )
                 write_expectation(self._files, layer.name, learnt)
                 tick(count)
         self._seconds["learning"] = self._seconds.get("learning", 0.0) + time.monotonic() - started

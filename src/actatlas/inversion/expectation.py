@@ -78,13 +78,14 @@ def learn_expectation(
     groups: np.ndarray,
     mean: np.ndarray,
     colour: ColourStatistics,
+    look_every: int = 1,
 ) -> Expectation:
     """From n activations and the patches around them.
 
     vectors: (n, C); patches: (n, S, S, channels) uint8, centred on the activation; groups: (n,) the photo of each
-    mean: (C,) of the layer
+    mean: (C,) of the layer; look_every: see `InversionSettings`
     """
-    layers = _look_layers(network, layer)
+    layers = _look_layers(network, layer)[::-look_every][::-1]
     looks = Looks(lightened(network, layers), layers, colour, patches.shape[3])
     measured = []
     with torch.no_grad():
@@ -199,13 +200,18 @@ def _explained(
 
 def _in_parts(answers: Tensor) -> Tensor:
     """(B, H, W, C) → (B, parts · C) float32: means in 3 × 3 parts, or in fewer where there are fewer positions."""
-    down, across = (_averaging(count) for count in answers.shape[1:3])
-    averaging = torch.kron(down, across).to(answers)  # (parts, H · W)
+    height, width = answers.shape[1:3]
+    averaging = _averaging(height, width, answers.dtype, answers.device)
     return (averaging @ answers.flatten(1, 2)).float().flatten(1)
 
 
-@lru_cache(maxsize=64)
-def _averaging(count: int) -> Tensor:
+@lru_cache(maxsize=256)
+def _averaging(height: int, width: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """(parts, H · W): each row is one part's mean over the positions that it holds."""
+    return torch.kron(_shares(height), _shares(width)).to(device, dtype)
+
+
+def _shares(count: int) -> Tensor:
     """(parts, count): each row takes the mean of an equal share of `count` positions, those at its ends in part."""
     parts = min(_ACROSS, count)
     bounds = torch.linspace(0, count, parts + 1)

@@ -26,6 +26,7 @@ class InversionSettings:
         no more than the picture; times (picture's side / receptive field)² where it sees more. So early layers fill
         the picture with their texture, and late ones paint one thing
     likeness: weight of the squared distance between a picture and what photos with this activation look like
+    look_every: of the layers over the depth, every so-manyth is part of a look; the deepest always is
     emphasis: how many times as far from the usual look as such photos are on average; means are calmer than each of
         what they are means of
     contrast: weight of the log-probability that the answer is its own target's among the most similar ones
@@ -46,6 +47,7 @@ class InversionSettings:
     colour_exponent: float = 2.2
     surroundings: float = 4.0
     likeness: float = 8.0
+    look_every: int = 1
     emphasis: float = 2.5
     contrast: float = 0.03
     learning_patches: int = 1024
@@ -63,6 +65,7 @@ class InversionSettings:
             ("floor", self.floor >= 0, "at least 0"),
             ("surroundings", self.surroundings >= 0, "at least 0"),
             ("likeness", self.likeness >= 0, "at least 0"),
+            ("look_every", self.look_every >= 1, "at least 1"),
             ("emphasis", self.emphasis >= 0, "at least 0"),
             ("contrast", self.contrast >= 0, "at least 0"),
             ("learning_patches", self.learning_patches >= 0, "at least 0"),
@@ -78,10 +81,11 @@ class InversionSettings:
         return replace(
             self,
             size_px=min(self.size_px, 56),
-            first_count=24,
+            first_count=32,
             steps=(16, 6, 5, 4),
             repeats=(5, 5),
             likeness=min(self.likeness, 4.0),
+            look_every=2,
             shift_px=0,
             learning_patches=min(self.learning_patches, 512),
         )
