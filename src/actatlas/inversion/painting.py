@@ -16,6 +16,7 @@ from actatlas.values import ColourStatistics, Expectation
 _FIRMER = 4.0  # contrast, in mending
 _MENDINGS = 3  # of those that still are not told from the others
 _SLIM = 0.01  # a margin that may be none in the network's full precision
+_PART = 256  # rows whose cosines to all targets are held at once
 _RIVALS = 63  # most similar targets that an answer is told from
 
 
@@ -141,11 +142,15 @@ class Painting:
     def _margins(self, rows: np.ndarray) -> np.ndarray:
         """(n,) by how much the cosine to its own target exceeds that to any other; 0 for what has no direction."""
         answered = directions_of(self._renderer.answers(self.pictures[rows]), self._mean)
-        cosines = answered @ self._candidates.T
-        slots = np.arange(len(rows))
-        own = cosines[slots, rows]
-        cosines[slots, rows] = -np.inf
-        return own - cosines.max(axis=1, initial=-1.0)
+        margins = np.empty(len(rows), np.float32)
+        for first in range(0, len(rows), _PART):
+            part = rows[first : first + _PART]
+            cosines = answered[first : first + _PART] @ self._candidates.T
+            slots = np.arange(len(part))
+            own = cosines[slots, part]
+            cosines[slots, part] = -np.inf
+            margins[first : first + _PART] = own - cosines.max(axis=1, initial=-1.0)
+        return margins
 
     def _start(self, rows: np.ndarray) -> np.ndarray | None:
         """For each the finished picture whose target is most similar."""
