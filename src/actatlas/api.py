@@ -77,7 +77,7 @@ def build(
     crops: random crops a photo; 0 uses each photo once, as network.pixels gives it
     positions: activations a crop, the same relative places in every layer
     icon_px: side of an icon in network input pixels, 8 to 512; None takes 80
-    draft: paint icons in a third of the time, less well
+    draft: paint icons in less than half of the time, less well
     device: "cpu", "cuda", "mps"; "auto" takes a GPU where there is one. Icons are painted on all visible CUDA devices
 
     Raises what the command line prints: an ActatlasError that says what is wrong, where, and what to do.

@@ -142,7 +142,7 @@ def _build_options(command: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     command.add_argument("--no-align", action="store_true", help="lay each layer out on its own")
     command.add_argument("--icon-px", type=int, metavar="PX", help="side of an icon, 8 to 512 input pixels; default 80")
-    command.add_argument("--draft", action="store_true", help="paint icons in a third of the time, less well")
+    command.add_argument("--draft", action="store_true", help="paint icons in less than half of the time, less well")
     command.add_argument(
         "--device", default="auto", metavar="NAME", help="cpu, cuda or mps; default: a GPU where there is one"
     )

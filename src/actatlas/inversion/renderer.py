@@ -111,9 +111,8 @@ class Renderer:
         """(F,) by how much the pictures' looks exceed what is expected of their targets, on average."""
         if self._expectation is None:
             return self.no_correction
-        excess = self._measured(Easel.looks, pictures, len(self.no_correction)) - self._expectation.looks(
-            centred, self._settings.emphasis
-        )
+        found = self._measured(Easel.looks, pictures, len(self.no_correction))
+        excess = found - self._expectation.looks(centred, self._settings.emphasis)
         return np.nan_to_num(excess.mean(axis=0), posinf=0.0, neginf=0.0).astype(np.float32)
 
     def _measured(

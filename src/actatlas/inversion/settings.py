@@ -77,7 +77,7 @@ class InversionSettings:
                 raise UsageError(f"icons: {name} must be {allowed}, not {getattr(self, name)}", setting=name)
 
     def as_draft(self) -> InversionSettings:
-        """A third of the time: to look at a map before it is painted well. Early layers' icons are smaller."""
+        """Less than half of the time: to look at a map before it is painted well. Early layers' icons are smaller."""
         return replace(
             self,
             size_px=min(self.size_px, 56),
