@@ -51,28 +51,20 @@ def main() -> None:
 
 def ranks_of(network: Network, layer: str, inputs: Tensor, half: int) -> tuple[Tensor, Tensor]:
     """Ranks (photos · places,) of the predicted class, by what is lost without the window and gained by it alone."""
-    maps = network.activations(inputs, [layer])[layer]
+    recording = network.record(inputs, [layer])
+    whole, maps = recording.logits, recording.maps[layer]
     mean = maps.mean(dim=(0, 2, 3), keepdim=True)
-    whole, plain = through(network, layer, inputs, maps), through(network, layer, inputs, mean.expand_as(maps))
+    plain = recording.replay(layer, mean.expand_as(maps).contiguous())
     height, width = maps.shape[2:]
     removed, alone = [], []
     for down, across in PLACES:
         row, column = int(down * height), int(across * width)
         window = torch.zeros(height, width, dtype=torch.bool)
         window[max(0, row - half) : row + half + 1, max(0, column - half) : column + half + 1] = True
-        removed.append(whole - through(network, layer, inputs, torch.where(window, mean, maps)))
-        alone.append(through(network, layer, inputs, torch.where(window, maps, mean)) - plain)
+        removed.append(whole - recording.replay(layer, torch.where(window, mean, maps)))
+        alone.append(recording.replay(layer, torch.where(window, maps, mean)) - plain)
     predicted = whole.argmax(dim=1).repeat(len(PLACES))[:, None]
     return tuple((x > x.gather(1, predicted)).sum(dim=1).float() for x in (torch.cat(removed), torch.cat(alone)))
-
-
-def through(network: Network, layer: str, inputs: Tensor, maps: Tensor) -> Tensor:
-    """(B, classes) logits with these maps in the layer's place."""
-    hook = network.module.get_submodule(layer).register_forward_hook(lambda *_: maps.contiguous())
-    try:
-        return network.module(inputs)
-    finally:
-        hook.remove()
 
 
 if __name__ == "__main__":

@@ -119,7 +119,7 @@ class Painting:
 
         The rows (n,) of those that it helped, and their pictures (n, S, S, channels). After all rounds.
         """
-        before = self.pictures.copy()
+        is_mended = np.zeros(len(self._directions), bool)
         margins = self._margins(np.arange(len(self._directions)))
         for _ in range(_MENDINGS):
             rows = np.flatnonzero(margins < _SLIM)
@@ -131,9 +131,9 @@ class Painting:
             mended = self._margins(rows)
             is_worse = mended < margins[rows]
             self.pictures[rows[is_worse]] = start[is_worse]
+            is_mended[rows[~is_worse]] = True
             margins[rows] = np.maximum(mended, margins[rows])
-        changed = np.flatnonzero((self.pictures != before).any(axis=(1, 2, 3)))
-        return changed, self.pictures[changed]
+        return np.flatnonzero(is_mended), self.pictures[is_mended]
 
     def settle(self, pictures: np.ndarray) -> None:
         """All pictures (K, S, S, channels) as they will stay, for those that start from them."""
