@@ -19,7 +19,7 @@ PINS := pyproject.toml constraints.txt
 DEMO_OUT ?= demo-atlas
 ICONS_OUT ?= bench-icons
 PHOTOS := $(or $(ACTATLAS_PHOTOS),$(firstword $(wildcard ../*/images/imagenet-sample)))
-BENCHMARKS := collecting attribution class_evidence whole_build alignment
+BENCHMARKS := collecting attribution attribution_judges whole_build alignment
 TEST_ARGS ?=
 
 .DEFAULT_GOAL := help

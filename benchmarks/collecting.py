@@ -35,7 +35,7 @@ from actatlas.values import ImageSource
 ROWS = {
     "A vectors only": {"attribution": None, "predictions": False},
     "B with logits": {"attribution": None, "predictions": True},
-    "C with attribution": {"attribution": "mean-replacement", "predictions": True},
+    "C with attribution": {"predictions": True},
 }
 LAYER_SETS = {
     "one layer": ["blocks.11.expanded"],

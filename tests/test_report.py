@@ -76,6 +76,29 @@ def test_the_shipped_kind_of_atlas_is_reported_without_what_it_does_not_carry(tm
     assert any("identified" in line for line in as_text({"layers": {"layer.0": found}}))
 
 
+def test_labels_are_held_against_what_the_network_predicts_for_the_photos(tmp_path):
+    atlas = fake_atlas(tmp_path / "atlas", layers=1, sides=(6,))
+    grid = atlas.layer("layer.0").grid(6)
+    assert report(atlas, seeds=0, progress=Silent())["layers"]["layer.0"]["grids"]["6"]["labels"] is None, (
+        "no predictions"
+    )
+    photos = np.unique(grid.layer.places.image_ids)
+    predicted = (photos * 7 % len(atlas.labels)).astype(np.int32)
+    arrays = {"crop_image_ids": photos, "classes": np.stack([predicted, predicted + 1], axis=1)}
+    atlas.files.write_arrays(paths.predictions(0), arrays)
+    atlas = type(atlas)(atlas.files)
+    grid = atlas.layer("layer.0").grid(6)
+    labels = grid.top_classes(1)[0][:, 0]
+    seen = [
+        {int(predicted[photos == i][0]) for i in grid.layer.places.image_ids[grid.members(k)]} for k in range(len(grid))
+    ]
+    found = report(atlas, seeds=0, progress=Silent())["layers"]["layer.0"]
+    held = found["grids"]["6"]["labels"]
+    assert held["held"] == pytest.approx(np.mean([c in s for c, s in zip(labels, seen, strict=True)]), abs=1e-4)
+    assert held["by_chance"] == pytest.approx(np.mean([[c in s for c in labels] for s in seen]), abs=1e-4)
+    assert any("name what the network sees" in line for line in as_text({"layers": {"layer.0": found}}))
+
+
 def test_a_grid_without_cells_is_reported_as_such(tmp_path):
     atlas = fake_atlas(tmp_path / "atlas", layers=1, sides=(6,))
     path = paths.cells("layer.0", 6)

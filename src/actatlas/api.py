@@ -58,7 +58,7 @@ def build(
     grids: Sequence[int] = (),
     crops: int = 0,
     positions: int = 1,
-    attribution: AttributionMethod | None = "mean-replacement",
+    attribution: AttributionMethod | None = "patch-replacement",
     precision: Precision = "auto",
     align: bool = True,
     icon_px: int | None = None,

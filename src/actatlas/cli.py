@@ -133,8 +133,8 @@ def _build_options(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--positions", type=int, default=1, metavar="K", help="activations a crop; default 1")
     command.add_argument(
-        "--attribution", choices=[*ATTRIBUTION_METHODS, "none"], default="mean-replacement",
-        help="how an activation's effect on each class is estimated; default mean-replacement",
+        "--attribution", choices=[*ATTRIBUTION_METHODS, "none"], default="patch-replacement",
+        help="how an activation's effect on each class is estimated; default patch-replacement",
     )  # fmt: skip
     command.add_argument(
         "--precision", choices=["auto", "float32"], default="auto",

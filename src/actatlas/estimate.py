@@ -100,6 +100,7 @@ def _plain_pilot(network: Network, layers: list[str], channels: dict[str, int]) 
     """A pilot that has measured nothing: float32, baselines of zero, a middle grey."""
     return Pilot(
         precision="float32", agreement={}, patch_px=dict.fromkeys(layers, network.preprocessing.input_px[0]),
+        windows=dict.fromkeys(layers, 3),
         map_sizes={name: network.layer(name).shape[1:] for name in layers},
         baselines={name: np.zeros(channels[name], np.float32) for name in layers},
         colour=ColourStatistics(mean=np.full(3, 0.5, np.float32), covariance=np.eye(3, dtype=np.float32) * 0.07),

@@ -147,7 +147,8 @@ class _Run:
                 path = paths.statistics(name)
                 if not self.files.has(path):
                     self._change()
-                    self.files.write_arrays(path, {"mean": _mean_vector(Atlas(self.files).layer(name))})
+                    layer = Atlas(self.files).layer(name)
+                    self.files.write_arrays(path, _averages(layer, with_attributions=self._has_classes))
             if all(self.files.has(paths.layout(name)) for name in self.layers):
                 return
             self._change()
@@ -178,8 +179,7 @@ class _Run:
 
     def _make_grid(self, layer: Layer, side: int) -> None:
         settings = GridSettings(side=side)
-        with_attributions = layer.attribution_method is not None and self.network.class_count is not None
-        cells = make_cells(Layout(layer.layout), lambda: layer.read_shards(with_attributions), layer.mean, settings)
+        cells = make_cells(Layout(layer.layout), lambda: layer.read_shards(self._has_classes), layer.mean, settings)
         write_cells(self.files, layer.name, cells)
 
     # --- icons
@@ -203,6 +203,10 @@ class _Run:
             self._write_page()
 
     # --- inside
+
+    @property
+    def _has_classes(self) -> bool:
+        return self.settings.collect.attribution is not None and self.network.class_count is not None
 
     def _write_page(self) -> None:
         root = self.files.root
@@ -250,9 +254,14 @@ class _VectorsByLayer(dict):
         return (self[name] for name in self)
 
 
-def _mean_vector(layer: Layer) -> np.ndarray:
-    total, count = 0.0, 0
-    for part in layer.read_shards():
-        total = total + part.vectors.sum(axis=0, dtype=np.float64)
+def _averages(layer: Layer, with_attributions: bool) -> dict[str, np.ndarray]:
+    """Over all activations of the layer: mean (C,) and, where there are any, attribution_mean (classes,), float32."""
+    sums: dict[str, np.ndarray] = {}
+    count = 0
+    for part in layer.read_shards(with_attributions):
+        arrays = {"mean": part.vectors, "attribution_mean": part.attributions}
+        for name, values in arrays.items():
+            if values is not None:
+                sums[name] = sums.get(name, 0.0) + values.sum(axis=0, dtype=np.float64)
         count += len(part)
-    return np.asarray(total / count, np.float32)
+    return {name: np.asarray(total / count, np.float32) for name, total in sums.items()}

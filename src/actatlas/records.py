@@ -19,6 +19,7 @@ def write_pilot(files: AtlasFolder, pilot: Pilot) -> None:
         "pilot.json",
         {
             "precision": pilot.precision, "agreement": pilot.agreement, "patch_px": pilot.patch_px,
+            "windows": dict(pilot.windows),
             "map_sizes": {name: list(size) for name, size in pilot.map_sizes.items()},
         },
     )  # fmt: skip
@@ -28,6 +29,7 @@ def read_pilot(files: AtlasFolder) -> Pilot:
     stored, arrays = files.read_json("pilot.json"), files.read_arrays("pilot.safetensors")
     return Pilot(
         precision=stored["precision"], agreement=stored["agreement"], patch_px=stored["patch_px"],
+        windows=stored["windows"],
         map_sizes={name: tuple(size) for name, size in stored["map_sizes"].items()},
         baselines={k.removeprefix("baseline/"): v for k, v in arrays.items() if k.startswith("baseline/")},
         colour=ColourStatistics(mean=arrays["colour_mean"], covariance=arrays["colour_covariance"]),

@@ -63,6 +63,10 @@ def as_text(figures: dict[str, Any]) -> Iterator[str]:
                 steps = ", ".join(f"{c['cells']:.0%} with {c['photos']:,}" for c in grid["coverage"])
                 yield f"    photos   of these cells, so many would be there with fewer photos: {steps}"
             worst = "; ".join(f"{w['cell']} ({w['cosine']:.2f}{_named(w)})" for w in grid["worst"])
+            if grid["labels"]:
+                held, chance = grid["labels"]["held"], grid["labels"]["by_chance"]
+                named = "name what the network sees in a photo of the cell"
+                yield f"    labels   {held:.0%} {named} ({chance:.0%} by chance)"
             yield f"    worst    {worst}"
         if layer["stability"]:
             kept, chance = layer["stability"]["kept"], layer["stability"]["by_chance"]
@@ -91,6 +95,7 @@ def _grid_report(grid: Grid, has_members: bool) -> dict[str, Any]:
         "disagreeing": sum("members" in cell for cell in remarks),
         "same_photo_pairs": _same_photo_pairs(grid) if has_members else None,
         "coverage": _coverage(photos, grid) if photos is not None else None,
+        "labels": _labels(photos, grid) if photos is not None else None,
         "worst": [
             {
                 "cell": f"{grid.coordinates[k, 0]},{grid.coordinates[k, 1]}",
@@ -134,6 +139,22 @@ def _coverage(photos: list[np.ndarray], grid: Grid) -> list[dict[str, Any]]:
     needed = np.array([np.sort(turn[cell])[least - 1] for cell in photos])  # photos until the cell has enough
     counts = [round(share * len(ids)) for share in _SHARES]
     return [{"photos": n, "cells": round(float((needed < n).mean()), 4)} for n in counts]
+
+
+def _labels(photos: list[np.ndarray], grid: Grid) -> dict[str, float] | None:
+    """How many cells are labelled by a class that the network predicts for one of their photos, whole.
+
+    by_chance: the same for labels dealt out anew among the cells
+    """
+    top, predicted = grid.top_classes(1), grid.layer.atlas.predicted_classes
+    if top is None or predicted is None:
+        return None
+    labels = top[0][:, 0]
+    seen = [predicted[predicted["image_id"].isin(cell)]["class"].unique() for cell in photos]
+    how_often = np.bincount(labels, minlength=int(predicted["class"].max()) + 1)
+    held = np.mean([label in classes for label, classes in zip(labels, seen, strict=True)])
+    chance = np.mean([how_often[classes].sum() / len(labels) for classes in seen])
+    return {"held": round(float(held), 4), "by_chance": round(float(chance), 4)}
 
 
 def _stability(atlas: Atlas, seeds: int, progress: Progress) -> dict[str, dict[str, float]]:

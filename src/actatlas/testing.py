@@ -106,6 +106,7 @@ def _write_grid(
         nearest = rng.permutation(members[k])[:12]
         arrays["example_rows"][k, : len(nearest)] = nearest
     files.write_arrays(paths.cells(name, side), arrays)
+    files.write_arrays(paths.statistics(name), {"attribution_mean": np.zeros(len(FAKE_LABELS), np.float32)})
     for chunk, start in enumerate(range(0, round(count * painted), ICONS_PER_CHUNK)):
         rows = np.arange(start, min(start + ICONS_PER_CHUNK, count))
         colours = [colour_of(cell_code(layer, side, *coordinates[k].tolist())) for k in rows]

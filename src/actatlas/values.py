@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
 import numpy as np
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from PIL import Image
 
 LayerForm = Literal["maps", "tokens", "vectors"]
-AttributionMethod = Literal["mean-replacement", "gradient", "removal"]
-ATTRIBUTION_METHODS: tuple[AttributionMethod, ...] = ("mean-replacement", "gradient", "removal")
+AttributionMethod = Literal["patch-replacement", "mean-replacement", "gradient", "smooth-gradient", "removal"]
+ATTRIBUTION_METHODS: tuple[AttributionMethod, ...] = get_args(AttributionMethod)
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 
 

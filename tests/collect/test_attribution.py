@@ -8,6 +8,7 @@ from actatlas.collect import attribute
 from actatlas.errors import NetworkError
 from actatlas.networks import Network, load_network
 from actatlas.preprocessing import Preprocessing
+from actatlas.values import ATTRIBUTION_METHODS
 
 POSITIONS = torch.tensor([[0.3, 0.7], [0.99, 0.0]])
 
@@ -165,6 +166,27 @@ def test_removal_and_mean_replacement_are_what_the_whole_network_loses(make, lay
             torch.testing.assert_close(ours, exact, rtol=1e-3, atol=1e-6)
 
 
+@pytest.mark.parametrize(("make", "layer"), [(Small, "act"), (Attending, "act")])
+def test_patch_replacement_is_what_is_lost_without_the_positions_around(make, layer):
+    recording = recorded(network_of(make()), layer)
+    maps = recording.maps[layer]
+    baseline = torch.linspace(-1, 1, maps.shape[1])
+    (down, across), (last, first) = (
+        [int(p * s) for p, s in zip(position, maps.shape[2:], strict=True)] for position in POSITIONS
+    )
+    with torch.no_grad():
+        for window, reach in ((1, 0), (3, 1), (5, 2)):
+            other = maps.clone()
+            for row in range(max(down - reach, 0), min(down + reach + 1, maps.shape[2])):
+                for column in range(max(across - reach, 0), min(across + reach + 1, maps.shape[3])):
+                    other[0, :, row, column] = baseline
+            other[1, :, last - reach :, : first + reach + 1] = baseline[:, None, None]  # in a corner
+            ours = attribute(recording, layer, POSITIONS, "patch-replacement", baseline, window)
+            exact = recording.logits - recording.replay(layer, other)
+            assert exact.abs().max() > 1e-4
+            torch.testing.assert_close(ours, exact)
+
+
 def test_an_activation_that_is_the_baseline_loses_nothing():
     recording = recorded(network_of(Small()), "act")
     h = recording.maps["act"][0, :, 4, 11]  # where the first position falls
@@ -192,8 +214,40 @@ def test_a_vector_layer_is_attributed_as_a_whole():
     torch.testing.assert_close(removal, gradient)
 
 
+class Pooling(Small):
+    def forward(self, x: Tensor) -> Tensor:
+        x = nn.functional.max_pool2d(self.act(self.early(x)), 3, stride=2, padding=1)
+        return self.head(self.late(x).mean(dim=(2, 3)))
+
+
+class Smoothed(Pooling):
+    """The same with the pooling whose slope smooth-gradient takes."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        x, window = self.act(self.early(x)), {"kernel_size": 3, "stride": 2, "padding": 1}
+        square, size = nn.functional.avg_pool2d(x.square(), **window), nn.functional.avg_pool2d(x.abs(), **window)
+        return self.head(self.late(square / (size + 0.01)).mean(dim=(2, 3)))
+
+
+def test_the_smooth_gradient_is_that_of_the_smoothed_pooling():
+    pooling, smoothed = (recorded(network_of(make()), "act") for make in (Pooling, Smoothed))
+    with torch.no_grad():
+        ours = attribute(pooling, "act", POSITIONS, "smooth-gradient", torch.zeros(8))
+        plain = attribute(pooling, "act", POSITIONS, "gradient", torch.zeros(8))
+    exact = by_reverse_mode(smoothed, "act", range(6))
+    assert exact.abs().amax(dim=1).min() > 0
+    assert worst(ours, exact) <= 1e-4
+    assert worst(plain, exact) > 0.1
+
+
+def test_without_a_forward_rule_smoothing_is_refused_and_the_plain_gradient_named():
+    recording = recorded(network_of(Custom()), "act")
+    with torch.no_grad(), pytest.raises(NetworkError, match="--attribution gradient"):
+        attribute(recording, "act", POSITIONS, "smooth-gradient", torch.zeros(8))
+
+
 def test_a_network_without_logits_has_no_attributions():
     recording = recorded(network_of(nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU())), "1")
-    for method in ("gradient", "removal", "mean-replacement"):
+    for method in ATTRIBUTION_METHODS:
         with pytest.raises(NetworkError, match="no logits"):
             attribute(recording, "1", POSITIONS, method, torch.zeros(8))

@@ -9,7 +9,7 @@ from torch import nn
 
 from actatlas.collect import CollectSettings, run_pilot
 from actatlas.collect.agreement import attributions_agree, correlations
-from actatlas.collect.pilot import _patch_px
+from actatlas.collect.pilot import _patch_px, _window
 from actatlas.images import open_source
 from actatlas.networks import load_network
 from actatlas.preprocessing import Preprocessing
@@ -42,6 +42,15 @@ def test_patches_lie_within_the_receptive_field_and_grow_with_depth(pilot):
     assert all(1 < side <= field for side, field in zip(sides, FIELDS.values(), strict=True))
     assert sides == sorted(set(sides)) and sides[-1] > 3 * sides[0]
     assert pilot.patch_px["9"] == 64, "a vector answers to the whole input"
+
+
+def test_windows_are_the_patches_in_positions(pilot):
+    for layer, stride in zip(FIELDS, (2, 4, 8, 16), strict=True):
+        window = pilot.windows[layer]
+        assert window % 2 == 1 and window >= 3
+        assert window == 3 or abs(window * stride - pilot.patch_px[layer]) <= stride
+    assert _window(176, (7, 7), (224, 224)) == 5 and _window(28, (14, 14), (224, 224)) == 3
+    assert _window(80, (7, 14), (112, 224)) == 5, "the larger stride counts"
 
 
 def test_the_patch_is_the_smallest_centred_square_with_nine_tenths():

@@ -136,6 +136,19 @@ def test_cells_are_what_the_layout_and_the_vectors_say(atlas, name, side):
         assert np.allclose(grid.attributions[k], layer.attributions[rows].astype(np.float64).mean(axis=0), atol=2e-3)
 
 
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_cell_is_labelled_by_what_it_speaks_for_more_than_the_average(atlas, name):
+    layer = atlas.layer(name)
+    assert layer.attribution_method == "patch-replacement" and layer.attribution_window == 3
+    assert np.allclose(layer.attribution_mean, layer.attributions.astype(np.float64).mean(axis=0), atol=1e-3)
+    grid = layer.grid(5)
+    over_average = grid.attributions - layer.attribution_mean
+    assert grid.table().label.tolist() == [atlas.labels[c] for c in over_average.argmax(axis=1)]
+    classes, values = grid.top_classes(3)
+    assert np.allclose(np.take_along_axis(over_average, classes, axis=1), values)
+    assert (np.diff(values, axis=1) <= 0).all()
+
+
 def test_the_stored_fidelity_is_that_of_the_stored_pixels(atlas, network):
     layer = atlas.layer(LAYERS[1])
     grid = layer.grid(5)

@@ -51,7 +51,7 @@ export interface LayerValue {
    */
   patch_px: number | null;
   activations: number;
-  attribution: "mean-replacement" | "gradient" | "removal" | null;
+  attribution: "patch-replacement" | "mean-replacement" | "gradient" | "smooth-gradient" | "removal" | null;
   /**
    * coarsest first
    */
@@ -124,11 +124,11 @@ export interface CellsValue {
    */
   remarks: ("icon" | "members")[][];
   /**
-   * indices of the classes that the cell speaks for most, strongest first
+   * indices of the classes that the cell speaks for more than the layer's average activation does, most of all first
    */
   classes: number[][] | null;
   /**
-   * what those logits lose when an activation of the cell goes, mean over its activations
+   * what those logits lose when an activation of the cell goes, mean over its activations, over the mean of all activations of the layer
    */
   values: (number | null)[][] | null;
   /**

@@ -139,10 +139,15 @@ class Grid:
     # --- classes and photos
 
     def top_classes(self, n: int = 5) -> tuple[np.ndarray, np.ndarray] | None:
-        """Classes that each cell speaks for most: indices (K, n) int64 and attributions (K, n) float32, or None."""
+        """Classes that each cell speaks for more than the layer's average activation does, most of all first.
+
+        Indices (K, n) int64 and attributions over the average (K, n) float32, or None. Without the average taken off, a
+        few classes whose logits nearly every activation raises would label half of the map (decision 0009).
+        """
         if self.attributions is not None:
-            order = np.argsort(-self.attributions, axis=1, kind="stable")[:, :n]
-            return order, np.take_along_axis(self.attributions, order, axis=1)
+            over_average = self.attributions - self.layer.attribution_mean
+            order = np.argsort(-over_average, axis=1, kind="stable")[:, :n]
+            return order, np.take_along_axis(over_average, order, axis=1)
         arrays = self._files.read_arrays(self._cells_path, ["top_classes", "top_attributions"])
         if not arrays:
             return None

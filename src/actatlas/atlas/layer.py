@@ -70,6 +70,11 @@ class Layer:
         """(C,) float32, over all N activations."""
         return self._files.read_arrays(paths.statistics(self.name))["mean"]
 
+    @cached_property
+    def attribution_mean(self) -> np.ndarray:
+        """(classes,) float32, over all N activations: what an average one speaks for."""
+        return self._files.read_arrays(paths.statistics(self.name))["attribution_mean"]
+
     @property
     def attribution_method(self) -> str | None:
         return self.atlas.plan["settings"]["collect"]["attribution"]
@@ -78,6 +83,11 @@ class Layer:
     def attribution_baseline(self) -> np.ndarray:
         """(C,) float32: what mean replacement puts in the activation's place."""
         return self._files.read_arrays("pilot.safetensors")[f"baseline/{self.name}"]
+
+    @property
+    def attribution_window(self) -> int:
+        """Side, in positions of the map, of what patch replacement replaces; 1 for the other methods."""
+        return int(self.atlas.pilot["windows"][self.name]) if self.attribution_method == "patch-replacement" else 1
 
     @property
     def patch_px(self) -> int:

@@ -106,6 +106,15 @@ class Atlas:
         return [self._files.read_json(p) for p in self._files.committed("shards/")]
 
     @cached_property
+    def predicted_classes(self) -> pd.DataFrame | None:
+        """The strongest class of each crop, or photo: image_id, class. None for a network without logits."""
+        parts = [self._files.read_arrays(p) for p in self._files.committed("predictions/")]
+        if not parts:
+            return None
+        ids, classes = (np.concatenate([p[name] for p in parts]) for name in ("crop_image_ids", "classes"))
+        return pd.DataFrame({"image_id": ids, "class": classes[:, 0]})
+
+    @cached_property
     def pilot(self) -> dict[str, Any]:
         return self._files.read_json("pilot.json")
 

@@ -41,8 +41,9 @@ def attributions(
     with torch.no_grad():
         recording = network.record(network.normalize(pixels), list(pilot.map_sizes))
         return {
-            layer: attribute(recording, layer, torch.from_numpy(positions), method, torch.from_numpy(baseline))
-            .float()
+            layer: attribute(
+                recording, layer, torch.from_numpy(positions), method, torch.from_numpy(baseline), pilot.windows[layer]
+            )
             .cpu()
             .numpy()
             for layer, baseline in pilot.baselines.items()

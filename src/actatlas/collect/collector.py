@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from actatlas.collect.attribution import attribute
+from actatlas.collect.attribution import GRADIENTS, attribute
 from actatlas.collect.decoding import Decoder, Prepared
 from actatlas.collect.pilot import Pilot, to_pixels
 from actatlas.collect.sampling import Box, inner_positions, map_index, photo_order
@@ -135,7 +135,7 @@ class Collector:
         # Forward-mode derivatives need tensors that inference mode does not make.
         with torch.inference_mode() if settings.attribution is None else torch.no_grad():
             batch = network.normalize(to_pixels(inputs).to(network.device))
-            by_gradient = settings.attribution == "gradient"
+            by_gradient = settings.attribution in GRADIENTS
             recording = network.record(batch, self._layers, for_derivatives=by_gradient) if with_logits else None
             maps = recording.maps if recording else network.activations(batch, self._layers)
             rows.add_places(slots, positions)
@@ -153,8 +153,8 @@ class Collector:
     ) -> np.ndarray:
         """(B, K, classes) float32, at the positions (B, K, 2)."""
         baseline = torch.from_numpy(self._pilot.baselines[layer]).to(self._network.device)
-        places = torch.from_numpy(positions)
-        found = [attribute(recording, layer, places[:, k], method, baseline) for k in range(places.shape[1])]
+        places, window = torch.from_numpy(positions), self._pilot.windows[layer]
+        found = [attribute(recording, layer, places[:, k], method, baseline, window) for k in range(places.shape[1])]
         return torch.stack(found, dim=1).cpu().numpy()
 
     def _shard(self, rows: _Rows) -> Shard:

@@ -35,6 +35,7 @@ class Pilot:
     precision: what the network computes in: "float32", "bfloat16" or "float16"
     agreement: layer → cosine of that precision's activations to float32's, centred on the pilot's mean; 1 for float32
     patch_px: layer → side, in input pixels, of the part of a photo that an activation answers to
+    windows: layer → side of that patch in positions of the map, odd, at least 3: what patch replacement replaces
     map_sizes: layer → (H, W)
     baselines: layer → (C,) float32, mean over the inner positions of the pilot's maps
     colour: of the pilot's inputs
@@ -43,6 +44,7 @@ class Pilot:
     precision: Precision
     agreement: Mapping[str, float]
     patch_px: Mapping[str, int]
+    windows: Mapping[str, int]
     map_sizes: Mapping[str, tuple[int, int]]
     baselines: Mapping[str, np.ndarray]
     colour: ColourStatistics
@@ -73,10 +75,12 @@ def run_pilot(
                 energy = _input_energy(maps[layer], batch, start, is_last=number == len(layers) - 1)
                 energies[layer] = energies.get(layer, 0) + energy
             tick(len(batch))
+    patch_px = {layer: _patch_px(energies[layer].numpy(), map_sizes[layer]) for layer in layers}
     pilot = Pilot(
         precision=precision,
         agreement=agreement,
-        patch_px={layer: _patch_px(energies[layer].numpy(), map_sizes[layer]) for layer in layers},
+        patch_px=patch_px,
+        windows={layer: _window(patch_px[layer], map_sizes[layer], inputs.shape[1:3]) for layer in layers},
         map_sizes=map_sizes,
         baselines={layer: (sums[layer] / len(pixels)).numpy().astype(np.float32) for layer in layers},
         colour=_colour(inputs),
@@ -157,6 +161,12 @@ def _patch_px(energy: np.ndarray, map_size: tuple[int, int]) -> int:
     held = np.cumsum(energy.ravel()[order])
     reach = distance[order][np.searchsorted(held, PATCH_ENERGY * held[-1])]
     return int(min(np.ceil(2 * reach + 1), max(height, width)))  # a pixel at distance d ends at d + 1/2
+
+
+def _window(patch_px: int, map_size: tuple[int, int], input_px: Sequence[int]) -> int:
+    """The odd number of positions nearest to the patch's side, at least 3: with fewer, what lies beside fills in."""
+    stride = max(pixels / cells for pixels, cells in zip(input_px, map_size, strict=True))
+    return 2 * max(1, round((patch_px / stride - 1) / 2)) + 1
 
 
 def _colour(inputs: np.ndarray) -> ColourStatistics:

@@ -26,7 +26,7 @@ class CollectSettings:
 
     crops: int = 0
     positions: int = 1
-    attribution: AttributionMethod | None = "mean-replacement"
+    attribution: AttributionMethod | None = "patch-replacement"
     precision: Precision = "auto"
     seed: int = 0
     shard_images: int = 256

@@ -23,6 +23,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 
 _LINEAR = {F.conv2d, torch.conv2d, F.linear}  # input, weight, bias, …
+_MAX_POOLING = {F.max_pool2d, torch.max_pool2d}
+_POOLING_FLOOR = 0.01  # Lucid's: keeps the smoothed pooling of nothing finite
 
 
 @dataclass(frozen=True)
@@ -62,16 +64,22 @@ class KeptValues(TorchFunctionMode):
 
 
 def derivative(
-    function: Callable[[Tensor], Tensor], value: Tensor, tangent: Tensor, kept: KeptValues | None = None
+    function: Callable[[Tensor], Tensor],
+    value: Tensor,
+    tangent: Tensor,
+    kept: KeptValues | None = None,
+    smooth_pooling: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """function(value), and its derivative at `value` along `tangent`.
 
     kept: of a pass in which the function had this very `value`
+    smooth_pooling: max-pooling gives its maximum, and as its slope that of mean(x²) / mean(|x|), to which all of a
+        window's values contribute and not the largest alone (Lucid's "smooth" gradient, used by the Activation Atlas)
     Raises NotImplementedError if an operation of the function has no forward-mode rule.
     """
     _load_rules()
     # Fused attention has no forward-mode rule; the plain form is the same function.
-    with sdpa_kernel(SDPBackend.MATH), forward_ad.dual_level(), _FixedWeights(kept):
+    with sdpa_kernel(SDPBackend.MATH), forward_ad.dual_level(), _FixedWeights(kept, smooth_pooling):
         result, slope = forward_ad.unpack_dual(function(forward_ad.make_dual(value, tangent)))
         return result, torch.zeros_like(result) if slope is None else slope
 
@@ -79,9 +87,9 @@ def derivative(
 class _FixedWeights(TorchFunctionMode):
     """Convolutions, linear maps and frozen batch normalisation, of a value and its tangent alike."""
 
-    def __init__(self, kept: KeptValues | None):
+    def __init__(self, kept: KeptValues | None, smooth_pooling: bool):
         super().__init__()
-        self._kept = kept
+        self._kept, self._smooth_pooling = kept, smooth_pooling
 
     def __torch_function__(self, function: Any, types: Any, arguments: tuple = (), named: Mapping | None = None) -> Any:
         named = dict(named or {})
@@ -89,6 +97,8 @@ class _FixedWeights(TorchFunctionMode):
             return self._linear(function, arguments, named)
         if function is F.batch_norm and arguments:
             return self._normalised(arguments, named)
+        if self._smooth_pooling and function in _MAX_POOLING and arguments:
+            return _smoothly_pooled(function, arguments, named)
         return function(*arguments, **named)
 
     def _linear(self, function: Callable, arguments: tuple, named: dict) -> Tensor:
@@ -116,6 +126,21 @@ class _FixedWeights(TorchFunctionMode):
     def _dual(self, arguments: tuple, function: Callable[[], Tensor], slope: Tensor) -> Tensor:
         kept = self._kept.of(arguments) if self._kept else None
         return forward_ad.make_dual(function() if kept is None else kept, slope)
+
+
+def _smoothly_pooled(function: Callable, arguments: tuple, named: dict) -> Tensor:
+    value, tangent = forward_ad.unpack_dual(arguments[0])
+    names = ("input", "kernel_size", "stride", "padding", "dilation", "ceil_mode")
+    given = dict(zip(names, arguments, strict=False)) | named
+    if tangent is None or given.get("dilation", 1) not in (1, (1, 1), [1, 1]):
+        return function(*arguments, **named)
+    window = {name: given[name] for name in names[1:] if name in given and name != "dilation"}
+    size = F.avg_pool2d(value.abs(), **window) + _POOLING_FLOOR
+    square = F.avg_pool2d(value.square(), **window)
+    slope_of_square = F.avg_pool2d(2 * value * tangent, **window)
+    slope_of_size = F.avg_pool2d(value.sign() * tangent, **window)
+    slope = slope_of_square / size - square * slope_of_size / size.square()
+    return forward_ad.make_dual(function(value, *arguments[1:], **named), slope)
 
 
 def _has_tangent(tensor: Tensor) -> bool:

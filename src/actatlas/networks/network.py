@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import difflib
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 
@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from actatlas.errors import AmbiguousLayer, ChangedInPlace, LayerNotFound, NetworkError, UnusableLayer
-from actatlas.networks.forms import Form, to_maps
+from actatlas.networks.forms import Form, from_maps, to_maps
 from actatlas.networks.precision import resolve_precision
 from actatlas.networks.probing import Probe, probe
 from actatlas.networks.recording import Recording, Way, record
@@ -151,13 +151,20 @@ class Network:
 
     # --- running it
 
-    def activations(self, inputs: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
+    def activations(
+        self,
+        inputs: Tensor,
+        layers: Sequence[str],
+        changes: Mapping[str, Callable[[Tensor], Tensor]] | None = None,
+    ) -> dict[str, Tensor]:
         """{layer: maps (B, C, H, W)} of normalised inputs. Stops after the last wanted layer; differentiable.
 
+        changes: {layer, one of these: its maps → the maps that the layers after it get to see}
         Raises LayerNotReached, ChangedInPlace.
         """
         inputs = self._ready(inputs, layers)
-        outputs = forward(self.module, inputs, layers)
+        made = {name: self._on_maps(name, change) for name, change in (changes or {}).items()}
+        outputs = forward(self.module, inputs, layers, made)
         return {name: to_maps(outputs[name], self._form(name)) for name in layers}
 
     def record(self, inputs: Tensor, layers: Sequence[str], for_derivatives: bool = False) -> Recording:
@@ -193,6 +200,10 @@ class Network:
     ) -> tuple[Precision, dict[str, float]]:
         """See networks/precision.py."""
         return resolve_precision(self, pixels, layers, wanted)
+
+    def _on_maps(self, name: str, change: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+        form = self._form(name)
+        return lambda output: from_maps(change(to_maps(output, form)), output, form)
 
     def _form(self, name: str) -> Form:
         self.layer(name)

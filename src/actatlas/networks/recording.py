@@ -81,12 +81,16 @@ class Recording:
                 self._ways[layer] = self._find_way(layer, self.logits)
             return self._replay(layer, maps, self._ways[layer])
 
-    def derivative(self, layer: str, tangent: Tensor) -> Tensor:
+    def derivative(self, layer: str, tangent: Tensor, smooth_pooling: bool = False) -> Tensor:
         """The logits' derivative (B, classes) along `tangent` (B, C, H, W), a change of the layer's maps.
+
+        smooth_pooling: as forward_mode.derivative has it
 
         Raises NetworkError as `replay`, NotImplementedError if an operation has no forward-mode rule.
         """
-        _, slope = derivative(lambda maps: self.replay(layer, maps), self.maps[layer], tangent, self._kept)
+        _, slope = derivative(
+            lambda maps: self.replay(layer, maps), self.maps[layer], tangent, self._kept, smooth_pooling
+        )
         return slope
 
     @torch.no_grad()

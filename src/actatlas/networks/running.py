@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -23,15 +23,25 @@ def split_name(layer: str) -> tuple[str, int]:
     return name, int(call) - 1 if call else 0
 
 
-def forward(module: nn.Module, inputs: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
-    """{layer: its output}; the pass stops after the last of them. Raises LayerNotReached."""
+def forward(
+    module: nn.Module,
+    inputs: Tensor,
+    layers: Sequence[str],
+    changes: Mapping[str, Callable[[Tensor], Tensor]] | None = None,
+) -> dict[str, Tensor]:
+    """{layer: its output}; the pass stops after the last of them. Raises LayerNotReached.
+
+    changes: {layer, one of these: what its output is made into, for all that comes after it}
+    """
     outputs: dict[str, Tensor] = {}
     wanted_count = len(set(layers))
 
-    def seen(layer: str, output: Tensor) -> None:
-        outputs[layer] = output
+    def seen(layer: str, output: Tensor) -> Tensor | None:
+        change = changes.get(layer) if changes else None
+        outputs[layer] = output if change is None else change(output)
         if len(outputs) == wanted_count:
             raise _Enough
+        return None if change is None else outputs[layer]
 
     with plain_paths(), watched(module, layers, seen) as counts, suppress(_Enough):
         module(inputs.clone())  # a network may change its input in place; the caller's stays as it was

@@ -19,7 +19,7 @@ from safetensors.numpy import save
 from actatlas.errors import FolderTaken, NotAnAtlas, StorageError, UnfinishedAtlas, VerificationFailed
 from actatlas.store.durable import append_line, write_file
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 _OURS = {"plan.json", "journal.jsonl", "manifest.json", "timings.json", ".lock", ".lock-holder"}
 
 

@@ -5,9 +5,13 @@ import type { Cell, Site } from "../site";
 import { type Place, gridOf } from "../state";
 
 const METHODS: Record<string, string> = {
-  "mean-replacement": "What each class’s logit loses when one of these activations is replaced by the layer’s mean.",
-  gradient: "Activation times gradient of each class’s logit: a first-order estimate of what the activation adds.",
-  removal: "What each class’s logit loses when one of these activations is set to zero.",
+  "patch-replacement":
+    "What each class’s logit loses when the layer’s mean takes the place of one of these activations and of those around it, as far as the patch that it answers to",
+  "mean-replacement": "What each class’s logit loses when one of these activations is replaced by the layer’s mean",
+  gradient: "Activation times gradient of each class’s logit, a first-order estimate of what the activation adds",
+  "smooth-gradient":
+    "Activation times gradient of each class’s logit, smoothed through max-pooling, a first-order estimate of what the activation adds",
+  removal: "What each class’s logit loses when one of these activations is set to zero",
 };
 
 const REMARKS: Record<Cell["remarks"][number], string> = {
@@ -71,7 +75,8 @@ export function logit(value: number): string {
 }
 
 export function attributionNote(layer: LayerValue): string {
-  return (layer.attribution !== null && METHODS[layer.attribution]) || "";
+  const method = layer.attribution !== null && METHODS[layer.attribution];
+  return method ? `${method}; over what the layer’s average activation does.` : "";
 }
 
 /** Patches of photos whose activations lie in the cell; null where the site has none. */
