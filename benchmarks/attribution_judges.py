@@ -204,6 +204,8 @@ def main() -> None:
     network = load_network(options.network)
     source = open_source(options.photos)
     ids = np.random.default_rng(0).permutation(len(source.records))[: options.count // BATCH * BATCH]
+    if network.spec.endswith("@none"):
+        calibrate(network, source, ids)
     layers = options.layer or LAYERS
     pilot = run_pilot(network, source, layers, CollectSettings(attribution=None, precision="float32"), Silent())
     print(f"{network.spec}, {len(ids)} photos\n")
@@ -217,6 +219,19 @@ def main() -> None:
             means = np.mean(verdict.scores, axis=0)
             cells += [f"{means[0]:.2f} \\| {means[1]:.2f}", verdict.names]
             print(f"| {layer} | {name} | " + " | ".join(cells) + " |", flush=True)
+
+
+def calibrate(network: Network, source: ImageSource, ids: np.ndarray) -> None:
+    """Untrained batch normalisations take these photos' statistics: without, signals fade away through the layers."""
+    pixels = torch.stack([network.pixels(source.read(int(i))) for i in ids[:32]])
+    norms = [module for module in network.module.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    for norm in norms:
+        norm.train()
+        norm.momentum = 1.0
+    with torch.no_grad():
+        network.module(network.normalize(pixels))
+    for norm in norms:
+        norm.eval()
 
 
 @dataclass(frozen=True)

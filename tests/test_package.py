@@ -44,8 +44,8 @@ TORCH_FREE = [
     "errors",
 ]
 # Asked for only by the network specs that need them; safetensors for its torch half.
-OPTIONAL_PACKAGES = {"efficientnet_lite_pytorch", "huggingface_hub", "safetensors", "timm", "torchvision"}
-MAY_IMPORT_INSIDE_FUNCTIONS = {"cli.py", "server.py", "pipeline.py", "api.py", "doctor.py", "__init__.py"}
+OPTIONAL_PACKAGES = {"efficientnet_lite_pytorch", "huggingface_hub", "openTSNE", "safetensors", "timm", "torchvision"}
+MAY_IMPORT_INSIDE_FUNCTIONS = {"server.py", "pipeline.py", "api.py", "working.py", "doctor.py", "__init__.py"}
 
 STATE = """
 import json, logging, random, signal, sys, threading, warnings
@@ -171,7 +171,8 @@ def test_every_error_is_also_what_a_python_caller_would_catch():
 def test_only_the_composing_modules_import_inside_functions():
     found = []
     for path in SOURCE.rglob("*.py"):
-        if path.parent == SOURCE and path.name in MAY_IMPORT_INSIDE_FUNCTIONS:
+        is_composing = path.parent == SOURCE and path.name in MAY_IMPORT_INSIDE_FUNCTIONS
+        if is_composing or path.parent == SOURCE / "cli":
             continue
         for function in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):

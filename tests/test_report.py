@@ -21,7 +21,7 @@ def atlas(tmp_path_factory):
 def changed(atlas, side=6, **arrays):
     """The first layer's grid with other arrays, as cells.safetensors has them."""
     layer = atlas.layer(atlas.layer_names[0])
-    path = paths.cells(layer.name, side)
+    path = paths.cells(layer.home, side)
     atlas.files.write_arrays(path, atlas.files.read_arrays(path) | arrays)
     return type(atlas)(atlas.files).layer(layer.name).grid(side)
 
@@ -101,11 +101,11 @@ def test_labels_are_held_against_what_the_network_predicts_for_the_photos(tmp_pa
 
 def test_a_grid_without_cells_is_reported_as_such(tmp_path):
     atlas = fake_atlas(tmp_path / "atlas", layers=1, sides=(6,))
-    path = paths.cells("layer.0", 6)
+    path = paths.cells(paths.home("layer.0"), 6)
     stored = atlas.files.read_arrays(path)
     empty = {name: value[:1] if name == "member_offsets" else value[:0] for name, value in stored.items()}
     atlas.files.write_arrays(path, empty)
-    atlas.files.forget(paths.icon_chunks("layer.0", 6))
+    atlas.files.forget(paths.icon_chunks(paths.home("layer.0"), 6))
     figures = report(type(atlas)(atlas.files), seeds=0, progress=Silent())
     found = figures["layers"]["layer.0"]["grids"]["6"]
     assert found["cells"] == 0 and found["cosine"] is None and found["coverage"] is None

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from actatlas.errors import MissingExtra
 from actatlas.progress import Progress, Silent, StderrProgress
+from actatlas.working import WorkingAtlas, need_torch
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from actatlas.atlas import Atlas, Layer
     from actatlas.collect import CollectSettings
     from actatlas.inversion import InversionSettings
     from actatlas.networks import Network
     from actatlas.planning import BuildSettings
     from actatlas.preprocessing import Preprocessing
-    from actatlas.values import AttributionMethod, Icons, ImageSource, Precision
+    from actatlas.values import AttributionMethod, ImageSource, Precision
 
 DEFAULT_NETWORK = "packaged:efficientnet-lite0"
 
@@ -28,25 +27,24 @@ def load_network(
     preprocessing: Preprocessing | None = None,
     labels: Sequence[str] | None = None,
     device: str = "auto",
+    outputs: Callable[[Any], Any] | None = None,
 ) -> Network:
     """A network by its spec, or a torch.nn.Module with its preprocessing and labels (in the order of its logits).
 
     device: "auto" takes CUDA, then an Apple GPU, then the CPU; a module of yours stays where it is
+    outputs: from what the module gives to (B, K) numbers that stand in for logits: a detector's scores, a regression,
+        an embedding's likeness to K text prompts. `labels` name these K; what is said of classes is then said of them
     Raises UnknownNetwork, BadWeights, MissingExtra; UsageError for a device that is not there.
     """
     need_torch()
     from actatlas import networks
 
-    return networks.load_network(model, preprocessing=preprocessing, labels=labels, device=device)
+    return networks.load_network(model, preprocessing=preprocessing, labels=labels, device=device, outputs=outputs)
 
 
-def open(folder: str | Path) -> Atlas:  # noqa: A001  the public name is actatlas.open
-    """An atlas folder, finished or growing; needs no torch but for what paints. Raises NotAnAtlas."""
-    from actatlas import atlas as reader
-
-    atlas = reader.open(folder)
-    atlas.paint = paint
-    return atlas
+def open(folder: str | Path) -> WorkingAtlas:  # noqa: A001  the public name is actatlas.open
+    """An atlas folder, finished or growing; needs no torch but for what paints and traces. Raises NotAnAtlas."""
+    return WorkingAtlas.opened(folder)
 
 
 def build(
@@ -67,7 +65,7 @@ def build(
     seed: int = 0,
     title: str = "",
     progress: Progress | bool = True,
-) -> Atlas:
+) -> WorkingAtlas:
     """Photos in, atlas out; the same call continues a build that was stopped.
 
     images: a folder, a list file, a CSV, a list of paths, or an ImageSource
@@ -92,34 +90,9 @@ def build(
     settings = build_settings(layers, grids, collect, align, title, icon_settings(icon_px, draft))
     said = progress if not isinstance(progress, bool) else StderrProgress() if progress else Silent()
     atlas = pipeline.build(network, open_source(images), Path(out).expanduser().resolve(), settings, said)
-    atlas.paint = paint
-    return atlas
-
-
-def paint(
-    layer: Layer,
-    targets: np.ndarray,
-    others: np.ndarray,
-    *,
-    steps: int = 128,
-    px: int | None = None,
-    model: Any = None,
-    seed: int = 0,
-) -> Icons:
-    """Icons of any directions of an atlas's layer, each told from the others.
-
-    targets: (K, C) activations; others: (M, C) further candidates for the rank
-    steps: of each icon, from nothing; px: their side, 8 to 512 network input pixels, None the atlas's
-    model: the network, where the atlas's spec does not lead to it again
-
-    Raises UsageError for sizes and steps that cannot be, PlanChanged for a network with other weights.
-    """
-    need_torch()
-    from actatlas import icons
-
-    plan = layer.atlas.plan
-    network = load_network(plan["network"]["spec"] if model is None else model)
-    return icons.paint(network, layer, targets, others, steps, layer.icon_px if px is None else px, seed)
+    working = open(atlas.folder)
+    working.network = network
+    return working
 
 
 def measure_icons(network: Network, layer: Any, icons: np.ndarray) -> np.ndarray:
@@ -168,11 +141,3 @@ def icon_settings(icon_px: int | None, draft: bool) -> InversionSettings:
 
     settings = InversionSettings() if icon_px is None else InversionSettings(size_px=icon_px)
     return settings.as_draft() if draft else settings
-
-
-def need_torch() -> None:
-    """Raises MissingExtra if torch is not installed."""
-    import importlib.util
-
-    if importlib.util.find_spec("torch") is None:
-        raise MissingExtra("torch", "build", "building an atlas")

@@ -1,7 +1,7 @@
 """The tree of errors. Every message says what is wrong, where, and what to do; fields serve `--json`.
 
     ActatlasError
-    ├── UsageError             2   an option or argument that cannot be
+    ├── UsageError             2   an option or argument that cannot be; UnknownClass
     ├── ImageError             3   NoImages, TooFewImages, UnreadableImage
     ├── NetworkError           4   UnknownNetwork, LayerNotFound, AmbiguousLayer, LayerNotReached,
     │                              UnusableLayer, ChangedInPlace, BadWeights
@@ -32,6 +32,10 @@ class ActatlasError(Exception):
 
 class UsageError(ActatlasError, ValueError):
     exit_code = 2
+
+
+class UnknownClass(UsageError, LookupError):
+    """No class is called so, or several could be meant."""
 
 
 class ImageError(ActatlasError, ValueError):

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from actatlas.atlas import Atlas, Grid, Layer, cut_patches
-from actatlas.errors import PlanChanged
 from actatlas.inversion import (
     InversionSettings,
     Painting,
@@ -22,7 +21,7 @@ from actatlas.planning import BuildSettings
 from actatlas.progress import Progress, Tick
 from actatlas.records import read_expectation, read_pilot, write_expectation, write_icons
 from actatlas.store import AtlasFolder, paths, pictures
-from actatlas.values import Icons
+from actatlas.values import Cells, Icons
 
 
 class IconWork:
@@ -78,7 +77,7 @@ class IconWork:
             turn
             for grid, painting in paintings.items()
             for number, turn in enumerate(painting.rounds)
-            if not self._is_complete(grid) and not self._files.has(paths.icons(grid.layer.name, grid.side, number))
+            if not self._is_complete(grid) and not self._files.has(paths.icons(grid.layer.home, grid.side, number))
         ]
         count = sum(len(turn.rows) for turn in left if not turn.is_repeat)
         work = sum(len(turn.rows) * turn.steps for turn in left)
@@ -97,7 +96,7 @@ class IconWork:
                         painting.settle(Grid(grid.layer, grid.side).icons)
 
     def _is_complete(self, grid: Grid) -> bool:
-        return len(grid) == 0 or self._files.has(paths.mended_icons(grid.layer.name, grid.side))
+        return len(grid) == 0 or self._files.has(paths.mended_icons(grid.layer.home, grid.side))
 
     def _takes_part(self, grid: Grid, painting: Painting) -> bool:
         """A finished grid is taken again, round by round, only for the correction that finer ones have from it."""
@@ -106,7 +105,7 @@ class IconWork:
     def _holds(self, grid: Grid, painting: Painting, all_rounds: bool = False) -> bool:
         """Whether the rounds that are stored, some or all, are those that are planned."""
         for number, turn in enumerate(painting.rounds):
-            path = paths.icons(grid.layer.name, grid.side, number)
+            path = paths.icons(grid.layer.home, grid.side, number)
             if not self._files.has(path):
                 if all_rounds:
                     return False
@@ -133,10 +132,10 @@ class IconWork:
     def _forget_other_rounds(self, grid: Grid, painting: Painting) -> None:
         """What was painted in other rounds, before a coarser grid was asked for too, is painted anew."""
         if not self._is_complete(grid) and not self._holds(grid, painting):
-            self._files.forget(paths.icon_chunks(grid.layer.name, grid.side))
+            self._files.forget(paths.icon_chunks(grid.layer.home, grid.side))
 
     def _take_or_paint(self, grid: Grid, painting: Painting, number: int, tick: Tick) -> None:
-        path = paths.icons(grid.layer.name, grid.side, number)
+        path = paths.icons(grid.layer.home, grid.side, number)
         if self._files.has(path):
             painting.take_round(pictures.decode(**self._files.read_arrays(path, ("encoded", "offsets"))))
             return
@@ -152,7 +151,7 @@ class IconWork:
             return
         started = time.monotonic()
         rows, pixels = painting.mend()
-        self._write(grid, paths.mended_icons(grid.layer.name, grid.side), rows, pixels)
+        self._write(grid, paths.mended_icons(grid.layer.home, grid.side), rows, pixels)
         self._note_seconds(f"{grid.layer.name}/{grid.side}", time.monotonic() - started, 0)
 
     def _write(self, grid: Grid, path: str, rows: np.ndarray, pixels: np.ndarray) -> None:
@@ -185,8 +184,7 @@ def paint(
 
     Raises PlanChanged for a network with other weights than the atlas's.
     """
-    if network.weights_sha256 != layer.atlas.plan["network"]["weights_sha256"]:
-        raise PlanChanged(f"{network.spec} has other weights than the network of {layer.atlas.folder}; give that one")
+    layer.atlas.require_weights(network.spec, network.weights_sha256)
     # As the first round of many is painted: half of the steps from nothing, then again and again, corrected.
     again = steps // 6
     repeats = (again,) * 3 if again else ()
@@ -200,6 +198,29 @@ def paint(
         painting.paint_round()
     candidates, rows = np.concatenate([targets, others]).astype(np.float32), np.arange(len(targets))
     return measure(network, layer.name, painting.pictures, candidates, rows, layer.mean)
+
+
+def paint_cells(network: Network, layer: Layer, cells: Cells, salt: str, progress: Progress) -> Icons:
+    """Icons of cells that stand alone, such as a class atlas's, painted as the atlas's own are.
+
+    salt: what, beside places, their starting pictures depend on
+    Raises PlanChanged for a network with other weights than the atlas's.
+    """
+    plan, files = layer.atlas.plan, layer.atlas.files
+    layer.atlas.require_weights(network.spec, network.weights_sha256)
+    how: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in plan["settings"]["icons"].items()}
+    settings = InversionSettings(**how)
+    expectation, colour = read_expectation(files, layer.name), read_pilot(files).colour
+    renderer = Renderer(network, layer.name, layer.mean, colour, settings, expectation)
+    keys = [_key(salt, layer.name, *place) for place in cells.coordinates.tolist()]
+    painting = Painting(renderer, cells.means, layer.mean, settings, np.array(keys, np.int64))
+    work = sum(len(turn.rows) * turn.steps for turn in painting.rounds)
+    with progress.stage("Painting icons", len(cells), "icons", work=work) as tick:
+        for turn in painting.rounds:
+            painting.paint_round()
+            tick(0 if turn.is_repeat else len(turn.rows), len(turn.rows) * turn.steps)
+        painting.mend()
+    return measure(network, layer.name, painting.pictures, cells.means, np.arange(len(cells)), layer.mean)
 
 
 def _vectors(layer: Layer, rows: np.ndarray) -> np.ndarray:

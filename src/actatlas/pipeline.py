@@ -149,7 +149,7 @@ class _Run:
                     self._change()
                     layer = Atlas(self.files).layer(name)
                     self.files.write_arrays(path, _averages(layer, with_attributions=self._has_classes))
-            if all(self.files.has(paths.layout(name)) for name in self.layers):
+            if all(self.files.has(paths.layout(paths.home(name))) for name in self.layers):
                 return
             self._change()
             atlas = Atlas(self.files)
@@ -157,13 +157,15 @@ class _Run:
             image_ids = atlas.layer(self.layers[0]).places.image_ids
             layouts = lay_out(vectors, image_ids, self.settings.layout, self.progress)
             for name, layout in layouts.items():
-                self.files.write_arrays(paths.layout(name), {"points": layout.points})
+                self.files.write_arrays(paths.layout(paths.home(name)), {"points": layout.points})
 
     def make_grids(self) -> None:
         with self._timed("grid"):
             atlas = Atlas(self.files)
             self.sides = planned_sides(self.settings, len(self.source.records))
-            work = [(n, s) for n in self.layers for s in self.sides if not self.files.has(paths.cells(n, s))]
+            work = [
+                (n, s) for n in self.layers for s in self.sides if not self.files.has(paths.cells(paths.home(n), s))
+            ]
             if not work:
                 return
             self._change()
@@ -180,7 +182,7 @@ class _Run:
     def _make_grid(self, layer: Layer, side: int) -> None:
         settings = GridSettings(side=side)
         cells = make_cells(Layout(layer.layout), lambda: layer.read_shards(self._has_classes), layer.mean, settings)
-        write_cells(self.files, layer.name, cells)
+        write_cells(self.files, layer.home, cells)
 
     # --- icons
 

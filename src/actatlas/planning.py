@@ -18,7 +18,7 @@ from actatlas.errors import NetworkError, NoImages, PlanChanged, TooFewImages
 from actatlas.grid import GridSettings, default_sides
 from actatlas.inversion import InversionSettings, side_px
 from actatlas.layout import LayoutSettings
-from actatlas.networks import Network
+from actatlas.networks import Network, other_names
 from actatlas.progress import Progress
 from actatlas.store import FORMAT_VERSION, AtlasFolder
 from actatlas.values import ImageSource, LayerInfo
@@ -102,10 +102,14 @@ def planned_sides(settings: BuildSettings, listed: int) -> list[int]:
 # What has to be made anew when this part of the plan is another: which committed files it stands in.
 _REDONE: dict[str, Callable[[str], bool]] = {
     "settings.layout": lambda path: (
-        path.endswith("/layout.safetensors") or "/grids/" in path or path.startswith("site/")
+        path.endswith("/layout.safetensors") or "/grids/" in path or "/classes/" in path or path.startswith("site/")
     ),
-    "settings.icons": lambda path: "/icons/" in path or "/expectation." in path or path.startswith("site/"),
-    "icon_px": lambda path: "/icons/" in path or "/expectation." in path or path.startswith("site/"),
+    "settings.icons": lambda path: (
+        "/icons/" in path or "/expectation." in path or "/classes/" in path or path.startswith("site/")
+    ),
+    "icon_px": lambda path: (
+        "/icons/" in path or "/expectation." in path or "/classes/" in path or path.startswith("site/")
+    ),
 }
 
 
@@ -138,6 +142,7 @@ def begin_or_continue(
         files.write("images.csv", _images_csv(source))
     if not files.has("labels.json"):
         files.write_json("labels.json", network.labels)
+        files.write_json("synonyms.json", other_names(network.labels))
 
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:

@@ -51,10 +51,11 @@ def write_shard(files: AtlasFolder, index: int, shard: Shard) -> None:
     files.write_json(paths.shard(index), {"activations": len(first), "skipped": skipped})
 
 
-def write_cells(files: AtlasFolder, layer: str, cells: Cells) -> None:
+def write_cells(files: AtlasFolder, home: str, cells: Cells) -> None:
+    """home: of the layer, or of the class atlas"""
     arrays = {name: value for name, value in vars(cells).items() if isinstance(value, np.ndarray)}
     arrays["lost"] = np.array([cells.dropped_count, cells.cut_count], np.int64)
-    files.write_arrays(paths.cells(layer, cells.side), arrays)
+    files.write_arrays(paths.cells(home, cells.side), arrays)
 
 
 def write_expectation(files: AtlasFolder, layer: str, expectation: Expectation) -> None:

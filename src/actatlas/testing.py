@@ -105,7 +105,7 @@ def _write_grid(
     for k in range(count):
         nearest = rng.permutation(members[k])[:12]
         arrays["example_rows"][k, : len(nearest)] = nearest
-    files.write_arrays(paths.cells(name, side), arrays)
+    files.write_arrays(paths.cells(paths.home(name), side), arrays)
     files.write_arrays(paths.statistics(name), {"attribution_mean": np.zeros(len(FAKE_LABELS), np.float32)})
     for chunk, start in enumerate(range(0, round(count * painted), ICONS_PER_CHUNK)):
         rows = np.arange(start, min(start + ICONS_PER_CHUNK, count))
@@ -116,7 +116,7 @@ def _write_grid(
             "rank": (rng.random(len(rows)) > 0.8).astype(np.int32) * 3,
             "shifted_cosine": rng.uniform(0.5, 0.9, len(rows)).astype(np.float32),
         }
-        files.write_arrays(paths.icons(name, side, chunk), pictures.encode(flat) | figures | {"rows": rows})
+        files.write_arrays(paths.icons(paths.home(name), side, chunk), pictures.encode(flat) | figures | {"rows": rows})
 
 
 def _draw_photos(folder: Path, count: int) -> list[Path]:

@@ -115,6 +115,25 @@ class ActivationSet:
     def __len__(self) -> int:
         return len(self.vectors)
 
+    def taken(self, rows: np.ndarray) -> ActivationSet:
+        """Some of the rows, in the order given."""
+        attributions = None if self.attributions is None else self.attributions[rows]
+        return ActivationSet(
+            self.vectors[rows], self.image_ids[rows], self.positions[rows], self.boxes[rows], attributions
+        )
+
+    @staticmethod
+    def joined(parts: Sequence[ActivationSet]) -> ActivationSet:
+        """The rows of all parts, one after another; there is at least one part."""
+        attributions = [part.attributions for part in parts if part.attributions is not None]
+        return ActivationSet(
+            np.concatenate([part.vectors for part in parts]),
+            np.concatenate([part.image_ids for part in parts]),
+            np.concatenate([part.positions for part in parts]),
+            np.concatenate([part.boxes for part in parts]),
+            np.concatenate(attributions) if attributions else None,
+        )
+
 
 @dataclass(frozen=True)
 class Layout:

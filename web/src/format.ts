@@ -28,7 +28,7 @@ export interface AtlasValue {
    */
   labels: string[] | null;
   /**
-   * in forward order
+   * layers in forward order, then atlases of classes
    *
    * @minItems 1
    */
@@ -37,7 +37,11 @@ export interface AtlasValue {
 export interface LayerValue {
   name: string;
   /**
-   * the layer's folder under layers/
+   * of an atlas of one class: the layer that it is in; null for a layer
+   */
+  of: string | null;
+  /**
+   * its folder under layers/
    */
   slug: string;
   type: string;

@@ -169,7 +169,7 @@ function follow(state: State, link: Link, atlas: AtlasValue): State {
 
 function lastLayerWithGrid(atlas: AtlasValue): LayerValue {
   const layers = atlas.layers;
-  const layer = [...layers].reverse().find((candidate) => candidate.grids.length > 0) ?? layers[layers.length - 1];
+  const layer = [...layers].reverse().find((candidate) => candidate.of === null && candidate.grids.length > 0) ?? layers[layers.length - 1];
   if (layer === undefined) throw new Error("an atlas without layers");
   return layer;
 }

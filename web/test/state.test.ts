@@ -5,7 +5,7 @@ import { type Action, type State, atSide, initialState, reduce, sideForZoom } fr
 
 function layer(name: string, sides: number[]): LayerValue {
   const grids = sides.map((side) => ({ side, cells: side * side, painted: side * side, cell_px: 80, tile_cells: 8, patches: null }));
-  return { name, slug: name, type: "SiLU", shape: [8, 7, 7], stride: 16, patch_px: 48, activations: 100, attribution: null, grids };
+  return { name, of: null, slug: name, type: "SiLU", shape: [8, 7, 7], stride: 16, patch_px: 48, activations: 100, attribution: null, grids };
 }
 
 function atlas(...layers: LayerValue[]): AtlasValue {

@@ -5,8 +5,12 @@
 
 from actatlas.atlas.cell import Cell, Facet, Icon
 from actatlas.atlas.cells import Grid
+from actatlas.atlas.class_atlas import ClassAtlas
 from actatlas.atlas.layer import Layer
+from actatlas.atlas.names import ClassNames
 from actatlas.atlas.patches import cut_patches
 from actatlas.atlas.reader import Atlas, open
 
-__all__ = ["Atlas", "Cell", "Facet", "Grid", "Icon", "Layer", "cut_patches", "open"]
+__all__ = [
+    "Atlas", "Cell", "ClassAtlas", "ClassNames", "Facet", "Grid", "Icon", "Layer", "cut_patches", "open",
+]  # fmt: skip

@@ -119,8 +119,6 @@ class Cell:
 
     def _paint(self, targets: np.ndarray, steps: int, px: int | None, model: Any, seed: int) -> list[Icon]:
         layer = self.grid.layer
-        if layer.atlas.paint is None:
-            raise UsageError(f"{layer.atlas.folder}: open it by actatlas.open to paint icons")
         others = np.delete(self.grid.means, self.k, axis=0)
         painted = layer.atlas.paint(layer, targets, others, steps=steps, px=px, model=model, seed=seed)
         return [

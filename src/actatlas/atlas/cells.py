@@ -36,7 +36,7 @@ class Grid:
         self.layer = layer
         self.side = side
         self._files = layer.atlas.files
-        self._cells_path = paths.cells(layer.name, side)
+        self._cells_path = paths.cells(layer.home, side)
 
     def __len__(self) -> int:
         return len(self.coordinates)
@@ -80,10 +80,26 @@ class Grid:
             raise UsageError(f"the {self.side} × {self.side} grid of {self.layer.name} has no cell at {column},{row}")
         return Cell(self, int(found[0]))
 
+    def photos(self, k: int) -> np.ndarray:
+        """Ids of the distinct photos that the members come from, ascending."""
+        return np.unique(self.layer.places.image_ids[self.members(k)])
+
     def members(self, k: int) -> np.ndarray:
         """Rows of layer.activations."""
         offsets = self._member_offsets
         return self._member_rows[offsets[k] : offsets[k + 1]]
+
+    def nearest_rows(self, k: int, n: int) -> np.ndarray:
+        """Rows of layer.activations: up to n members of different photos, nearest the mean first."""
+        stored = self._cells_example_rows[k]
+        if n <= len(stored) or stored[-1] < 0:
+            return stored[stored >= 0][:n]
+        rows = self.members(k)
+        vectors = self.layer.activations.vectors[rows].astype(np.float32) - self.layer.mean
+        nearness = vectors @ (self.means[k] - self.layer.mean) / np.maximum(np.linalg.norm(vectors, axis=1), 1e-12)
+        ordered = rows[np.argsort(-nearness, kind="stable")]
+        _, first = np.unique(self.layer.places.image_ids[ordered], return_index=True)
+        return ordered[np.sort(first)][:n]
 
     # --- icons
 
@@ -161,13 +177,13 @@ class Grid:
         """Patches of side patch_px, one a photo, the members nearest the mean first. Empty without photos."""
         if not self._has_photos:
             return []
-        return self._patches({k: self._nearest_rows(k, n)}, self.layer.patch_px)[k]
+        return self._patches({k: self.nearest_rows(k, n)}, self.layer.patch_px)[k]
 
     def all_examples(self, n: int, size_px: int) -> Iterator[tuple[int, list[Image.Image]]]:
         """`examples` of every cell, shrunk to at most size_px, each photo decoded once."""
         if not self._has_photos:
             return
-        yield from self._patches({k: self._nearest_rows(k, n) for k in range(len(self))}, size_px).items()
+        yield from self._patches({k: self.nearest_rows(k, n) for k in range(len(self))}, size_px).items()
 
     def column_values(self, column: str, n: int = 3) -> list[list[tuple[str, int]]]:
         """For each cell the n commonest values of a column that came with the images, counted in distinct photos."""
@@ -222,7 +238,7 @@ class Grid:
         return self._files.has("images.csv")
 
     def _icon_chunks(self, names: Sequence[str]) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
-        for path in self._files.committed(paths.icon_chunks(self.layer.name, self.side)):
+        for path in self._files.committed(paths.icon_chunks(self.layer.home, self.side)):
             chunk = self._files.read_arrays(path, (*names, "rows"))
             yield chunk.pop("rows"), chunk
 
@@ -231,18 +247,6 @@ class Grid:
         for rows, chunk in self._icon_chunks((name,)):
             values[rows] = chunk[name]
         return values
-
-    def _nearest_rows(self, k: int, n: int) -> np.ndarray:
-        """Rows of up to n members of different photos, nearest the mean first."""
-        stored = self._cells_example_rows[k]
-        if n <= len(stored) or stored[-1] < 0:
-            return stored[stored >= 0][:n]
-        rows = self.members(k)
-        vectors = self.layer.activations.vectors[rows].astype(np.float32) - self.layer.mean
-        nearness = vectors @ (self.means[k] - self.layer.mean) / np.maximum(np.linalg.norm(vectors, axis=1), 1e-12)
-        ordered = rows[np.argsort(-nearness, kind="stable")]
-        _, first = np.unique(self.layer.places.image_ids[ordered], return_index=True)
-        return ordered[np.sort(first)][:n]
 
     @cached_property
     def _cells_example_rows(self) -> np.ndarray:
@@ -253,7 +257,8 @@ class Grid:
         slots = [(key, slot) for key, key_rows in rows.items() for slot in range(len(key_rows))]
         all_rows = np.concatenate([np.empty(0, np.int64), *rows.values()])
         patches: dict[int, list[Any]] = {key: [None] * len(key_rows) for key, key_rows in rows.items()}
-        for place, (patch,) in cut_patches(self.layer.atlas, all_rows, [self.layer], [self.layer.patch_px]):
+        rows_of_layer = self.layer.rows_of_layer(all_rows)
+        for place, (patch,) in cut_patches(self.layer.atlas, rows_of_layer, [self.layer], [self.layer.patch_px]):
             key, slot = slots[place]
             if patch.width > size_px:
                 patch = patch.resize((size_px, size_px), Image.Resampling.LANCZOS)

@@ -34,6 +34,16 @@ class Layer:
         return paths.layer_slug(self.name)
 
     @property
+    def title(self) -> str:
+        """What people read: its name, or of what class it is."""
+        return self.name
+
+    @property
+    def home(self) -> str:
+        """Where its layout and grids lie in the atlas folder."""
+        return paths.home(self.name)
+
+    @property
     def activation_count(self) -> int:
         counts = self.atlas.plan["images"].get("activations")
         return counts if counts is not None else sum(shard["activations"] for shard in self.atlas.shards)
@@ -63,7 +73,7 @@ class Layer:
     @cached_property
     def layout(self) -> np.ndarray:
         """(N, 2) float32: x, y in [0, 1], y downwards; NaN for what the percentile cut left out."""
-        return Layout(self._files.read_arrays(paths.layout(self.name))["points"]).points
+        return Layout(self._files.read_arrays(paths.layout(self.home))["points"]).points
 
     @cached_property
     def mean(self) -> np.ndarray:
@@ -101,7 +111,7 @@ class Layer:
 
     @property
     def grid_sides(self) -> list[int]:
-        prefix = paths.grids(self.name)
+        prefix = paths.grids(self.home)
         return sorted({int(p[len(prefix) :].split("/")[0]) for p in self._files.committed(prefix)})
 
     def grid(self, side: int) -> Grid:
@@ -112,6 +122,17 @@ class Layer:
         if side not in self._grids:
             self._grids[side] = Grid(self, side)
         return self._grids[side]
+
+    @property
+    def class_keys(self) -> list[str]:
+        """Of the atlases of its classes, channels and directions that were made."""
+        prefix = paths.class_homes(self.name)
+        found = (p[len(prefix) :].split("/") for p in self._files.committed(prefix))
+        return sorted(parts[0] for parts in found if parts[1:] == ["chosen.json"])
+
+    def rows_of_layer(self, rows: np.ndarray) -> np.ndarray:
+        """Rows of this set of activations → rows of all that the layer has."""
+        return rows
 
     @cached_property
     def _grids(self) -> dict[int, Grid]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from actatlas.atlas.class_atlas import ClassAtlas
 from actatlas.atlas.layer import Layer
-from actatlas.errors import LayerNotFound, UnfinishedAtlas
+from actatlas.atlas.names import ClassNames
+from actatlas.errors import LayerNotFound, NetworkError, PlanChanged, UnfinishedAtlas, UsageError
 from actatlas.images import open_source
 from actatlas.preprocessing import Preprocessing
 from actatlas.store import AtlasFolder
@@ -29,8 +30,6 @@ class Atlas:
 
     def __init__(self, files: AtlasFolder):
         self._files = files
-        # What paints further icons of this atlas's layers; actatlas.open puts it here, since it needs torch.
-        self.paint: Callable[..., Icons] | None = None
         self.plan: dict[str, Any] = files.read_json("plan.json")
 
     @property
@@ -50,6 +49,11 @@ class Atlas:
         """Where the network and the photos came from, in a sentence or two."""
         return self.plan["origin"]
 
+    def require_weights(self, spec: str, weights_sha256: str) -> None:
+        """Raises PlanChanged where these are not the weights of the atlas's network."""
+        if weights_sha256 != self.plan["network"]["weights_sha256"]:
+            raise PlanChanged(f"{spec} has other weights than the network of {self.folder}; give that one")
+
     @property
     def is_finished(self) -> bool:
         return self._files.is_finished
@@ -58,6 +62,18 @@ class Atlas:
     def labels(self) -> list[str] | None:
         """Class names in the order of the network's logits; None for a network without names."""
         return self._files.read_json("labels.json")
+
+    @cached_property
+    def class_names(self) -> ClassNames:
+        """Raises NetworkError for a network without logits."""
+        count = self.plan["network"]["class_count"]
+        if count is None:
+            raise NetworkError(
+                f"the network of {self.folder} has no classes; its cells, icons, channels and directions work without, "
+                "or load it with outputs=, a function to (B, K) that stands in for logits"
+            )
+        others = self._files.read_json("synonyms.json") if self._files.has("synonyms.json") else ()
+        return ClassNames(self.labels or [f"class {i}" for i in range(count)], others or ())
 
     @property
     def layer_names(self) -> list[str]:
@@ -71,6 +87,11 @@ class Atlas:
         if name not in self._layers:
             self._layers[name] = Layer(self, LayerInfo(**_without_lists(self._layer_plan(name))))
         return self._layers[name]
+
+    @property
+    def class_atlases(self) -> list[ClassAtlas]:
+        """The atlases of classes, channels and directions that were made, by layer."""
+        return [ClassAtlas(self.layer(name), key) for name in self.layer_names for key in self.layer(name).class_keys]
 
     @cached_property
     def images(self) -> pd.DataFrame:
@@ -135,6 +156,20 @@ class Atlas:
             raise UnfinishedAtlas(f"{self.folder} carries no photos; build an atlas of your own to see patches")
         spec = self.plan["images"]["spec"]
         return open_source(list(self.images["path"])) if self.plan["images"]["has_files"] else open_source(spec)
+
+    def paint(
+        self,
+        layer: Layer,
+        targets: np.ndarray,
+        others: np.ndarray,
+        *,
+        steps: int = 128,
+        px: int | None = None,
+        model: Any = None,
+        seed: int = 0,
+    ) -> Icons:
+        """Icons of any directions: the atlas that actatlas.open gives can paint them (working.py)."""
+        raise UsageError(f"{self.folder}: open it by actatlas.open to paint icons")
 
     def _layer_plan(self, name: str) -> dict[str, Any]:
         return next(layer for layer in self.plan["layers"] if layer["name"] == name)

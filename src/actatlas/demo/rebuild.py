@@ -79,7 +79,7 @@ def _thin_out_grid(layer: Layer, files: AtlasFolder, network: Network, quality: 
     grid = layer.grid(SIDE)
     classes, attributions = grid.top_classes(TOP_CLASSES) or (None, None)
     files.write_arrays(
-        paths.cells(layer.name, SIDE),
+        paths.cells(layer.home, SIDE),
         {
             "coordinates": grid.coordinates, "counts": grid.counts, "image_counts": grid.image_counts,
             "cohesion": grid.cohesion, "top_attributions": attributions,
@@ -90,7 +90,7 @@ def _thin_out_grid(layer: Layer, files: AtlasFolder, network: Network, quality: 
         rows = np.arange(start, min(start + ICONS_PER_FILE, len(grid)))
         encoded = pictures.encode(grid.icons[rows], quality)
         icons = measure(network, layer.name, pictures.decode(**encoded), grid.means, rows, layer.mean)
-        write_icons(files, paths.icons(layer.name, SIDE, chunk), rows, icons, encoded)
+        write_icons(files, paths.icons(layer.home, SIDE, chunk), rows, icons, encoded)
 
 
 if __name__ == "__main__":

@@ -17,8 +17,8 @@ import torch
 from torch import nn
 
 from actatlas.errors import ActatlasError, BadWeights, MissingExtra, UnknownNetwork, first_line
+from actatlas.networks.imagenet import imagenet_labels
 from actatlas.networks.network import Network
-from actatlas.networks.packaged import imagenet_labels
 from actatlas.preprocessing import Preprocessing
 
 # Seed of networks that are asked for without trained weights, so that two processes have the same one.

@@ -5,9 +5,11 @@ from __future__ import annotations
 import copy
 import difflib
 import hashlib
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -182,6 +184,16 @@ class Network:
         memory_format = torch.channels_last if self._probe.takes_channels_last else torch.preserve_format
         return self._with(copy.deepcopy(self.module).to(dtype).to(memory_format=memory_format), dtype)
 
+    def read_by(self, outputs: Callable[[Any], Tensor], labels: Sequence[str] | None = None) -> Network:
+        """The same network, with outputs(what the module gives) (B, K) for logits. The module itself stays as it is."""
+        module = copy.copy(self.module)
+        module._forward_hooks = OrderedDict(self.module._forward_hooks)
+        module.register_forward_hook(lambda _module, _inputs, given: outputs(_in_float32(given)))
+        spec = f"{self.spec}, read by {getattr(outputs, '__qualname__', type(outputs).__name__)}"
+        other = Network(module, self.preprocessing, labels, spec, self._recommended)
+        other.dtype = self.dtype
+        return other
+
     def sharing_weights(self, device: torch.device) -> Network:
         """A copy with modules of its own, so that another thread may run it: on this device the weights are shared."""
         weights = (*self.module.parameters(), *self.module.buffers())
@@ -220,3 +232,14 @@ class Network:
             vet(self.module, inputs[:2].detach(), unvetted)
             self._vetted.update(unvetted)
         return inputs
+
+
+def _in_float32(given: Any) -> Any:
+    """A copy that computes in half precision still gives what a function written for the network expects."""
+    if isinstance(given, Tensor):
+        return given.float() if given.is_floating_point() else given
+    if isinstance(given, dict):
+        return type(given)((key, _in_float32(value)) for key, value in given.items())
+    if type(given) in (list, tuple):
+        return type(given)(_in_float32(value) for value in given)
+    return given

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from actatlas.errors import BadWeights, MissingExtra, UnknownNetwork
+from actatlas.networks.imagenet import imagenet_labels
 from actatlas.networks.network import Network
 from actatlas.preprocessing import Preprocessing
 
@@ -110,15 +111,6 @@ def load_packaged(name: str) -> Network:
     recommended = [f"blocks.{i}.expanded" for i in member.recommended]
     module = EfficientNetLite(architecture)
     return Network(module, preprocessing, imagenet_labels(), f"packaged:{name}", recommended)
-
-
-def imagenet_labels() -> list[str]:
-    """The 1,000 ImageNet classes in torchvision's order (by WordNet id)."""
-    try:
-        from torchvision.models import GoogLeNet_Weights
-    except ImportError:
-        raise MissingExtra("torchvision", "build", "the ImageNet labels") from None
-    return list(GoogLeNet_Weights.IMAGENET1K_V1.meta["categories"])
 
 
 def _architecture(name: str) -> Any:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from actatlas.errors import UnknownNetwork, UsageError
 from actatlas.networks.foreign import load_file, load_python
@@ -20,6 +21,7 @@ def load_network(
     preprocessing: Preprocessing | None = None,
     labels: Sequence[str] | None = None,
     device: str = "auto",
+    outputs: Callable[[Any], Tensor] | None = None,
 ) -> Network:
     """A network by its spec, or from a module with its preprocessing and labels.
 
@@ -27,8 +29,12 @@ def load_network(
     (WEIGHTS may be "none": untrained, seeded) · python:module:function · path/to/zoo.py:function
 
     device: "auto" takes CUDA, then an Apple GPU, then the CPU
+    outputs: from what the module gives to (B, K) numbers that stand in for logits, such as a detector's scores, or an
+        embedding's likeness to K text prompts; `labels` are then names of these K
     Raises UnknownNetwork, BadWeights, MissingExtra; UsageError for a device that is not there.
     """
+    if outputs is not None:
+        return load_network(model, preprocessing, None, device).read_by(outputs, labels)
     if isinstance(model, Network):
         return model
     if isinstance(model, nn.Module):

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from actatlas.atlas import Atlas, Grid, Layer
+from actatlas.atlas import Atlas, ClassAtlas, Grid, Layer
 from actatlas.site.examples import CELLS_PER_BLOCK, PATCH_PX, patch_count
 from actatlas.site.pyramid import CELLS_PER_TILE, cell_px
 
@@ -44,13 +44,19 @@ def atlas_value(atlas: Atlas, with_patches: Mapping[str, bool]) -> dict[str, Any
         "is_finished": not _is_growing(atlas),
         "photos": dict(atlas.image_counts),
         "labels": atlas.labels,
-        "layers": [_layer_value(atlas.layer(name), with_patches) for name in atlas.layer_names],
+        "layers": [_layer_value(layer, with_patches) for layer in shown_layers(atlas)],
     }
+
+
+def shown_layers(atlas: Atlas) -> list[Layer]:
+    """The layers, then the atlases of classes."""
+    return [*(atlas.layer(name) for name in atlas.layer_names), *atlas.class_atlases]
 
 
 def _layer_value(layer: Layer, with_patches: Mapping[str, bool]) -> dict[str, Any]:
     return {
-        "name": layer.name,
+        "name": layer.title,
+        "of": layer.name if isinstance(layer, ClassAtlas) else None,
         "slug": layer.slug,
         "type": layer.info.type,
         "shape": list(layer.info.shape),

@@ -35,7 +35,7 @@ def write_site(
     progress = progress or Silent()
     for name in APP_FILES:
         write(out / name, static_file(name))
-    grids = [(atlas.layer(name), side) for name in atlas.layer_names for side in atlas.layer(name).grid_sides]
+    grids = [(layer, side) for layer in data.shown_layers(atlas) for side in layer.grid_sides]
     with_patches: dict[str, bool] = {}
     with progress.stage("Writing the page", sum(len(layer.grid(side)) for layer, side in grids), "cells") as tick:
         for layer, side in grids:

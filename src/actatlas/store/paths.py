@@ -20,41 +20,60 @@ def predictions(index: int) -> str:
     return f"predictions/{index:05d}.safetensors"
 
 
+def home(layer: str) -> str:
+    """The folder of a layer, with its slash: layout, grids and icons lie in it."""
+    return f"layers/{layer_slug(layer)}/"
+
+
+def class_home(layer: str, key: str) -> str:
+    """The same for an atlas of some of the layer's activations."""
+    return f"{home(layer)}classes/{key}/"
+
+
+def class_homes(layer: str) -> str:
+    return f"{home(layer)}classes/"
+
+
 def activations(layer: str, index: int) -> str:
-    return f"layers/{layer_slug(layer)}/activations/{index:05d}.safetensors"
+    return f"{home(layer)}activations/{index:05d}.safetensors"
 
 
 def statistics(layer: str) -> str:
-    return f"layers/{layer_slug(layer)}/statistics.safetensors"
+    return f"{home(layer)}statistics.safetensors"
 
 
 def expectation(layer: str) -> str:
     """Without its ending: arrays are .safetensors, the names and counts .json."""
-    return f"layers/{layer_slug(layer)}/expectation"
+    return f"{home(layer)}expectation"
 
 
-def layout(layer: str) -> str:
-    return f"layers/{layer_slug(layer)}/layout.safetensors"
+def chosen(home: str) -> str:
+    """Without its ending, likewise: which activations a class atlas is of."""
+    return f"{home}chosen"
 
 
-def grids(layer: str) -> str:
+def layout(home: str) -> str:
+    return f"{home}layout.safetensors"
+
+
+def grids(home: str) -> str:
     """The folder that holds a folder for each side."""
-    return f"layers/{layer_slug(layer)}/grids/"
+    return f"{home}grids/"
 
 
-def cells(layer: str, side: int) -> str:
-    return f"{grids(layer)}{side}/cells.safetensors"
+def cells(home: str, side: int) -> str:
+    return f"{grids(home)}{side}/cells.safetensors"
 
 
-def icons(layer: str, side: int, chunk: int) -> str:
+def icons(home: str, side: int, chunk: int) -> str:
     """The icons of one round, in the order in which they are painted; which cells they are of stands inside."""
-    return f"{icon_chunks(layer, side)}{chunk:05d}.safetensors"
+    return f"{icon_chunks(home, side)}{chunk:05d}.safetensors"
 
 
-def mended_icons(layer: str, side: int) -> str:
+def mended_icons(home: str, side: int) -> str:
     """Icons that were painted on after the last round; with this file a grid's icons are complete."""
-    return f"{icon_chunks(layer, side)}mended.safetensors"
+    return f"{icon_chunks(home, side)}mended.safetensors"
 
 
-def icon_chunks(layer: str, side: int) -> str:
-    return f"{grids(layer)}{side}/icons/"
+def icon_chunks(home: str, side: int) -> str:
+    return f"{grids(home)}{side}/icons/"

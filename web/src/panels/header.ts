@@ -49,14 +49,19 @@ export function updateGrids(element: HTMLElement, atlas: AtlasValue, state: Stat
 
 export function layerStrip(atlas: AtlasValue, dispatch: Dispatch): HTMLElement {
   const strip = el("nav", { class: "layers", testid: "layers", "aria-label": "Layers, from early to late" });
-  const items = atlas.layers.map((layer) => {
-    const title = `${layer.name}: ${layer.type}, ${number(layer.shape[0] ?? 0)} channels`;
+  const item = (layer: LayerValue): HTMLElement => {
+    const of = layer.of === null ? `${layer.type}, ${number(layer.shape[0] ?? 0)} channels` : plural(layer.activations, "activation");
+    const title = `${layer.name}: ${of}`;
     const one = button({ title }, () => dispatch({ type: "layer", name: layer.name }), thumbnail(layer), layerName(layer.name));
     one.dataset.layer = layer.name;
     one.disabled = layer.grids.length === 0;
     return one;
-  });
-  strip.append(el("span", { class: "quiet strip-end", text: "early" }), ...items, el("span", { class: "quiet strip-end", text: "late" }));
+  };
+  const end = (text: string): HTMLElement => el("span", { class: "quiet strip-end", text });
+  const layers = atlas.layers.filter((layer) => layer.of === null);
+  const classes = atlas.layers.filter((layer) => layer.of !== null);
+  strip.append(end("early"), ...layers.map(item), end("late"));
+  if (classes.length > 0) strip.append(end("classes"), ...classes.map(item));
   return strip;
 }
 

@@ -1,0 +1,104 @@
+"""An atlas of some of a layer's activations: those that speak for one class, or point one way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from actatlas.atlas.layer import Layer
+from actatlas.store import paths
+from actatlas.values import ActivationSet
+
+
+class ClassAtlas(Layer):
+    """Has what a Layer has, of its own activations, and one grid.
+
+    layer: the layer that the activations were chosen from
+    facts: what they were chosen by, how many there are, of how many photos, and the share of all that speaks for it
+    """
+
+    def __init__(self, layer: Layer, key: str):
+        super().__init__(layer.atlas, layer.info)
+        self.layer = layer
+        self.key = key
+        self.facts: dict[str, Any] = self._files.read_json(paths.chosen(self.home) + ".json")
+
+    @property
+    def home(self) -> str:
+        return paths.class_home(self.layer.name, self.key)
+
+    @property
+    def slug(self) -> str:
+        return f"{self.layer.slug}~{self.key}"
+
+    @property
+    def title(self) -> str:
+        """What it is an atlas of, and in which layer."""
+        return f"{self.subject} · {self.layer.name}"
+
+    @property
+    def subject(self) -> str:
+        """What it is an atlas of, such as the class's name."""
+        return self.facts["title"]
+
+    @property
+    def coverage(self) -> float:
+        """Of all that the layer's activations speak for it (positive scores, added up), the share that was chosen."""
+        return float(self.facts["coverage"])
+
+    @property
+    def image_count(self) -> int:
+        """Distinct photos."""
+        return int(self.facts["images"])
+
+    @property
+    def labelled_count(self) -> int | None:
+        """Of these photos, how many a column `label` says are of the class; None without such a column, or class."""
+        images = self.atlas.images
+        if "class" not in self.facts or "label" not in images.columns:
+            return None
+        ids = np.unique(self.places.image_ids)
+        labels = images.set_index("id")["label"].reindex(ids)
+        return sum(self.atlas.class_names.means(label, self.facts["class"]) for label in labels.astype(str))
+
+    @property
+    def folder(self) -> Path:
+        return self.atlas.folder / self.home
+
+    @property
+    def side(self) -> int:
+        return self.grid_sides[0]
+
+    @cached_property
+    def rows(self) -> np.ndarray:
+        """(n,) int64 rows of `layer.activations`, ascending."""
+        return self._files.read_arrays(paths.chosen(self.home) + ".safetensors")["rows"]
+
+    @cached_property
+    def scores(self) -> np.ndarray:
+        """(n,) float32: what each was chosen by, such as its attribution to the class."""
+        return self._files.read_arrays(paths.chosen(self.home) + ".safetensors")["scores"]
+
+    @property
+    def activation_count(self) -> int:
+        return int(self.facts["activations"])
+
+    def read_shards(self, attributions: bool = False) -> Iterator[ActivationSet]:
+        """The chosen activations, in row order, by the layer's shards."""
+        start = 0
+        for part in self.layer.read_shards(attributions):
+            inside = self.rows[(self.rows >= start) & (self.rows < start + len(part))] - start
+            start += len(part)
+            if len(inside):
+                yield part.taken(inside)
+
+    @cached_property
+    def places(self) -> ActivationSet:
+        return self.layer.places.taken(self.rows)
+
+    def rows_of_layer(self, rows: np.ndarray) -> np.ndarray:
+        return self.rows[rows]

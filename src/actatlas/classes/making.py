@@ -1,0 +1,157 @@
+"""From a finished atlas to one of a class: activations are chosen, laid out, divided, painted; none is collected."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from actatlas.atlas import ClassAtlas, Layer
+from actatlas.classes.targets import Choice, ClassTarget, Target, VersusTarget
+from actatlas.errors import TooFewImages, UnfinishedAtlas, UsageError
+from actatlas.grid import GridSettings, make_cells
+from actatlas.icons import paint_cells
+from actatlas.layout import LayoutSettings, lay_out, lay_out_between, lay_out_tsne
+from actatlas.progress import Progress
+from actatlas.records import write_cells, write_icons
+from actatlas.store import AtlasFolder, paths, writing
+from actatlas.values import ActivationSet, Cells, Icons, Layout
+
+if TYPE_CHECKING:
+    from actatlas.networks import Network
+
+LayoutMethod = Literal["umap", "tsne"]
+
+
+@dataclass(frozen=True)
+class ClassSettings:
+    """How an atlas of one class is made.
+
+    grid: cells along an edge
+    most: so many activations with the highest scores are taken, beside all whose strongest class it is
+    layout: "umap", or "tsne" (openTSNE), which the original found better where points are few
+    min_images: a cell with members from fewer distinct photos is dropped
+    """
+
+    grid: int = 8
+    most: int = 0
+    layout: LayoutMethod = "umap"
+    min_images: int = 3
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        GridSettings(side=self.grid, min_images=self.min_images)
+        if self.most < 0:
+            raise UsageError(f"most is at least 1, or 0 for as many as suit the grid; not {self.most}")
+
+
+# Activations a square of the grid; the original took 2,000 to 3,000 of a million for larger grids.
+_A_SQUARE, _MOST = 8, 2500
+
+
+def make_class_atlas(
+    network: Callable[[], Network], layer: Layer, target: Target, settings: ClassSettings, progress: Progress
+) -> ClassAtlas:
+    """The atlas of `target` in `layer`; made now, or as it was made before with the same settings.
+
+    network: loads the atlas's own network; called only where icons have to be painted
+    Raises UnfinishedAtlas, TooFewImages where no cell has enough photos, Locked.
+    """
+    atlas = layer.atlas
+    if not atlas.is_finished or not atlas.shards:
+        told = "carries no activations" if atlas.is_finished else "is not finished"
+        raise UnfinishedAtlas(f"{atlas.folder} {told}; build it, and then ask for atlases of its classes")
+    settings = replace(settings, most=settings.most or min(_A_SQUARE * settings.grid**2, _MOST))
+    with writing(atlas.folder):
+        files = AtlasFolder.existing(atlas.folder)
+        home = paths.class_home(layer.name, target.key)
+        if not _is_made(files, home, settings):
+            choice = target.choose(layer, settings.most)
+            chosen = _taken(layer, choice.rows)
+            points = _points(layer, target, choice, chosen, settings, progress)
+            cells = _divided(layer, target, chosen, points, settings)
+            icons = paint_cells(network(), layer, cells, f"{target.key}/{settings.seed}", progress)
+            with _reopened(files):
+                files.forget(home)
+                _write(files, home, choice, points, cells, icons, _facts(layer, target, choice, chosen, settings))
+    return ClassAtlas(type(atlas)(files).layer(layer.name), target.key)
+
+
+def _taken(layer: Layer, rows: np.ndarray) -> ActivationSet:
+    """Some rows of a layer, read shard by shard."""
+    parts, start = [], 0
+    for part in layer.read_shards(attributions=layer.attribution_method is not None):
+        parts.append(part.taken(rows[(rows >= start) & (rows < start + len(part))] - start))
+        start += len(part)
+    return ActivationSet.joined(parts)
+
+
+def _points(
+    layer: Layer, target: Target, choice: Choice, chosen: ActivationSet, settings: ClassSettings, progress: Progress
+) -> np.ndarray:
+    """(n, 2) places on the map."""
+    photos = len(np.unique(chosen.image_ids))
+    if photos < settings.min_images:
+        raise TooFewImages(_too_few(layer, target, chosen), activations=len(chosen), images=photos)
+    how = LayoutSettings(align=False, seed=settings.seed)
+    if isinstance(target, VersusTarget):
+        return lay_out_between(chosen.vectors, chosen.image_ids, choice.scores, how).points
+    if settings.layout == "tsne":
+        return lay_out_tsne(chosen.vectors, chosen.image_ids, how, progress).points
+    return lay_out({layer.name: chosen.vectors}, chosen.image_ids, how, progress)[layer.name].points
+
+
+def _divided(layer: Layer, target: Target, chosen: ActivationSet, points: np.ndarray, settings: ClassSettings) -> Cells:
+    grid = GridSettings(side=settings.grid, min_images=settings.min_images)
+    cells = make_cells(Layout(points), lambda: iter([chosen]), layer.mean, grid)
+    if len(cells) == 0:
+        raise TooFewImages(f"{_too_few(layer, target, chosen)}, or ask for a smaller --grid", activations=len(chosen))
+    return cells
+
+
+def _too_few(layer: Layer, target: Target, chosen: ActivationSet) -> str:
+    photos = len(np.unique(chosen.image_ids))
+    return (
+        f"{len(chosen)} activations of {photos} photos speak for {target.title} in {layer.name}, too few for an atlas; "
+        "build one with more --crops and --positions, or with more photos of it"
+    )
+
+
+def _facts(
+    layer: Layer, target: Target, choice: Choice, chosen: ActivationSet, settings: ClassSettings
+) -> dict[str, Any]:
+    of_class = {"class": target.index} if isinstance(target, ClassTarget) else {}
+    return of_class | {
+        "title": target.title, "layer": layer.name, "activations": len(choice.rows),
+        "images": len(np.unique(chosen.image_ids)), "coverage": round(choice.coverage, 6), "settings": asdict(settings),
+    }  # fmt: skip
+
+
+def _is_made(files: AtlasFolder, home: str, settings: ClassSettings) -> bool:
+    path = f"{paths.chosen(home)}.json"
+    return files.has(path) and files.read_json(path)["settings"] == asdict(settings)
+
+
+@contextmanager
+def _reopened(files: AtlasFolder) -> Iterator[None]:
+    """A finished atlas is finished again afterwards; what is done in between takes no longer than writing does."""
+    extra = {k: v for k, v in files.read_json("manifest.json").items() if k not in ("format_version", "files")}
+    files.reopen()
+    try:
+        yield
+    finally:
+        files.finish(extra)
+
+
+def _write(
+    files: AtlasFolder, home: str, choice: Choice, points: np.ndarray, cells: Cells, icons: Icons, facts: dict[str, Any]
+) -> None:
+    write_cells(files, home, cells)
+    files.write_arrays(paths.layout(home), {"points": points})
+    write_icons(files, paths.mended_icons(home, cells.side), np.arange(len(cells)), icons)
+    files.write_arrays(f"{paths.chosen(home)}.safetensors", {"rows": choice.rows, "scores": choice.scores})
+    # Last: without it there is no class atlas.
+    files.write_json(f"{paths.chosen(home)}.json", facts)

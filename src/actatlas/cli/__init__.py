@@ -1,0 +1,80 @@
+"""The command line: one thin function a command. No work is done here.
+
+Results go to stdout, progress and messages to stderr; with --json stdout carries one JSON object and nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from actatlas import __version__
+from actatlas.cli import classes, looking, making
+from actatlas.cli.shared import Parser, command, folder_option
+from actatlas.errors import ActatlasError
+
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code is in docs/cli.md."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    wants_json = "--json" in (sys.argv[1:] if arguments is None else arguments)
+    try:
+        options = parser().parse_args(arguments)
+        result = options.run(options)
+    except ActatlasError as error:
+        return _tell(error, error.exit_code, wants_json, getattr(error, "fields", {}))
+    except KeyboardInterrupt:
+        return _tell("stopped; what is finished is kept, and the same command continues", INTERRUPTED, wants_json, {})
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:  # a fault of ours: still one line, the traceback for those who ask
+        if os.environ.get("ACTATLAS_DEBUG"):
+            raise
+        text = f"a fault of actatlas: {type(error).__name__}: {error} (set ACTATLAS_DEBUG=1 to see where)"
+        return _tell(text, 1, wants_json, {})
+    if options.json:
+        print(json.dumps(result, indent=1, ensure_ascii=False))
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    top = Parser(prog="actatlas", description="Activation atlases: see what a vision network has learned.")
+    top.add_argument("--version", action="version", version=f"actatlas {__version__}")
+    commands = top.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
+    making.demo_options(
+        command(commands, "demo", making.demo, "open the atlas that ships with actatlas; no torch needed")
+    )
+    making.layers_options(
+        command(commands, "layers", making.layers, "list a network's layers, and which make good atlases")
+    )
+    making.build_options(command(commands, "build", making.build, "photos in, atlas out; the same command continues"))
+    looking.picture_options(command(commands, "picture", looking.picture, "draw one grid of an atlas as a picture"))
+    looking.view_options(command(commands, "view", looking.view, "show an atlas in the browser, from 127.0.0.1"))
+    looking.site_options(command(commands, "site", looking.site, "write an atlas's page as a static folder"))
+    looking.report_options(
+        command(commands, "report", looking.report, "say how far an atlas can be trusted, and its worst icons")
+    )
+    classes.class_options(command(commands, "class", classes.class_atlas, "make an atlas of one class, or of two"))
+    classes.trace_options(
+        command(commands, "trace", classes.trace, "follow a class through the layers, and say what its cell is made of")
+    )
+    folder_option(command(commands, "verify", looking.verify, "check every file of an atlas against its manifest"))
+    command(commands, "doctor", looking.doctor, "say what this machine has: versions, devices, extras")
+    return top
+
+
+def _tell(error: object, exit_code: int, wants_json: bool, fields: dict[str, Any]) -> int:
+    print(f"actatlas: {error}", file=sys.stderr)
+    if wants_json:
+        kind = type(error).__name__ if isinstance(error, Exception) else "Stopped"
+        details = {"type": kind, "message": str(error), "exit_code": exit_code, "fields": fields}
+        print(json.dumps({"error": details}, indent=1, ensure_ascii=False, default=str))
+    return exit_code

@@ -1,0 +1,5 @@
+import sys
+
+from actatlas.cli import main
+
+sys.exit(main())

@@ -1,0 +1,144 @@
+"""Commands about one class: its atlas, beside another, through the layers."""
+
+from __future__ import annotations
+
+import argparse
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from actatlas.cli.shared import folder_option, grid_side, say
+from actatlas.progress import StderrProgress
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+_CLASS_HELP = "a class: its name, a part of it, a synonym, its WordNet id, or its index"
+
+
+def class_options(command: argparse.ArgumentParser) -> None:
+    folder_option(command)
+    command.add_argument("name", metavar="NAME", help=_CLASS_HELP)
+    command.add_argument("--layer", default=None, metavar="L", help="default: the latest")
+    command.add_argument("--grid", default=None, type=grid_side, metavar="G", help="default 8, or 10 with --versus")
+    command.add_argument("--versus", default=None, metavar="NAME", help="another class: what tells the two apart")
+    command.add_argument(
+        "--most", type=int, default=0, metavar="N", help="activations with the highest attribution; default: 8 a cell"
+    )
+    command.add_argument("--layout", choices=["umap", "tsne"], default="umap", help="default umap; tsne needs [tsne]")
+    command.add_argument("-o", "--out", type=Path, default=None, metavar="FILE.png", help="the picture")
+    _model_option(command)
+
+
+def class_atlas(options: argparse.Namespace) -> dict[str, Any]:
+    from actatlas import api
+    from actatlas.classes.comparing import draw_comparison, told_apart
+    from actatlas.picture import draw
+
+    atlas = api.open(options.folder)
+    if options.model is not None:
+        atlas.network = options.model
+    how = {"most": options.most, "layout": options.layout, "progress": StderrProgress()}
+    if options.versus is None:
+        made = atlas.class_atlas(options.name, options.layer, options.grid or 8, **how)
+        drawn = draw(made.grid(made.side))
+    else:
+        made = atlas.compare(options.name, options.versus, options.layer, options.grid or 10, **how)
+        drawn = draw_comparison(made)
+    picture = _write(drawn, options.out or made.folder / "picture.png")
+    result: dict[str, Any] = {
+        "class": made.subject, "layer": made.layer.name, "activations": made.activation_count,
+        "images": made.image_count, "labelled": made.labelled_count, "coverage": made.coverage,
+        "cells": len(made.grid(made.side)), "atlas": str(made.folder), "picture": str(picture),
+    }  # fmt: skip
+    say(
+        options,
+        f"{made.subject} in {made.layer.name}: {result['activations']:,} activations of {result['images']:,} photos, "
+        f"{made.coverage:.0%} of all that speaks for it, in {result['cells']} cells",
+    )
+    if options.versus is not None:
+        told = told_apart(made)
+        columns = ["cell", "difference", "count", "images", "label"]
+        result["told_apart"] = [dict(zip(columns, row, strict=True)) for row in told[columns].values.tolist()]
+        for row in result["told_apart"][:10]:
+            say(options, f"  {row['cell']:>6}  {row['difference']:+.2f}  {row['images']} photos  {row['label']}")
+    say(options, f"{picture}")
+    return result
+
+
+def trace_options(command: argparse.ArgumentParser) -> None:
+    folder_option(command)
+    command.add_argument("--class", dest="name", required=True, metavar="NAME", help=_CLASS_HELP)
+    command.add_argument("--layer", default=None, metavar="L", help="of the late cell; default: the latest")
+    command.add_argument("--grid", default=None, type=grid_side, metavar="G", help="default: each layer's coarsest")
+    command.add_argument(
+        "--cell",
+        default=None,
+        type=_cell,
+        metavar="C,R",
+        help="the late cell; default: the one that speaks most for it",
+    )
+    command.add_argument("-o", "--out", type=Path, default=None, metavar="FILE.png", help="the trace as a picture")
+    command.add_argument("--strip", type=Path, default=None, metavar="FILE.png", help="the layers' maps as a picture")
+    _model_option(command)
+
+
+def trace(options: argparse.Namespace) -> dict[str, Any]:
+    from actatlas import api
+    from actatlas.classes.following import draw_strip
+    from actatlas.classes.trace_picture import draw_trace, trace_value
+
+    atlas = api.open(options.folder)
+    if options.model is not None:
+        atlas.network = options.model
+    index = atlas.class_names.find(options.name)
+    title = atlas.class_names.labels[index]
+    table = atlas.follow(index, options.grid)
+    found = atlas.trace(index, options.layer, options.grid, options.cell)
+    stem = title.replace(" ", "-").replace("/", "-")
+    picture = _write(draw_trace(found, title), options.out or Path(f"{stem}-trace.png"))
+    strip = _write(
+        draw_strip(atlas, index, title, options.grid), options.strip or picture.with_name(f"{picture.stem}-layers.png")
+    )
+    columns = ["cell", "attribution", "deviations", "count", "images", "label"]
+    layers = []
+    for name in atlas.layer_names:
+        rows = table[table.layer == name]
+        chosen = [rows.head(8), rows.tail(8).iloc[::-1]]
+        speaks_for, against = (
+            [dict(zip(columns, r, strict=True)) for r in part[columns].values.tolist()] for part in chosen
+        )
+        layers.append({"layer": name, "for": speaks_for, "against": against})
+        cells = ", ".join(f"{row['cell']} ({row['attribution']:+.2f})" for row in speaks_for[:5])
+        say(options, f"{name}: speak most for {title}: {cells}")
+    value = trace_value(found)
+    for origin in value["origins"]:
+        cells = ", ".join(f"{c['cell']} {c['contribution']:.0%}" for c in origin["contributors"])
+        say(
+            options,
+            f"{value['layer']} {value['cell']} is made of {origin['layer']}: {cells}; without them it loses "
+            f"{origin['lost_named']:.0%} of its answer, without as many others {origin['lost_random']:.0%}",
+        )
+    say(options, f"{picture}\n{strip}")
+    return {"class": title, "layers": layers, "trace": value, "picture": str(picture), "strip": str(strip)}
+
+
+def _model_option(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--model", default=None, metavar="SPEC", help="the atlas's network; default: by its own spec")
+
+
+def _cell(text: str) -> tuple[int, int]:
+    column, comma, row = text.partition(",")
+    if not comma or not column.strip().isdigit() or not row.strip().isdigit():
+        raise argparse.ArgumentTypeError(f"a cell is COLUMN,ROW such as 12,7, not {text}")
+    return int(column), int(row)
+
+
+def _write(drawn: Image.Image, path: Path) -> Path:
+    from actatlas.store.durable import write_file
+
+    buffer = io.BytesIO()
+    drawn.save(buffer, "PNG")
+    path = path.expanduser().resolve()
+    write_file(path, buffer.getvalue())
+    return path

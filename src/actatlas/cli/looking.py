@@ -1,0 +1,140 @@
+"""Commands that look at an atlas."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from actatlas.cli.shared import folder_option, grid_side, has_screen, open_option, say, whole_number
+from actatlas.errors import MissingExtra, UsageError
+from actatlas.progress import StderrProgress
+
+# --- picture, view, site
+
+
+def picture_options(command: argparse.ArgumentParser) -> None:
+    folder_option(command)
+    command.add_argument("--layer", default=None, metavar="L", help="default: the latest")
+    command.add_argument("--grid", default=None, type=grid_side, metavar="G", help="default: the finest")
+    command.add_argument("-o", "--out", required=True, type=Path, metavar="FILE.png", help="the picture")
+    command.add_argument("--labels", action="store_true", help="write each region's class on it")
+    command.add_argument("--density", action="store_true", help="icons as large as their cells are full")
+
+
+def picture(options: argparse.Namespace) -> dict[str, Any]:
+    import io
+
+    from actatlas import atlas as reader
+    from actatlas import picture as drawing
+    from actatlas.store.durable import write_file
+
+    atlas = reader.open(options.folder)
+    layer = atlas.layer(options.layer or atlas.layer_names[-1])
+    if not layer.grid_sides:
+        raise UsageError(
+            f"{atlas.folder} has no grid of {layer.name} yet; run its build command again, which continues"
+        )
+    grid = layer.grid(options.grid or layer.grid_sides[-1])
+    drawn = drawing.draw(grid, with_labels=options.labels, by_density=options.density)
+    buffer = io.BytesIO()
+    drawn.save(buffer, "PNG")
+    out = options.out.expanduser().resolve()
+    write_file(out, buffer.getvalue())
+    say(options, f"{out}: {layer.name}, {grid.side} × {grid.side}, {len(grid)} cells")
+    return {"picture": str(out), "layer": layer.name, "grid": grid.side, "cells": len(grid), "size": list(drawn.size)}
+
+
+def view_options(command: argparse.ArgumentParser) -> None:
+    folder_option(command)
+    command.add_argument("--port", type=int, default=0, help="default: a free one")
+    open_option(command)
+
+
+def view(options: argparse.Namespace) -> dict[str, Any]:
+    import webbrowser
+
+    from actatlas.server import make_server
+
+    folder = options.folder.expanduser().resolve()
+    server = make_server(folder, options.port)
+    address = f"http://127.0.0.1:{server.server_address[1]}/"
+    if has_screen(options):
+        webbrowser.open(address)
+    print(f"{folder} at {address} (Ctrl-C ends it)", file=sys.stderr, flush=True)
+    try:
+        server.serve_forever()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        server.server_close()
+    return {"atlas": str(folder), "address": address}
+
+
+def site_options(command: argparse.ArgumentParser) -> None:
+    folder_option(command)
+    command.add_argument(
+        "-o", "--out", type=Path, default=None, metavar="OUT", help="default: the atlas's own site folder"
+    )
+
+
+def site(options: argparse.Namespace) -> dict[str, Any]:
+    from actatlas import atlas as reader
+    from actatlas.site import write_site
+    from actatlas.store import AtlasFolder
+    from actatlas.store.durable import write_file
+
+    atlas = reader.open(options.folder)
+    if options.out is None:
+        page = atlas.folder / "site" / "index.html"
+        if not AtlasFolder(atlas.folder).has("site/index.html"):
+            raise UsageError(f"{atlas.folder} has no site yet; run its build command again, or name a folder with -o")
+    else:
+        out = options.out.expanduser().resolve()
+        AtlasFolder.begin(out)
+        page = write_site(atlas, out, write_file, StderrProgress())
+    say(options, f"{page}")
+    return {"site": str(page)}
+
+
+# --- report, verify, doctor
+
+
+def report_options(command: argparse.ArgumentParser) -> None:
+    folder_option(command)
+    command.add_argument(
+        "--seeds", type=whole_number, default=1, metavar="N", help="further layouts to compare the map with (default 1)"
+    )
+
+
+def report(options: argparse.Namespace) -> dict[str, Any]:
+    import importlib.util
+
+    if importlib.util.find_spec("umap") is None:
+        raise MissingExtra("umap-learn", "build", "a report, which lays the map out once more")
+    from actatlas import atlas as reader
+    from actatlas import report as reporting
+
+    figures = reporting.report(reader.open(options.folder), options.seeds, StderrProgress())
+    for line in reporting.as_text(figures):
+        say(options, line)
+    return figures
+
+
+def verify(options: argparse.Namespace) -> dict[str, Any]:
+    from actatlas.store import AtlasFolder
+
+    folder = options.folder.expanduser().resolve()
+    count = AtlasFolder.existing(folder).verify()
+    say(options, f"{folder}: {count} files are what the manifest says")
+    return {"atlas": str(folder), "files": count}
+
+
+def doctor(options: argparse.Namespace) -> dict[str, Any]:
+    from actatlas.doctor import examine
+
+    found = examine()
+    for name, value in found.items():
+        say(options, f"{name}: {value}")
+    return found

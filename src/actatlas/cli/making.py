@@ -1,0 +1,146 @@
+"""Commands that make an atlas, and those that newcomers begin with."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from actatlas.cli.shared import SPEC_HELP, grid_side, open_option, open_page, say
+from actatlas.progress import StderrProgress, duration
+
+# --- demo
+
+
+def demo_options(command: argparse.ArgumentParser) -> None:
+    open_option(command)
+
+
+def demo(options: argparse.Namespace) -> dict[str, Any]:
+    from actatlas.demo import shipped_atlas
+
+    atlas = shipped_atlas()
+    page = atlas.folder / "site" / "index.html"
+    opened = open_page(page, options)
+    say(options, f"{atlas.title}\n{atlas.origin}")
+    say(options, f"{'Opened' if opened else 'Open'} {page}")
+    return {"atlas": str(atlas.folder), "site": str(page), "opened": opened}
+
+
+# --- layers
+
+
+def layers_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("spec", metavar="SPEC", help=SPEC_HELP)
+
+
+def layers(options: argparse.Namespace) -> dict[str, Any]:
+    from actatlas.api import load_network
+
+    network = load_network(options.spec)
+    rows: list[dict[str, Any]] = [
+        {
+            "name": layer.name, "type": layer.type, "shape": list(layer.shape), "stride": layer.stride,
+            "receptive_field_px": layer.receptive_field_px, "recommended": layer.recommended,
+        }
+        for layer in network.layers
+    ]  # fmt: skip
+    width = max((len(row["name"]) for row in rows), default=4)
+    say(options, f"  {'layer':{width}}  {'type':16}  {'shape':>15}  {'stride':>6}  {'field px':>8}")
+    for row in rows:
+        name, shape = row["name"], " × ".join(map(str, row["shape"]))
+        star = "★" if row["recommended"] else " "
+        say(
+            options,
+            f"{star} {name:{width}}  {row['type']:16}  {shape:>15}  {row['stride']:6}  {row['receptive_field_px']:8}",
+        )
+    say(options, "★ recommended: after a non-linearity, spread over the depth")
+    return {"spec": network.spec, "layers": rows}
+
+
+# --- build
+
+
+def build_options(command: argparse.ArgumentParser) -> None:
+    from actatlas.values import ATTRIBUTION_METHODS
+
+    command.add_argument(
+        "images", metavar="IMAGES", help="a folder, a .txt list, a .csv with a column path, or packaged:demo"
+    )
+    command.add_argument("--out", required=True, metavar="DIR", type=Path, help="the atlas folder")
+    command.add_argument("--model", default=None, metavar="SPEC", help=SPEC_HELP)
+    command.add_argument(
+        "--layer", action="append", default=[], metavar="NAME", help="repeatable; default: the recommended layers"
+    )
+    command.add_argument(
+        "--grid", action="append", default=[], type=grid_side, metavar="G",
+        help="cells along an edge, 2 to 320; repeatable; default: by the number of activations",
+    )  # fmt: skip
+    command.add_argument(
+        "--crops", type=int, default=0, metavar="K", help="random crops a photo; default: the photo once, whole"
+    )
+    command.add_argument("--positions", type=int, default=1, metavar="K", help="activations a crop; default 1")
+    command.add_argument(
+        "--attribution", choices=[*ATTRIBUTION_METHODS, "none"], default="patch-replacement",
+        help="how an activation's effect on each class is estimated; default patch-replacement",
+    )  # fmt: skip
+    command.add_argument(
+        "--precision", choices=["auto", "float32"], default="auto",
+        help="auto: half precision where it is faster and agrees to 0.999",
+    )  # fmt: skip
+    command.add_argument("--no-align", action="store_true", help="lay each layer out on its own")
+    command.add_argument("--icon-px", type=int, metavar="PX", help="side of an icon, 8 to 512 input pixels; default 80")
+    command.add_argument("--draft", action="store_true", help="paint icons in less than half of the time, less well")
+    command.add_argument(
+        "--device", default="auto", metavar="NAME", help="cpu, cuda or mps; default: a GPU where there is one"
+    )
+    command.add_argument("--seed", type=int, default=0, metavar="S", help="of everything random; default 0")
+    command.add_argument("--title", default="", help="heads the page")
+    command.add_argument(
+        "--dry-run", action="store_true", help="say images, layers, time, disk and memory; build nothing"
+    )
+    open_option(command)
+
+
+def build(options: argparse.Namespace) -> dict[str, Any]:
+    from actatlas import api
+
+    api.need_torch()
+    from actatlas import pipeline
+    from actatlas.images import open_source
+
+    source = open_source(options.images)
+    network = api.load_network(options.model or api.DEFAULT_NETWORK, device=options.device)
+    attribution = None if options.attribution == "none" else options.attribution
+    collect = api.collect_settings(options.crops, options.positions, attribution, options.precision, options.seed)
+    icons = api.icon_settings(options.icon_px, options.draft)
+    settings = api.build_settings(options.layer, options.grid, collect, not options.no_align, options.title, icons)
+    progress = StderrProgress()
+    if options.dry_run:
+        return _dry_run(options, network, source, settings, progress)
+    out = options.out.expanduser().resolve()
+    result = pipeline.summary(pipeline.build(network, source, out, settings, progress))
+    page = Path(result["site"])
+    opened = open_page(page, options)
+    images = result["images"]
+    skipped = f", {images['skipped']} of {images['listed']} skipped" if images["skipped"] else ""
+    say(options, f"{result['atlas']}: {images['used']} photos{skipped}")
+    for name, layer in result["layers"].items():
+        grids = ", ".join(f"{side} × {side}: {grid['cells']} cells" for side, grid in layer["grids"].items())
+        say(options, f"  {name}: {layer['activations']:,} activations; {grids}")
+    say(options, f"{'Opened' if opened else 'Open'} {page}")
+    return result
+
+
+def _dry_run(options: argparse.Namespace, network: Any, source: Any, settings: Any, progress: Any) -> dict[str, Any]:
+    from actatlas import estimate, planning
+
+    plan = planning.make_plan(network, source, settings)
+    expected = estimate.expected(network, source, settings, plan, progress)
+    say(options, f"{expected['images']:,} images, {expected['activations']:,} activations a layer")
+    say(options, f"layers: {', '.join(expected['layers'])}; grids: {', '.join(map(str, expected['grids']))}")
+    stages = ", ".join(f"{stage} {duration(s)}" for stage, s in expected["seconds"].items())
+    say(options, f"time about {duration(sum(expected['seconds'].values()))} ({stages})")
+    disk, memory = expected["disk_bytes"] / 1e6, expected["memory_bytes"] / 1e9
+    say(options, f"disk about {disk:,.0f} MB, memory about {memory:.1f} GB")
+    return expected

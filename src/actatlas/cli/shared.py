@@ -1,0 +1,65 @@
+"""What commands have in common: options, and where results go."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+from actatlas.errors import UsageError
+
+SPEC_HELP = (
+    "packaged:efficientnet-lite0 (default), timm:NAME, torchvision:NAME@WEIGHTS, "
+    "python:module:function or zoo.py:function"
+)
+
+
+class Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}; see {self.prog} --help")
+
+
+def command(commands: Any, name: str, run: Any, summary: str) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
+    command.add_argument("--json", action="store_true", help="one JSON object on stdout, nothing else")
+    command.set_defaults(run=run)
+    return command
+
+
+def folder_option(command: argparse.ArgumentParser) -> None:
+    command.add_argument("folder", metavar="DIR", type=Path, help="an atlas folder")
+
+
+def open_option(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--no-open", action="store_true", help="do not open the page, even where there is a screen")
+
+
+def grid_side(text: str) -> int:
+    if not text.isdigit() or not 2 <= int(text) <= 320:
+        raise argparse.ArgumentTypeError(f"a grid's side is a whole number from 2 to 320, not {text}")
+    return int(text)
+
+
+def whole_number(text: str) -> int:
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"a whole number, 0 or more, not {text}")
+    return int(text)
+
+
+def has_screen(options: argparse.Namespace) -> bool:
+    if options.no_open or options.json or os.environ.get("CI"):
+        return False
+    return sys.platform in ("darwin", "win32") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def open_page(page: Path, options: argparse.Namespace) -> bool:
+    import webbrowser
+
+    return has_screen(options) and webbrowser.open(page.as_uri())
+
+
+def say(options: argparse.Namespace, text: str) -> None:
+    if not options.json:
+        print(text)

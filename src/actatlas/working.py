@@ -1,0 +1,187 @@
+"""The atlas that people hold in Python: the reader's, with what paints, traces, and makes atlases of classes."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from actatlas.atlas import Atlas, ClassAtlas, Layer
+from actatlas.classes.following import followed
+from actatlas.classes.targets import ChannelTarget, ClassTarget, DirectionTarget, VersusTarget
+from actatlas.errors import MissingExtra, UsageError
+from actatlas.progress import Progress, Silent
+from actatlas.store import AtlasFolder
+
+if TYPE_CHECKING:
+    from actatlas.classes.making import LayoutMethod
+    from actatlas.classes.tracing import Trace
+    from actatlas.networks import Network
+    from actatlas.values import Icons
+
+
+class WorkingAtlas(Atlas):
+    """`network` is loaded when it is first needed, by the atlas's spec; set it where that does not lead to it."""
+
+    def __init__(self, files: AtlasFolder):
+        super().__init__(files)
+        self._network: Network | None = None
+
+    @classmethod
+    def opened(cls, folder: str | Path) -> WorkingAtlas:
+        """Raises NotAnAtlas."""
+        return cls(AtlasFolder.existing(Path(folder).expanduser().resolve()))
+
+    @property
+    def network(self) -> Network:
+        need_torch("what paints icons")
+        if self._network is None:
+            self.network = self.plan["network"]["spec"]
+        assert self._network is not None  # just set
+        return self._network
+
+    @network.setter
+    def network(self, model: Any) -> None:
+        from actatlas.networks import load_network
+
+        self._network = load_network(model)
+
+    # --- icons
+
+    def paint(
+        self,
+        layer: Layer,
+        targets: np.ndarray,
+        others: np.ndarray,
+        *,
+        steps: int = 128,
+        px: int | None = None,
+        model: Any = None,
+        seed: int = 0,
+    ) -> Icons:
+        """Icons of any directions of one of this atlas's layers, each told from the others.
+
+        targets: (K, C) activations; others: (M, C) further candidates for the rank
+        steps: of each icon, from nothing; px: their side, 8 to 512 network input pixels, None the atlas's
+        model: the network, where the atlas's spec does not lead to it again
+
+        Raises UsageError for sizes and steps that cannot be, PlanChanged for a network with other weights.
+        """
+        network = self._with(model)
+        from actatlas import icons
+
+        return icons.paint(network, layer, targets, others, steps, layer.icon_px if px is None else px, seed)
+
+    # --- classes
+
+    def follow(self, name: str | int, grid: int | None = None) -> pd.DataFrame:
+        """The cells of every layer that speak for a class and against it: see classes/following.py.
+
+        name: its name, part of it, a synonym, its WordNet id, or its index. Raises UnknownClass.
+        """
+        return followed(self, self.class_names.find(name), grid)
+
+    def class_atlas(
+        self,
+        name: str | int,
+        layer: str | None = None,
+        grid: int = 8,
+        *,
+        most: int = 0,
+        layout: LayoutMethod = "umap",
+        model: Any = None,
+        seed: int = 0,
+        progress: Progress | None = None,
+    ) -> ClassAtlas:
+        """An atlas of the activations of one layer that speak for a class; kept in the atlas's folder.
+
+        layer: None takes the latest; most: so many with the highest attribution, 0 for what suits the grid
+        Raises UnknownClass, TooFewImages where too few photos speak for the class.
+        """
+        need_torch("an atlas of a class")
+        return self._made(self._class_target(name), layer, grid, most, layout, model, seed, progress)
+
+    def channel_atlas(self, channel: int, layer: str | None = None, grid: int = 8, **how: Any) -> ClassAtlas:
+        """The same of the activations in which one channel answers most; `how` as for class_atlas."""
+        need_torch("an atlas of a channel")
+        return self._made(ChannelTarget(channel), layer, grid, **how)
+
+    def direction_atlas(
+        self, direction: np.ndarray, layer: str | None = None, grid: int = 8, title: str = "a direction", **how: Any
+    ) -> ClassAtlas:
+        """The same of the activations that point most along `direction` (C,), less the layer's mean: of a cell, a
+        probe, a sparse autoencoder's feature; `how` as for class_atlas.
+        """
+        need_torch("an atlas of a direction")
+        return self._made(DirectionTarget(direction, title), layer, grid, **how)
+
+    def compare(
+        self, name: str | int, other: str | int, layer: str | None = None, grid: int = 10, **how: Any
+    ) -> ClassAtlas:
+        """Two classes: x is the attribution to `other` less that to `name`, y puts like things near one another.
+
+        `told_apart` ranks its cells. Raises UsageError where both are one class; `how` as for class_atlas.
+        """
+        need_torch("a comparison of classes")
+        first, second = self._class_target(name), self._class_target(other)
+        if first == second:
+            raise UsageError(f'"{name}" and "{other}" are both {first.title}; name two classes')
+        return self._made(VersusTarget(first, second), layer, grid, **how)
+
+    def trace(
+        self, name: str | int, layer: str | None = None, grid: int | None = None, cell: tuple[int, int] | None = None
+    ) -> Trace:
+        """Which earlier cells the cell that speaks most for a class is made of: see classes/tracing.py.
+
+        layer: of the late cell, None takes the latest; cell: (column, row) of another one
+        """
+        need_torch("a trace")
+        from actatlas.classes.following import grid_of
+        from actatlas.classes.tracing import strongest_cell, trace_cell
+
+        late = grid_of(self, self._layer(layer).name, grid)
+        k = strongest_cell(late, self.class_names.find(name)) if cell is None else late.cell_at(*cell).k
+        earlier = self.layer_names[: self.layer_names.index(late.layer.name)]
+        return trace_cell(self.network, late, k, [grid_of(self, each, grid) for each in earlier])
+
+    # --- inside
+
+    def _class_target(self, name: str | int) -> ClassTarget:
+        index = self.class_names.find(name)
+        return ClassTarget(index, self.class_names.labels[index])
+
+    def _made(
+        self,
+        target: Any,
+        layer: str | None,
+        grid: int,
+        most: int = 0,
+        layout: LayoutMethod = "umap",
+        model: Any = None,
+        seed: int = 0,
+        progress: Progress | None = None,
+    ) -> ClassAtlas:
+        from actatlas.classes.making import ClassSettings, make_class_atlas
+
+        settings = ClassSettings(grid=grid, most=most, layout=layout, seed=seed)
+        made = make_class_atlas(lambda: self._with(model), self._layer(layer), target, settings, progress or Silent())
+        if isinstance(made.atlas, WorkingAtlas) and self._network is not None:
+            made.atlas.network = self._network
+        return made
+
+    def _layer(self, name: str | None) -> Layer:
+        return self.layer(self.layer_names[-1] if name is None else name)
+
+    def _with(self, model: Any) -> Network:
+        if model is not None:
+            self.network = model
+        return self.network
+
+
+def need_torch(purpose: str = "building an atlas") -> None:
+    """Raises MissingExtra if torch is not installed."""
+    if importlib.util.find_spec("torch") is None:
+        raise MissingExtra("torch", "build", purpose)
