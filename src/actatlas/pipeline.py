@@ -24,7 +24,7 @@ from actatlas.networks import Network
 from actatlas.planning import MIN_IMAGES, BuildSettings, begin_or_continue, make_plan, planned_sides
 from actatlas.progress import Progress
 from actatlas.records import read_pilot, write_cells, write_pilot, write_shard
-from actatlas.site import write_site
+from actatlas.site import write_own_site
 from actatlas.store import AtlasFolder, paths, writing
 from actatlas.values import ImageSource, Layout
 
@@ -211,15 +211,7 @@ class _Run:
         return self.settings.collect.attribution is not None and self.network.class_count is not None
 
     def _write_page(self) -> None:
-        root = self.files.root
-
-        def write(path: Path, data: bytes) -> None:
-            self.files.write(path.relative_to(root).as_posix(), data)
-
-        def has(path: Path) -> bool:
-            return self.files.has(path.relative_to(root).as_posix())
-
-        write_site(Atlas(self.files), root / "site", write, self.progress, has)
+        write_own_site(Atlas(self.files), self.progress)
 
     def _change(self) -> None:
         """Before anything is written: the atlas is no longer finished, and its site no longer shows all of it."""

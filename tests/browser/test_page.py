@@ -6,12 +6,14 @@ import base64
 import io
 import re
 import shutil
+import urllib.parse
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from actatlas.site import write_site
+from actatlas.store import paths
 from actatlas.testing import FAKE_LABELS, cell_code, code_of, fake_atlas, kept_cells
 
 pytestmark = pytest.mark.browser
@@ -240,6 +242,33 @@ def test_the_minimap_moves_the_map(open_page, address):
     page.mouse.move(map_box["x"] + map_box["width"] / 2, map_box["y"] + map_box["height"] / 2)
     card = told(page.get_by_test_id("card"))
     assert card["column"] in (4, 5, 6) and card["row"] in (4, 5, 6)
+
+
+def test_an_atlas_of_a_class_opens_beside_the_layers(open_page, tmp_path, write_file):
+    atlas = fake_atlas(tmp_path / "atlas", layers=2, sides=(6,))
+    layer = atlas.layer("layer.1")
+    home, files = paths.class_home(layer.name, "class-3"), atlas.files
+    for path in [p for p in files.committed(layer.home) if "/grids/6/" in p]:
+        files.write_arrays(home + path.removeprefix(layer.home), files.read_arrays(path))
+    rows = np.arange(len(layer.places.image_ids))
+    files.write_arrays(f"{paths.chosen(home)}.safetensors", {"rows": rows, "scores": rows.astype(np.float32)})
+    facts = {"class": 3, "title": FAKE_LABELS[3], "layer": layer.name, "activations": 96, "images": 24, "coverage": 0.5}
+    files.write_json(f"{paths.chosen(home)}.json", facts | {"settings": {}})
+    page = open_page(write_site(type(atlas)(files), tmp_path / "site", write_file).as_uri())
+    name = f"{FAKE_LABELS[3]} · layer.1"
+    assert "layer.1" in page.evaluate("decodeURIComponent(location.hash)"), "a layer is opened first, not a class"
+    strip = page.get_by_test_id("layers")
+    assert strip.locator(".strip-end").all_text_contents() == ["early", "late", "classes"]
+    assert strip.locator("button").count() == 3
+    strip.locator("button").last.click()
+    page.wait_for_selector("html[data-ready]")
+    page.mouse.move(5, 5)
+    x, y, colour = flat_point(settled(page), 555, 300)
+    page.mouse.move(x, y)
+    shown = told(page.get_by_test_id("card"))
+    assert shown["layer"] == name
+    assert code_of(colour) == cell_code(1, 6, shown["column"], shown["row"]), "its icons are those of layer.1's cells"
+    assert f"layer={urllib.parse.quote(name)}" in page.evaluate("location.hash")
 
 
 def test_a_growing_atlas_shows_grey_squares_that_say_so(open_page, tmp_path, write_file):

@@ -206,6 +206,10 @@ def test_the_next_site_shows_it(atlas, tmp_path, capsys):
         ("red fox \u00b7 blocks.9.expanded", LAYERS[1])
     ]
     assert (tmp_path / "site" / "layers" / value["layers"][2]["slug"] / "2" / "cells.js").is_file()
+    assert "red fox" not in (atlas.folder / "site" / "atlas.js").read_text().partition('"layers"')[2]
+    assert cli.main(["site", str(atlas.folder)]) == 0
+    assert "red fox" in (atlas.folder / "site" / "atlas.js").read_text().partition('"layers"')[2]
+    assert actatlas.open(atlas.folder).files.verify(), "and the atlas is finished again"
 
 
 def test_a_function_of_the_outputs_stands_in_for_classes(drawn_photos, network, tmp_path):

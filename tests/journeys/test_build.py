@@ -149,6 +149,14 @@ def test_a_cell_is_labelled_by_what_it_speaks_for_more_than_the_average(atlas, n
     assert (np.diff(values, axis=1) <= 0).all()
 
 
+def test_a_cell_names_its_strongest_channels(atlas):
+    grid = atlas.layer(LAYERS[0]).grid(5)
+    found = grid.cell(3).channels(4)
+    over = (grid.means[3] - atlas.layer(LAYERS[0]).mean) / np.maximum(grid.means.std(axis=0), 1e-6)
+    assert [c for c, _ in found] == np.argsort(-over, kind="stable")[:4].tolist()
+    assert [v for _, v in found] == pytest.approx(np.sort(over)[::-1][:4].tolist())
+
+
 def test_the_stored_fidelity_is_that_of_the_stored_pixels(atlas, network):
     layer = atlas.layer(LAYERS[1])
     grid = layer.grid(5)

@@ -77,6 +77,16 @@ class Cell:
         """Rows of layer.activations."""
         return self.grid.members(self.k)
 
+    def channels(self, n: int = 10) -> list[tuple[int, float]]:
+        """The channels in which the cell answers most above the layer: index, and how many times its deviation.
+
+        The deviation is over all kept cells' means, so a channel that answers to everything is not named.
+        """
+        layer, means = self.grid.layer, self.grid.means
+        deviations = np.maximum(means.std(axis=0), 1e-6)
+        over = (self.mean - layer.mean) / deviations
+        return [(int(c), float(over[c])) for c in np.argsort(-over, kind="stable")[:n]]
+
     @property
     def icon(self) -> Icon:
         grid, k = self.grid, self.k

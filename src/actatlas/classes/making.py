@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -24,6 +23,8 @@ if TYPE_CHECKING:
     from actatlas.networks import Network
 
 LayoutMethod = Literal["umap", "tsne"]
+# Activations a square of the grid; the original took 2,000 to 3,000 of a million for larger grids.
+_A_SQUARE, _MOST = 8, 2500
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,8 @@ class ClassSettings:
     """How an atlas of one class is made.
 
     grid: cells along an edge
-    most: so many activations with the highest scores are taken, beside all whose strongest class it is
+    most: so many activations with the highest scores are taken, beside all whose strongest class it is; 0 takes 8 for
+        each square of the grid, at most 2,500
     layout: "umap", or "tsne" (openTSNE), which the original found better where points are few
     min_images: a cell with members from fewer distinct photos is dropped
     """
@@ -46,10 +48,6 @@ class ClassSettings:
         GridSettings(side=self.grid, min_images=self.min_images)
         if self.most < 0:
             raise UsageError(f"most is at least 1, or 0 for as many as suit the grid; not {self.most}")
-
-
-# Activations a square of the grid; the original took 2,000 to 3,000 of a million for larger grids.
-_A_SQUARE, _MOST = 8, 2500
 
 
 def make_class_atlas(
@@ -74,7 +72,7 @@ def make_class_atlas(
             points = _points(layer, target, choice, chosen, settings, progress)
             cells = _divided(layer, target, chosen, points, settings)
             icons = paint_cells(network(), layer, cells, f"{target.key}/{settings.seed}", progress)
-            with _reopened(files):
+            with files.reopened():
                 files.forget(home)
                 _write(files, home, choice, points, cells, icons, _facts(layer, target, choice, chosen, settings))
     return ClassAtlas(type(atlas)(files).layer(layer.name), target.key)
@@ -133,17 +131,6 @@ def _facts(
 def _is_made(files: AtlasFolder, home: str, settings: ClassSettings) -> bool:
     path = f"{paths.chosen(home)}.json"
     return files.has(path) and files.read_json(path)["settings"] == asdict(settings)
-
-
-@contextmanager
-def _reopened(files: AtlasFolder) -> Iterator[None]:
-    """A finished atlas is finished again afterwards; what is done in between takes no longer than writing does."""
-    extra = {k: v for k, v in files.read_json("manifest.json").items() if k not in ("format_version", "files")}
-    files.reopen()
-    try:
-        yield
-    finally:
-        files.finish(extra)
 
 
 def _write(

@@ -81,15 +81,20 @@ def site_options(command: argparse.ArgumentParser) -> None:
 
 def site(options: argparse.Namespace) -> dict[str, Any]:
     from actatlas import atlas as reader
-    from actatlas.site import write_site
-    from actatlas.store import AtlasFolder
+    from actatlas.site import write_own_site, write_site
+    from actatlas.store import AtlasFolder, writing
     from actatlas.store.durable import write_file
 
     atlas = reader.open(options.folder)
     if options.out is None:
         page = atlas.folder / "site" / "index.html"
-        if not AtlasFolder(atlas.folder).has("site/index.html"):
+        if not atlas.files.has("site/index.html"):
             raise UsageError(f"{atlas.folder} has no site yet; run its build command again, or name a folder with -o")
+        if atlas.is_finished and atlas.class_atlases:  # which may be newer than the page
+            with writing(atlas.folder):
+                files = AtlasFolder.existing(atlas.folder)
+                with files.reopened():
+                    write_own_site(reader.Atlas(files), StderrProgress())
     else:
         out = options.out.expanduser().resolve()
         AtlasFolder.begin(out)

@@ -13,13 +13,12 @@ from pathlib import Path
 import numpy as np
 
 from actatlas import api
-from actatlas import atlas as reader
 from actatlas.atlas import Atlas, Layer
 from actatlas.inversion import measure
 from actatlas.networks import Network
 from actatlas.progress import StderrProgress
 from actatlas.records import write_icons
-from actatlas.site import write_site
+from actatlas.site import write_own_site
 from actatlas.store import AtlasFolder, paths, pictures
 
 LAYERS = ("blocks.3.expanded", "blocks.6.expanded", "blocks.11.expanded", "blocks.15.expanded")
@@ -61,12 +60,7 @@ def thin_out(full: Atlas, target: Path, network: Network, origin: str, quality: 
     files.write_json("pilot.json", full.pilot)
     for name in full.layer_names:
         _thin_out_grid(full.layer(name), files, network, quality)
-    write_site(
-        reader.open(target),
-        target / "site",
-        lambda path, data: files.write(path.relative_to(target).as_posix(), data),
-        StderrProgress(),
-    )
+    write_own_site(Atlas(files), StderrProgress())
     files.finish({})
     (target / "journal.jsonl").unlink()
     total = sum(p.stat().st_size for p in target.rglob("*") if p.is_file())

@@ -50,6 +50,18 @@ def write_site(
     return out / "index.html"
 
 
+def write_own_site(atlas: Atlas, progress: Progress) -> Path:
+    """The page in the atlas's own folder, committed there file by file; patches that are there are not made again."""
+    files, root = atlas.files, atlas.folder
+    return write_site(
+        atlas,
+        root / "site",
+        lambda path, data: files.write(path.relative_to(root).as_posix(), data),
+        progress,
+        lambda path: files.has(path.relative_to(root).as_posix()),
+    )
+
+
 def static_file(name: str) -> bytes:
     return resources.files("actatlas.site").joinpath("static", name).read_bytes()
 
