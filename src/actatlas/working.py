@@ -91,6 +91,7 @@ class WorkingAtlas(Atlas):
         grid: int = 8,
         *,
         most: int = 0,
+        min_images: int = 3,
         layout: LayoutMethod = "umap",
         model: Any = None,
         seed: int = 0,
@@ -99,10 +100,11 @@ class WorkingAtlas(Atlas):
         """An atlas of the activations of one layer that speak for a class; kept in the atlas's folder.
 
         layer: None takes the latest; most: so many with the highest attribution, 0 for what suits the grid
+        min_images: cells of fewer distinct photos are left out; with few photos of a class, 1 shows more of it
         Raises UnknownClass, TooFewImages where too few photos speak for the class.
         """
         need_torch("an atlas of a class")
-        return self._made(self._class_target(name), layer, grid, most, layout, model, seed, progress)
+        return self._made(self._class_target(name), layer, grid, most, min_images, layout, model, seed, progress)
 
     def channel_atlas(self, channel: int, layer: str | None = None, grid: int = 8, **how: Any) -> ClassAtlas:
         """The same of the activations in which one channel answers most; `how` as for class_atlas."""
@@ -159,6 +161,7 @@ class WorkingAtlas(Atlas):
         layer: str | None,
         grid: int,
         most: int = 0,
+        min_images: int = 3,
         layout: LayoutMethod = "umap",
         model: Any = None,
         seed: int = 0,
@@ -166,7 +169,7 @@ class WorkingAtlas(Atlas):
     ) -> ClassAtlas:
         from actatlas.classes.making import ClassSettings, make_class_atlas
 
-        settings = ClassSettings(grid=grid, most=most, layout=layout, seed=seed)
+        settings = ClassSettings(grid=grid, most=most, layout=layout, min_images=min_images, seed=seed)
         made = make_class_atlas(lambda: self._with(model), self._layer(layer), target, settings, progress or Silent())
         if isinstance(made.atlas, WorkingAtlas) and self._network is not None:
             made.atlas.network = self._network

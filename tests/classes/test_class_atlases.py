@@ -75,6 +75,12 @@ def test_a_class_atlas_holds_what_speaks_for_the_class(atlas):
     assert set(layer.places.image_ids[rows]) <= set(grid.photos(0))
 
 
+def test_cells_of_single_photos_can_be_kept(atlas):
+    strict = atlas.class_atlas("red fox", grid=6, most=100).grid(6).image_counts
+    loose = atlas.class_atlas("red fox", grid=6, most=100, min_images=1).grid(6).image_counts
+    assert strict.min() >= 3 > loose.min() and len(loose) > len(strict)
+
+
 def test_it_is_kept_and_the_atlas_stays_finished(atlas):
     files_before = atlas.files.verify()
     made = atlas.class_atlas("tench", layer=LAYERS[0], grid=2)

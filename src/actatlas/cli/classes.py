@@ -25,6 +25,9 @@ def class_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--most", type=int, default=0, metavar="N", help="activations with the highest attribution; default: 8 a cell"
     )
+    command.add_argument(
+        "--min-images", type=int, default=3, metavar="N", help="cells of fewer photos are left out; default 3"
+    )
     command.add_argument("--layout", choices=["umap", "tsne"], default="umap", help="default umap; tsne needs [tsne]")
     command.add_argument("-o", "--out", type=Path, default=None, metavar="FILE.png", help="the picture")
     _model_option(command)
@@ -38,7 +41,12 @@ def class_atlas(options: argparse.Namespace) -> dict[str, Any]:
     atlas = api.open(options.folder)
     if options.model is not None:
         atlas.network = options.model
-    how = {"most": options.most, "layout": options.layout, "progress": StderrProgress()}
+    how = {
+        "most": options.most,
+        "layout": options.layout,
+        "min_images": options.min_images,
+        "progress": StderrProgress(),
+    }
     if options.versus is None:
         made = atlas.class_atlas(options.name, options.layer, options.grid or 8, **how)
         drawn = draw(made.grid(made.side))
