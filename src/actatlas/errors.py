@@ -7,7 +7,8 @@
     │                              UnusableLayer, ChangedInPlace, BadWeights
     ├── MissingExtra           5   an optional package is not installed
     ├── VerificationFailed     6   a file is not what the manifest says
-    ├── StorageError           7   FolderTaken, PlanChanged, DiskFull, NotAnAtlas, UnfinishedAtlas
+    ├── StorageError           7   FolderTaken, PlanChanged, DiskFull, NotAnAtlas, UnfinishedAtlas,
+    │                              NoAttributions
     └── Locked                 8   another process writes here
 
 An error also inherits the built-in that a Python caller would catch. 130 is Ctrl-C.
@@ -151,6 +152,11 @@ class NotAnAtlas(StorageError):
 
 class UnfinishedAtlas(StorageError):
     """The atlas lacks a part that was asked for."""
+
+
+class NoAttributions(UnfinishedAtlas):
+    def __init__(self, folder: object):
+        super().__init__(f"{folder} carries no attributions; build it with --attribution", path=str(folder))
 
 
 class Locked(ActatlasError, BlockingIOError):

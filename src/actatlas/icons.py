@@ -62,7 +62,7 @@ class IconWork:
         with self._progress.stage("Learning what photos look like", count * len(layers), "patches") as tick:
             for layer, patches in zip(layers, self._patches(layers, rows), strict=True):
                 photos = layer.places.image_ids[rows]
-                vectors = _vectors(layer, rows)
+                vectors = np.concatenate([part.vectors for part in layer.read_rows(rows)]).astype(np.float32)
                 learnt = learn_expectation(
                     self._network, layer.name, vectors, patches, photos, layer.mean, colour, self._icons.look_every
                 )
@@ -221,16 +221,6 @@ def paint_cells(network: Network, layer: Layer, cells: Cells, salt: str, progres
             tick(0 if turn.is_repeat else len(turn.rows), len(turn.rows) * turn.steps)
         painting.mend()
     return measure(network, layer.name, painting.pictures, cells.means, np.arange(len(cells)), layer.mean)
-
-
-def _vectors(layer: Layer, rows: np.ndarray) -> np.ndarray:
-    """(n, C) float32 of some rows, ascending, read shard by shard."""
-    found, start = [], 0
-    for part in layer.read_shards():
-        inside = rows[(rows >= start) & (rows < start + len(part))] - start
-        found.append(part.vectors[inside].astype(np.float32))
-        start += len(part)
-    return np.concatenate(found)
 
 
 def _key(*parts: object) -> int:

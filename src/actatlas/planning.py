@@ -99,17 +99,20 @@ def planned_sides(settings: BuildSettings, listed: int) -> list[int]:
     return sorted(set(settings.grids)) or default_sides(activations)
 
 
+def _is_painted(path: str) -> bool:
+    return "/icons/" in path or "/expectation." in path or "/classes/" in path or path.startswith("site/")
+
+
+def _is_laid_out(path: str) -> bool:
+    in_layer = path.endswith("/layout.safetensors") or "/grids/" in path or "/classes/" in path
+    return in_layer or path.startswith("site/")
+
+
 # What has to be made anew when this part of the plan is another: which committed files it stands in.
 _REDONE: dict[str, Callable[[str], bool]] = {
-    "settings.layout": lambda path: (
-        path.endswith("/layout.safetensors") or "/grids/" in path or "/classes/" in path or path.startswith("site/")
-    ),
-    "settings.icons": lambda path: (
-        "/icons/" in path or "/expectation." in path or "/classes/" in path or path.startswith("site/")
-    ),
-    "icon_px": lambda path: (
-        "/icons/" in path or "/expectation." in path or "/classes/" in path or path.startswith("site/")
-    ),
+    "settings.layout": _is_laid_out,
+    "settings.icons": _is_painted,
+    "icon_px": _is_painted,
 }
 
 

@@ -150,7 +150,8 @@ def _labels(photos: list[np.ndarray], grid: Grid) -> dict[str, float] | None:
     if top is None or predicted is None:
         return None
     labels = top[0][:, 0]
-    seen = [predicted[predicted["image_id"].isin(cell)]["class"].unique() for cell in photos]
+    of_photo = predicted.groupby("image_id")["class"].unique()
+    seen = [np.unique(np.concatenate(of_photo.loc[cell].to_list())) for cell in photos]
     how_often = np.bincount(labels, minlength=int(predicted["class"].max()) + 1)
     held = np.mean([label in classes for label, classes in zip(labels, seen, strict=True)])
     chance = np.mean([how_often[classes].sum() / len(labels) for classes in seen])

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from actatlas.atlas import Atlas, ClassAtlas, Layer
-from actatlas.classes.following import followed
-from actatlas.classes.targets import ChannelTarget, ClassTarget, DirectionTarget, VersusTarget
+from actatlas.classes.following import followed, grid_of
+from actatlas.classes.targets import ChannelTarget, ClassTarget, DirectionTarget, Target, VersusTarget
 from actatlas.errors import MissingExtra, UsageError
 from actatlas.progress import Progress, Silent
 from actatlas.store import AtlasFolder
@@ -104,7 +104,8 @@ class WorkingAtlas(Atlas):
         Raises UnknownClass, TooFewImages where too few photos speak for the class.
         """
         need_torch("an atlas of a class")
-        return self._made(self._class_target(name), layer, grid, most, min_images, layout, model, seed, progress)
+        how: dict[str, Any] = {"most": most, "min_images": min_images, "layout": layout, "seed": seed}
+        return self._made(self._class_target(name), layer, grid, model, progress, **how)
 
     def channel_atlas(self, channel: int, layer: str | None = None, grid: int = 8, **how: Any) -> ClassAtlas:
         """The same of the activations in which one channel answers most; `how` as for class_atlas."""
@@ -141,7 +142,6 @@ class WorkingAtlas(Atlas):
         layer: of the late cell, None takes the latest; cell: (column, row) of another one
         """
         need_torch("a trace")
-        from actatlas.classes.following import grid_of
         from actatlas.classes.tracing import strongest_cell, trace_cell
 
         late = grid_of(self, self._layer(layer).name, grid)
@@ -157,20 +157,17 @@ class WorkingAtlas(Atlas):
 
     def _made(
         self,
-        target: Any,
+        target: Target,
         layer: str | None,
         grid: int,
-        most: int = 0,
-        min_images: int = 3,
-        layout: LayoutMethod = "umap",
         model: Any = None,
-        seed: int = 0,
         progress: Progress | None = None,
+        **settings: Any,
     ) -> ClassAtlas:
         from actatlas.classes.making import ClassSettings, make_class_atlas
 
-        settings = ClassSettings(grid=grid, most=most, layout=layout, min_images=min_images, seed=seed)
-        made = make_class_atlas(lambda: self._with(model), self._layer(layer), target, settings, progress or Silent())
+        asked = ClassSettings(grid=grid, **settings)
+        made = make_class_atlas(lambda: self._with(model), self._layer(layer), target, asked, progress or Silent())
         if isinstance(made.atlas, WorkingAtlas) and self._network is not None:
             made.atlas.network = self._network
         return made

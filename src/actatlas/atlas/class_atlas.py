@@ -89,12 +89,7 @@ class ClassAtlas(Layer):
 
     def read_shards(self, attributions: bool = False) -> Iterator[ActivationSet]:
         """The chosen activations, in row order, by the layer's shards."""
-        start = 0
-        for part in self.layer.read_shards(attributions):
-            inside = self.rows[(self.rows >= start) & (self.rows < start + len(part))] - start
-            start += len(part)
-            if len(inside):
-                yield part.taken(inside)
+        return self.layer.read_rows(self.rows, attributions)
 
     @cached_property
     def places(self) -> ActivationSet:

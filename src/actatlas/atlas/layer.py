@@ -55,6 +55,13 @@ class Layer:
             arrays = self._files.read_arrays(paths.activations(self.name, index), names)
             yield ActivationSet(**arrays, **self._files.read_arrays(paths.places(index)))
 
+    def read_rows(self, rows: np.ndarray, attributions: bool = False) -> Iterator[ActivationSet]:
+        """Some rows (n,), ascending, by the layer's shards: as many parts, those that hold none of them empty."""
+        start = 0
+        for part in self.read_shards(attributions):
+            yield part.taken(rows[(rows >= start) & (rows < start + len(part))] - start)
+            start += len(part)
+
     @cached_property
     def activations(self) -> ActivationSet:
         """All activations, without attributions (those are `attributions`)."""

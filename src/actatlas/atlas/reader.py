@@ -157,17 +157,7 @@ class Atlas:
         spec = self.plan["images"]["spec"]
         return open_source(list(self.images["path"])) if self.plan["images"]["has_files"] else open_source(spec)
 
-    def paint(
-        self,
-        layer: Layer,
-        targets: np.ndarray,
-        others: np.ndarray,
-        *,
-        steps: int = 128,
-        px: int | None = None,
-        model: Any = None,
-        seed: int = 0,
-    ) -> Icons:
+    def paint(self, *_what: Any, **_how: Any) -> Icons:
         """Icons of any directions: the atlas that actatlas.open gives can paint them (working.py)."""
         raise UsageError(f"{self.folder}: open it by actatlas.open to paint icons")
 

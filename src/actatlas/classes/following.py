@@ -7,7 +7,7 @@ import pandas as pd
 from PIL import Image, ImageDraw, ImageFont
 
 from actatlas.atlas import Atlas, Grid
-from actatlas.errors import UnfinishedAtlas
+from actatlas.errors import NoAttributions, UnfinishedAtlas
 
 _MAP_PX = 480  # of a layer's map in the strip
 _STRONGEST = 6
@@ -28,7 +28,7 @@ def followed(atlas: Atlas, index: int, side: int | None = None) -> pd.DataFrame:
     for name in atlas.layer_names:
         grid = grid_of(atlas, name, side)
         if grid.attributions is None:
-            raise UnfinishedAtlas(f"{atlas.folder} carries no attributions; build it with --attribution")
+            raise NoAttributions(atlas.folder)
         values = grid.attributions[:, index]
         over = values - grid.layer.attribution_mean[index]
         table = grid.table()

@@ -68,7 +68,8 @@ def make_class_atlas(
         home = paths.class_home(layer.name, target.key)
         if not _is_made(files, home, settings):
             choice = target.choose(layer, settings.most)
-            chosen = _taken(layer, choice.rows)
+            has_attributions = layer.attribution_method is not None
+            chosen = ActivationSet.joined(list(layer.read_rows(choice.rows, has_attributions)))
             points = _points(layer, target, choice, chosen, settings, progress)
             cells = _divided(layer, target, chosen, points, settings)
             icons = paint_cells(network(), layer, cells, f"{target.key}/{settings.seed}", progress)
@@ -76,15 +77,6 @@ def make_class_atlas(
                 files.forget(home)
                 _write(files, home, choice, points, cells, icons, _facts(layer, target, choice, chosen, settings))
     return ClassAtlas(type(atlas)(files).layer(layer.name), target.key)
-
-
-def _taken(layer: Layer, rows: np.ndarray) -> ActivationSet:
-    """Some rows of a layer, read shard by shard."""
-    parts, start = [], 0
-    for part in layer.read_shards(attributions=layer.attribution_method is not None):
-        parts.append(part.taken(rows[(rows >= start) & (rows < start + len(part))] - start))
-        start += len(part)
-    return ActivationSet.joined(parts)
 
 
 def _points(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from actatlas.atlas import Layer
-from actatlas.errors import UnfinishedAtlas, UsageError
+from actatlas.errors import NoAttributions, UsageError
 
 
 @dataclass(frozen=True)
@@ -76,9 +76,7 @@ class VersusTarget(Target):
         scores, is_strongest = _attributions(layer, [self.first.index, self.second.index])
         either = [_highest(scores[:, i], -(-most // 2), is_strongest[:, i]) for i in (0, 1)]
         rows = np.union1d(either[0].rows, either[1].rows)
-        positive = np.maximum(scores.astype(np.float64), 0)
-        coverage = float(positive[rows].sum() / max(positive.sum(), 1e-12))
-        return Choice(rows, scores[rows, 1] - scores[rows, 0], coverage)
+        return Choice(rows, scores[rows, 1] - scores[rows, 0], _coverage(scores, rows))
 
 
 @dataclass(frozen=True)
@@ -130,7 +128,7 @@ class DirectionTarget(Target):
 def _attributions(layer: Layer, classes: list[int]) -> tuple[np.ndarray, np.ndarray]:
     """(N, k) float32 attributions to some classes, and (N, k) whether each is what the activation speaks for most."""
     if layer.attribution_method is None:
-        raise UnfinishedAtlas(f"{layer.atlas.folder} carries no attributions; build it with --attribution")
+        raise NoAttributions(layer.atlas.folder)
     average, found, strongest = layer.attribution_mean, [], []
     for part in layer.read_shards(attributions=True):
         assert part.attributions is not None  # its method is named
@@ -144,5 +142,10 @@ def _highest(scores: np.ndarray, most: int, also: np.ndarray | None = None) -> C
     chosen = np.zeros(len(scores), bool) if also is None else also.copy()
     chosen[np.argsort(-scores, kind="stable")[:most]] = True
     rows = np.flatnonzero(chosen & (scores > 0))
+    return Choice(rows, scores[rows], _coverage(scores, rows))
+
+
+def _coverage(scores: np.ndarray, rows: np.ndarray) -> float:
+    """Of the positive scores (n,) or (n, k), added up, the share that is in `rows`."""
     positive = np.maximum(scores.astype(np.float64), 0)
-    return Choice(rows, scores[rows], float(positive[rows].sum() / max(positive.sum(), 1e-12)))
+    return float(positive[rows].sum() / max(positive.sum(), 1e-12))

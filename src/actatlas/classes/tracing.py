@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from actatlas.atlas import Grid
-from actatlas.errors import UnfinishedAtlas, UsageError
+from actatlas.collect import map_index, to_pixels
+from actatlas.errors import NoAttributions, UsageError
 
 if TYPE_CHECKING:
     from actatlas.networks import Network
@@ -55,9 +56,9 @@ class Trace:
 
 
 def strongest_cell(grid: Grid, index: int) -> int:
-    """The cell that speaks most for a class. Raises UnfinishedAtlas without attributions."""
+    """The cell that speaks most for a class. Raises NoAttributions."""
     if grid.attributions is None or not len(grid):
-        raise UnfinishedAtlas(f"{grid.layer.atlas.folder} carries no attributions; build it with --attribution")
+        raise NoAttributions(grid.layer.atlas.folder)
     return int(grid.attributions[:, index].argmax())
 
 
@@ -89,23 +90,21 @@ class _Scene:
         self.network, self.grid, self.k = network, grid, k
         layer, places = grid.layer, grid.layer.places
         self.rows = grid.nearest_rows(k, _PHOTOS)
-        pixels = []
+        crops = []
         for row in self.rows:
             photo = layer.atlas.source.read(int(places.image_ids[row]))
-            crop = layer.atlas.preprocessing.crop(photo, tuple(places.boxes[row].tolist()))
-            values = np.asarray(crop, np.float32) / 255
-            pixels.append(torch.from_numpy(values.reshape(*values.shape[:2], -1)).permute(2, 0, 1))
-        self.inputs = network.normalize(torch.stack(pixels))
-        self._positions = torch.from_numpy(places.positions[self.rows])
+            crop = np.asarray(layer.atlas.preprocessing.crop(photo, tuple(places.boxes[row].tolist())))
+            crops.append(crop.reshape(*crop.shape[:2], -1))
+        self.inputs = network.normalize(to_pixels(np.stack(crops)))
+        self._positions = places.positions[self.rows]
         direction = torch.from_numpy(grid.means[k] - layer.mean)
         self._direction = direction / direction.norm().clamp(min=1e-12)
         self._mean = torch.from_numpy(layer.mean)
 
     def answers(self, maps: Tensor) -> Tensor:
         """(B,) of the late layer's maps (B, C, H, W)."""
-        size = torch.tensor(maps.shape[2:])
-        place = torch.minimum((self._positions * size).long(), size - 1)
-        found = maps[torch.arange(len(maps)), :, place[:, 0], place[:, 1]]
+        place = map_index(self._positions, (maps.shape[2], maps.shape[3]))
+        found = maps[np.arange(len(maps)), :, place[:, 0], place[:, 1]]
         return (found - self._mean.to(maps)) @ self._direction.to(maps)
 
     def slopes(self, layers: Sequence[str]) -> tuple[float, dict[str, tuple[Tensor, Tensor]]]:

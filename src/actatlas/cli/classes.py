@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from actatlas.cli.shared import folder_option, grid_side, say
+from actatlas.cli.shared import folder_option, grid_side, say, write_picture
 from actatlas.progress import StderrProgress
 
 if TYPE_CHECKING:
-    from PIL import Image
+    from actatlas.working import WorkingAtlas
 
 _CLASS_HELP = "a class: its name, a part of it, a synonym, its WordNet id, or its index"
 
@@ -34,13 +33,10 @@ def class_options(command: argparse.ArgumentParser) -> None:
 
 
 def class_atlas(options: argparse.Namespace) -> dict[str, Any]:
-    from actatlas import api
     from actatlas.classes.comparing import draw_comparison, told_apart
     from actatlas.picture import draw
 
-    atlas = api.open(options.folder)
-    if options.model is not None:
-        atlas.network = options.model
+    atlas = _opened(options)
     how = {
         "most": options.most,
         "layout": options.layout,
@@ -53,7 +49,7 @@ def class_atlas(options: argparse.Namespace) -> dict[str, Any]:
     else:
         made = atlas.compare(options.name, options.versus, options.layer, options.grid or 10, **how)
         drawn = draw_comparison(made)
-    picture = _write(drawn, options.out or made.folder / "picture.png")
+    picture = write_picture(drawn, options.out or made.folder / "picture.png")
     result: dict[str, Any] = {
         "class": made.subject, "layer": made.layer.name, "activations": made.activation_count,
         "images": made.image_count, "labelled": made.labelled_count, "coverage": made.coverage,
@@ -92,20 +88,17 @@ def trace_options(command: argparse.ArgumentParser) -> None:
 
 
 def trace(options: argparse.Namespace) -> dict[str, Any]:
-    from actatlas import api
     from actatlas.classes.following import draw_strip
     from actatlas.classes.trace_picture import draw_trace, trace_value
 
-    atlas = api.open(options.folder)
-    if options.model is not None:
-        atlas.network = options.model
+    atlas = _opened(options)
     index = atlas.class_names.find(options.name)
     title = atlas.class_names.labels[index]
     table = atlas.follow(index, options.grid)
     found = atlas.trace(index, options.layer, options.grid, options.cell)
     stem = title.replace(" ", "-").replace("/", "-")
-    picture = _write(draw_trace(found, title), options.out or Path(f"{stem}-trace.png"))
-    strip = _write(
+    picture = write_picture(draw_trace(found, title), options.out or Path(f"{stem}-trace.png"))
+    strip = write_picture(
         draw_strip(atlas, index, title, options.grid), options.strip or picture.with_name(f"{picture.stem}-layers.png")
     )
     columns = ["cell", "attribution", "deviations", "count", "images", "label"]
@@ -135,18 +128,17 @@ def _model_option(command: argparse.ArgumentParser) -> None:
     command.add_argument("--model", default=None, metavar="SPEC", help="the atlas's network; default: by its own spec")
 
 
+def _opened(options: argparse.Namespace) -> WorkingAtlas:
+    from actatlas import api
+
+    atlas = api.open(options.folder)
+    if options.model is not None:
+        atlas.network = options.model
+    return atlas
+
+
 def _cell(text: str) -> tuple[int, int]:
     column, comma, row = text.partition(",")
     if not comma or not column.strip().isdigit() or not row.strip().isdigit():
         raise argparse.ArgumentTypeError(f"a cell is COLUMN,ROW such as 12,7, not {text}")
     return int(column), int(row)
-
-
-def _write(drawn: Image.Image, path: Path) -> Path:
-    from actatlas.store.durable import write_file
-
-    buffer = io.BytesIO()
-    drawn.save(buffer, "PNG")
-    path = path.expanduser().resolve()
-    write_file(path, buffer.getvalue())
-    return path

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from actatlas.cli.shared import folder_option, grid_side, has_screen, open_option, say, whole_number
+from actatlas.cli.shared import folder_option, grid_side, has_screen, open_option, say, whole_number, write_picture
 from actatlas.errors import MissingExtra, UsageError
 from actatlas.progress import StderrProgress
 
@@ -24,11 +24,8 @@ def picture_options(command: argparse.ArgumentParser) -> None:
 
 
 def picture(options: argparse.Namespace) -> dict[str, Any]:
-    import io
-
     from actatlas import atlas as reader
     from actatlas import picture as drawing
-    from actatlas.store.durable import write_file
 
     atlas = reader.open(options.folder)
     layer = atlas.layer(options.layer or atlas.layer_names[-1])
@@ -38,10 +35,7 @@ def picture(options: argparse.Namespace) -> dict[str, Any]:
         )
     grid = layer.grid(options.grid or layer.grid_sides[-1])
     drawn = drawing.draw(grid, with_labels=options.labels, by_density=options.density)
-    buffer = io.BytesIO()
-    drawn.save(buffer, "PNG")
-    out = options.out.expanduser().resolve()
-    write_file(out, buffer.getvalue())
+    out = write_picture(drawn, options.out)
     say(options, f"{out}: {layer.name}, {grid.side} × {grid.side}, {len(grid)} cells")
     return {"picture": str(out), "layer": layer.name, "grid": grid.side, "cells": len(grid), "size": list(drawn.size)}
 

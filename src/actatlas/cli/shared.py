@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from actatlas.errors import UsageError
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 SPEC_HELP = (
     "packaged:efficientnet-lite0 (default), timm:NAME, torchvision:NAME@WEIGHTS, "
@@ -63,3 +67,14 @@ def open_page(page: Path, options: argparse.Namespace) -> bool:
 def say(options: argparse.Namespace, text: str) -> None:
     if not options.json:
         print(text)
+
+
+def write_picture(drawn: Image.Image, path: Path) -> Path:
+    """As PNG, whole or not at all; where it lies."""
+    from actatlas.store.durable import write_file
+
+    buffer = io.BytesIO()
+    drawn.save(buffer, "PNG")
+    path = path.expanduser().resolve()
+    write_file(path, buffer.getvalue())
+    return path
