@@ -10,14 +10,23 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from actatlas.api import build, measure_icons, open
+    from actatlas.api import build, measure_icons, open, try_patch
     from actatlas.errors import ActatlasError
     from actatlas.networks import load_network
     from actatlas.preprocessing import Preprocessing
 
 __version__ = "0.1.0"
 
-__all__ = ["ActatlasError", "Preprocessing", "__version__", "build", "load_network", "measure_icons", "open"]
+__all__ = [
+    "ActatlasError",
+    "Preprocessing",
+    "__version__",
+    "build",
+    "load_network",
+    "measure_icons",
+    "open",
+    "try_patch",
+]
 
 _HOMES = {
     "ActatlasError": "actatlas.errors",
@@ -26,6 +35,7 @@ _HOMES = {
     "load_network": "actatlas.api",
     "measure_icons": "actatlas.api",
     "open": "actatlas.api",
+    "try_patch": "actatlas.api",
 }
 
 

@@ -6,13 +6,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from actatlas.errors import NetworkError
 from actatlas.progress import Progress, Silent, StderrProgress
 from actatlas.working import WorkingAtlas, need_torch
 
 if TYPE_CHECKING:
     import numpy as np
+    from PIL import Image
 
+    from actatlas.atlas import ClassNames
     from actatlas.collect import CollectSettings
+    from actatlas.confusions import Experiment
     from actatlas.inversion import InversionSettings
     from actatlas.networks import Network
     from actatlas.planning import BuildSettings
@@ -105,6 +109,45 @@ def measure_icons(network: Network, layer: Any, icons: np.ndarray) -> np.ndarray
     from actatlas import inversion
 
     return inversion.measure_icons(network, layer, icons)
+
+
+def class_names(network: Network) -> ClassNames:
+    """The classes of a network, and what else they are called. Raises NetworkError where it has none."""
+    from actatlas.atlas import ClassNames
+    from actatlas.networks import other_names
+
+    if network.class_count is None:
+        raise NetworkError(f"{network.spec} gives no logits (B, classes), so nothing is taken for anything")
+    labels = network.labels or [f"class {i}" for i in range(network.class_count)]
+    return ClassNames(labels, other_names(network.labels) or ())
+
+
+def try_patch(
+    network: Network,
+    onto: Sequence[str | Path | tuple[str, Image.Image]],
+    patch: str | Path | Image.Image,
+    target: str | int,
+    *,
+    sizes: Sequence[float] = (),
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Experiment:
+    """One patch on photos, over sizes and corners, beside patches that should do nothing.
+
+    onto: photos, as paths or (name, picture); sizes: sides of the patch as shares of the shorter side of the network's
+    input; empty for 10% to 40%
+    Raises UnknownClass, UnreadableImage, UsageError where every photo is taken for the target already.
+    """
+    need_torch("pasting patches")
+    from actatlas.confusions.experiment import SHARES, paste_and_look
+    from actatlas.images import read_photo
+
+    photos = [given if isinstance(given, tuple) else (str(given), read_photo(given)) for given in onto]
+    picture = read_photo(patch) if isinstance(patch, str | Path) else patch
+    index = class_names(network).find(target)
+    return paste_and_look(
+        network, photos, picture, index, shares=sizes or SHARES, seed=seed, progress=progress or Silent()
+    )
 
 
 def collect_settings(

@@ -112,9 +112,8 @@ class _Run:
         self._change()
         left = sum(len(collector.image_ids(index)) for index in missing)
         with self.progress.stage("Collecting activations", left, "images") as tick:
-            for index, shard in collector.shards(missing):
+            for index, shard in collector.shards(missing, on_photos=tick):
                 write_shard(self.files, index, shard)
-                tick(len(collector.image_ids(index)))
 
     def _pilot(self) -> Pilot:
         if self.files.has("pilot.json"):

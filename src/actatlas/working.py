@@ -19,6 +19,7 @@ from actatlas.store import AtlasFolder
 if TYPE_CHECKING:
     from actatlas.classes.making import LayoutMethod
     from actatlas.classes.tracing import Trace
+    from actatlas.confusions import Confusions
     from actatlas.networks import Network
     from actatlas.values import Icons
 
@@ -148,6 +149,51 @@ class WorkingAtlas(Atlas):
         k = strongest_cell(late, self.class_names.find(name)) if cell is None else late.cell_at(*cell).k
         earlier = self.layer_names[: self.layer_names.index(late.layer.name)]
         return trace_cell(self.network, late, k, [grid_of(self, each, grid) for each in earlier])
+
+    # --- what the network misunderstands
+
+    def confusions(
+        self,
+        test: Any = None,
+        layer: str | None = None,
+        grid: int | None = None,
+        *,
+        top: int = 20,
+        effort: int = 1,
+        second: Any = None,
+        at_random: bool = False,
+        seed: int = 0,
+        progress: Progress | None = None,
+    ) -> Confusions:
+        """Patches that the network takes for a class that they have nothing of; kept in the atlas's folder.
+
+        test: images to prove them on (a folder, list, CSV, or ImageSource), None only proposes
+        layer: None takes the latest; grid: None its coarsest
+        effort: so many times as many patches are looked at; second: a network in which the transfer is measured
+        at_random: random pairs of class and patch in the proposals' place, the search's own control
+        Raises NoAttributions, NetworkError without logits, TooFewImages where there is too little to test on.
+        """
+        need_torch("what finds misunderstandings")
+        from actatlas.confusions import SearchSettings, Test, find_confusions, prove_confusions
+        from actatlas.images import open_source
+        from actatlas.networks import load_network
+
+        said = progress or Silent()
+        settings = SearchSettings(top=top, effort=effort, at_random=at_random, seed=seed)
+        of_layer = grid_of(self, self._layer(layer).name, grid)
+        self.class_names  # noqa: B018  raises where there are no classes
+        found = find_confusions(lambda: self.network, of_layer.layer, of_layer, settings, said)
+        if test is None:
+            return found
+        other = None if second is None else load_network(second)
+        return prove_confusions(lambda: self.network, found, Test(open_source(test), other, seed), said)
+
+    def confusion_stories(self, found: Confusions, count: int, progress: Progress | None = None) -> Confusions:
+        """Pictures of the first `count` proven ones, each with the atlas of its class; kept in the atlas's folder."""
+        need_torch("what tells stories")
+        from actatlas.confusions import write_stories
+
+        return write_stories(lambda: self.network, self.class_atlas, found, count, progress or Silent())
 
     # --- inside
 

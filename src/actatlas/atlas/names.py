@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
+from functools import cached_property
 
 from actatlas.errors import UnknownClass
 
@@ -47,9 +48,29 @@ class ClassNames:
         hint = f"; nearest: {self._listed(nearest)}" if nearest else ""
         raise UnknownClass(f'no class is called "{text}"{hint}', query=text, classes=[self.labels[i] for i in nearest])
 
+    def all_called(self, name: str) -> tuple[int, ...]:
+        """The classes of which this is a whole name: one, none, or two that share it. A label goes before a synonym."""
+        wanted = _plain(name)
+        return tuple(self._by_label.get(wanted, ()) or self._by_name.get(wanted, ()))
+
     def means(self, name: str, index: int) -> bool:
         """Whether a name is one of this class's, and no mere part of one."""
         return _plain(name) in {_plain(other) for other in self._names[index]}
+
+    @cached_property
+    def _by_label(self) -> dict[str, list[int]]:
+        found: dict[str, list[int]] = {}
+        for i, names in enumerate(self._names):
+            found.setdefault(_plain(names[0]), []).append(i)
+        return found
+
+    @cached_property
+    def _by_name(self) -> dict[str, list[int]]:
+        found: dict[str, list[int]] = {}
+        for i, names in enumerate(self._names):
+            for name in dict.fromkeys(map(_plain, names)):
+                found.setdefault(name, []).append(i)
+        return found
 
     def _by_index(self, index: int) -> int:
         if not 0 <= index < len(self):
@@ -59,10 +80,10 @@ class ClassNames:
         return index
 
     def _labelled(self, wanted: str) -> list[int]:
-        return [i for i, names in enumerate(self._names) if _plain(names[0]) == wanted]
+        return self._by_label.get(wanted, [])
 
     def _called(self, wanted: str) -> list[int]:
-        return [i for i, names in enumerate(self._names) if any(_plain(name) == wanted for name in names)]
+        return self._by_name.get(wanted, [])
 
     def _with_words(self, wanted: str) -> list[int]:
         """Whole words of the label: "fox" fits "red fox", not "foxglove"."""

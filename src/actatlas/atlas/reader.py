@@ -127,12 +127,23 @@ class Atlas:
         return [self._files.read_json(p) for p in self._files.committed("shards/")]
 
     @cached_property
-    def predicted_classes(self) -> pd.DataFrame | None:
-        """The strongest class of each crop, or photo: image_id, class. None for a network without logits."""
+    def top_classes(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """Of each crop, or photo, its image id (M,) int64 and its up to five strongest classes (M, ≤ 5), best first.
+
+        None for a network without logits.
+        """
         parts = [self._files.read_arrays(p) for p in self._files.committed("predictions/")]
         if not parts:
             return None
         ids, classes = (np.concatenate([p[name] for p in parts]) for name in ("crop_image_ids", "classes"))
+        return ids, classes.astype(np.int64)
+
+    @property
+    def predicted_classes(self) -> pd.DataFrame | None:
+        """The strongest class of each crop, or photo: image_id, class. None for a network without logits."""
+        if self.top_classes is None:
+            return None
+        ids, classes = self.top_classes
         return pd.DataFrame({"image_id": ids, "class": classes[:, 0]})
 
     @cached_property

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from actatlas import __version__
-from actatlas.cli import classes, looking, making
+from actatlas.cli import classes, confusions, looking, making
 from actatlas.cli.shared import Parser, command, folder_option
 from actatlas.errors import ActatlasError
 
@@ -65,6 +65,12 @@ def parser() -> argparse.ArgumentParser:
     classes.class_options(command(commands, "class", classes.class_atlas, "make an atlas of one class, or of two"))
     classes.trace_options(
         command(commands, "trace", classes.trace, "follow a class through the layers, and say what its cell is made of")
+    )
+    confusions.confusions_options(
+        command(commands, "confusions", confusions.confusions, "find what the network misunderstands, and prove it")
+    )
+    confusions.patch_options(
+        command(commands, "patch", confusions.patch, "paste one patch on photos, and see what the network makes of it")
     )
     folder_option(command(commands, "verify", looking.verify, "check every file of an atlas against its manifest"))
     command(commands, "doctor", looking.doctor, "say what this machine has: versions, devices, extras")

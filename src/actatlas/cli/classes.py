@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from actatlas.cli.shared import folder_option, grid_side, say, write_picture
+from actatlas.cli.shared import cell_place, folder_option, grid_side, opened, say, write_picture
 from actatlas.progress import StderrProgress
-
-if TYPE_CHECKING:
-    from actatlas.working import WorkingAtlas
 
 _CLASS_HELP = "a class: its name, a part of it, a synonym, its WordNet id, or its index"
 
@@ -36,7 +33,7 @@ def class_atlas(options: argparse.Namespace) -> dict[str, Any]:
     from actatlas.classes.comparing import draw_comparison, told_apart
     from actatlas.picture import draw
 
-    atlas = _opened(options)
+    atlas = opened(options)
     how = {
         "most": options.most,
         "layout": options.layout,
@@ -78,7 +75,7 @@ def trace_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--cell",
         default=None,
-        type=_cell,
+        type=cell_place,
         metavar="C,R",
         help="the late cell; default: the one that speaks most for it",
     )
@@ -91,7 +88,7 @@ def trace(options: argparse.Namespace) -> dict[str, Any]:
     from actatlas.classes.following import draw_strip
     from actatlas.classes.trace_picture import draw_trace, trace_value
 
-    atlas = _opened(options)
+    atlas = opened(options)
     index = atlas.class_names.find(options.name)
     title = atlas.class_names.labels[index]
     table = atlas.follow(index, options.grid)
@@ -126,19 +123,3 @@ def trace(options: argparse.Namespace) -> dict[str, Any]:
 
 def _model_option(command: argparse.ArgumentParser) -> None:
     command.add_argument("--model", default=None, metavar="SPEC", help="the atlas's network; default: by its own spec")
-
-
-def _opened(options: argparse.Namespace) -> WorkingAtlas:
-    from actatlas import api
-
-    atlas = api.open(options.folder)
-    if options.model is not None:
-        atlas.network = options.model
-    return atlas
-
-
-def _cell(text: str) -> tuple[int, int]:
-    column, comma, row = text.partition(",")
-    if not comma or not column.strip().isdigit() or not row.strip().isdigit():
-        raise argparse.ArgumentTypeError(f"a cell is COLUMN,ROW such as 12,7, not {text}")
-    return int(column), int(row)

@@ -14,6 +14,8 @@ from actatlas.errors import UsageError
 if TYPE_CHECKING:
     from PIL import Image
 
+    from actatlas.working import WorkingAtlas
+
 SPEC_HELP = (
     "packaged:efficientnet-lite0 (default), timm:NAME, torchvision:NAME@WEIGHTS, "
     "python:module:function or zoo.py:function"
@@ -50,6 +52,23 @@ def whole_number(text: str) -> int:
     if not text.isdigit():
         raise argparse.ArgumentTypeError(f"a whole number, 0 or more, not {text}")
     return int(text)
+
+
+def cell_place(text: str) -> tuple[int, int]:
+    column, comma, row = text.partition(",")
+    if not comma or not column.strip().isdigit() or not row.strip().isdigit():
+        raise argparse.ArgumentTypeError(f"a cell is COLUMN,ROW such as 12,7, not {text}")
+    return int(column), int(row)
+
+
+def opened(options: argparse.Namespace) -> WorkingAtlas:
+    """The atlas that `folder` names, with the network that `model` names where it names one."""
+    from actatlas import api
+
+    atlas = api.open(options.folder)
+    if options.model is not None:
+        atlas.network = options.model
+    return atlas
 
 
 def has_screen(options: argparse.Namespace) -> bool:

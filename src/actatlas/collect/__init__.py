@@ -3,9 +3,10 @@
 from actatlas.collect.attribution import attribute
 from actatlas.collect.collector import Collector, Predictions, Shard
 from actatlas.collect.pilot import Pilot, run_pilot, to_pixels
-from actatlas.collect.sampling import map_index
+from actatlas.collect.sampling import map_index, photo_order
 from actatlas.collect.settings import CollectSettings
 
 __all__ = [
-    "CollectSettings", "Collector", "Pilot", "Predictions", "Shard", "attribute", "map_index", "run_pilot", "to_pixels",
+    "CollectSettings", "Collector", "Pilot", "Predictions", "Shard", "attribute", "map_index", "photo_order",
+    "run_pilot", "to_pixels",
 ]  # fmt: skip

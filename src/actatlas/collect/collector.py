@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -82,9 +82,12 @@ class Collector:
         size = self._settings.shard_images
         return self._order[index * size : (index + 1) * size]
 
-    def shards(self, missing: Iterable[int] | None = None) -> Iterator[tuple[int, Shard]]:
+    def shards(
+        self, missing: Iterable[int] | None = None, on_photos: Callable[[int], None] = lambda count: None
+    ) -> Iterator[tuple[int, Shard]]:
         """The shards of these numbers (default: all), in the order given. Decoding runs ahead, across their borders.
 
+        on_photos: told how many more photos are done, batch by batch: a shard can take minutes
         Closing the iterator stops the decoding threads.
         """
         indices = list(range(self.shard_count) if missing is None else missing)
@@ -93,12 +96,16 @@ class Collector:
         photos_ahead = max(3 * self._batch_size // self._settings.crops_per_photo, 4)
         with closing(self._decoder.run_ahead(image_ids, photos_ahead)) as photos:
             for index in indices:
-                yield index, self._collect(photos, len(self.image_ids(index)))
+                yield index, self._collect(photos, len(self.image_ids(index)), on_photos)
 
-    def _collect(self, photos: Iterator[Prepared], photo_count: int) -> Shard:
-        rows = _Rows()
+    def _collect(self, photos: Iterator[Prepared], photo_count: int, on_photos: Callable[[int], None]) -> Shard:
+        rows, inputs_done, told = _Rows(), 0, 0
         for inputs, slots in self._batches(photos, photo_count, rows.skipped):
             self._pass(inputs, slots, rows)
+            inputs_done += len(slots)
+            done = inputs_done // self._settings.crops_per_photo
+            on_photos(done - told)
+            told = done
         return self._shard(rows)
 
     def _batches(

@@ -169,6 +169,16 @@ class Network:
         outputs = forward(self.module, inputs, layers, made)
         return {name: to_maps(outputs[name], self._form(name)) for name in layers}
 
+    def logits(self, inputs: Tensor) -> Tensor:
+        """(B, classes) of normalised inputs; differentiable. Raises NetworkError for a network without logits."""
+        if self.class_count is None:
+            raise NetworkError(
+                f"{self.spec} gives no logits (B, classes), so it takes nothing for anything; "
+                "load it with outputs=, a function to (B, K) that stands in for them",
+                spec=self.spec,
+            )
+        return self.module(self._ready(inputs, ()))
+
     def record(self, inputs: Tensor, layers: Sequence[str], for_derivatives: bool = False) -> Recording:
         """The whole forward pass, so that the part behind each of `layers` can be run again alone.
 

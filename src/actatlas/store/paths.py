@@ -77,3 +77,17 @@ def mended_icons(home: str, side: int) -> str:
 
 def icon_chunks(home: str, side: int) -> str:
     return f"{grids(home)}{side}/icons/"
+
+
+def confusions(layer: str) -> str:
+    """The folder of what the network takes for something else, by one layer."""
+    return f"{home(layer)}confusions/"
+
+
+def confusion_list(layer: str) -> str:
+    return f"{confusions(layer)}list.json"
+
+
+def confusion_picture(layer: str, kind: str, rank: int) -> str:
+    """kind: "patch", as it is in the photo; "pasted", as large as it was pasted; "story"."""
+    return f"{confusions(layer)}{rank:02d}-{kind}.png"

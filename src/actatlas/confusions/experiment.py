@@ -1,0 +1,173 @@
+"""One patch on some photos, over sizes and corners: what the network says before and after."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from actatlas.confusions.pasting import Spot, as_pixels, logits_of, margins, pasted, side_px, spots
+from actatlas.confusions.proving import Patch, grey, noise, real
+from actatlas.errors import UsageError
+from actatlas.networks import Network
+from actatlas.progress import Progress
+
+SHARES = (0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4)
+_SHOWN = 5  # classes
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One photo. pixels: (H, W, 3) uint8, as the network sees it; changed: the same with the patch at its best spot
+    before, after: the 5 likeliest classes and their probabilities; is_target: it was taken for the target already
+    spot: where the target's logit stands highest over the others; flipped: to the target, there
+    curves: {arm: (sizes,) the target's probability in the best corner}, arms as in Experiment"""
+
+    name: str
+    pixels: np.ndarray
+    changed: np.ndarray
+    before: list[tuple[int, float]]
+    after: list[tuple[int, float]]
+    is_target: bool
+    flipped: bool
+    spot: Spot
+    curves: dict[str, np.ndarray]
+    flipped_by: dict[str, bool]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """target: a class; shares: the sizes tried, of the input's shorter side; turns: a photo each
+    arms: "patch", and the controls "noise", "grey", "other_patch": each gets the best of all sizes and corners"""
+
+    network: Network
+    target: int
+    shares: tuple[float, ...]
+    turns: list[Turn]
+
+    @property
+    def flip_rate(self) -> float:
+        """Of the photos that were something else before."""
+        return self.rate("patch")
+
+    @property
+    def controls(self) -> dict[str, float]:
+        return {name: self.rate(name) for name in self.turns[0].curves if name != "patch"}
+
+    def rate(self, arm: str) -> float:
+        others = [turn for turn in self.turns if not turn.is_target]
+        return sum(turn.flipped_by[arm] for turn in others) / len(others)
+
+    def curve(self, arm: str) -> np.ndarray:
+        """(sizes,) the target's probability, mean over the photos that were something else."""
+        return np.mean([turn.curves[arm] for turn in self.turns if not turn.is_target], axis=0)
+
+    def to_json(self, names: Sequence[str]) -> dict[str, Any]:
+        def top(classes: list[tuple[int, float]]) -> list[dict[str, Any]]:
+            return [{"class": names[i], "probability": round(p, 4)} for i, p in classes]
+
+        input_px = self.network.preprocessing.input_px
+        sizes = [side_px(share, input_px) for share in self.shares]
+        return {
+            "target": names[self.target],
+            "images": [
+                {
+                    "file": turn.name, "before": top(turn.before), "after": top(turn.after), "flipped": turn.flipped,
+                    "already_target": turn.is_target, "size": side_px(turn.spot.share, input_px),
+                    "corner": turn.spot.corner,
+                    "curve": {"size": sizes, "probability": [round(float(v), 4) for v in turn.curves["patch"]]},
+                }
+                for turn in self.turns
+            ],
+            "flip_rate": round(self.flip_rate, 4),
+            "controls": {name: round(rate, 4) for name, rate in self.controls.items()},
+        }  # fmt: skip
+
+
+def paste_and_look(
+    network: Network,
+    photos: Sequence[tuple[str, Image.Image]],
+    patch: Image.Image,
+    target: int,
+    *,
+    other: Image.Image | None = None,
+    shares: Sequence[float] = SHARES,
+    seed: int = 0,
+    progress: Progress,
+) -> Experiment:
+    """A patch on photos (name, picture), in every corner and size.
+
+    other: another patch for the third control; None takes a random part of the photos
+    shares: sides of the patch, as shares of the input's shorter side, above 0 and at most 1
+    Raises UsageError for sizes that cannot be, and where all photos are taken for the target already; NetworkError for
+    a network without logits.
+    """
+    for share in shares:
+        if not 0 < share <= 1:
+            raise UsageError(f"a patch of {share:.0%} of the photo's side: give sizes above 0% and at most 100%")
+    other = _part_of(photos, seed) if other is None else other
+    arms: dict[str, Patch] = {"patch": real(patch), "noise": noise(seed), "grey": grey(), "other_patch": real(other)}
+    ordered = tuple(sorted(set(shares)))
+    turns = []
+    with progress.stage("Pasting the patch", len(photos), "photos") as tick:
+        for name, photo in photos:
+            turns.append(_turn(network, name, network.pixels(photo), arms, target, ordered))
+            tick(1)
+    if all(turn.is_target for turn in turns):
+        raise UsageError(f"the network takes every one of these photos for the target already ({_listed(turns)})")
+    return Experiment(network, target, ordered, turns)
+
+
+def _turn(
+    network: Network, name: str, pixels: Tensor, arms: dict[str, Patch], target: int, shares: tuple[float, ...]
+) -> Turn:
+    before = logits_of(network, pixels[None])
+    wanted = torch.tensor(target)
+    curves, flipped, best = {}, {}, spots(shares)[0]
+    changed, after = pixels, before
+    for arm, patch in arms.items():
+        tried = spots(shares)
+        small = {
+            share: as_pixels(patch(side_px(share, (pixels.shape[1], pixels.shape[2]))), network) for share in shares
+        }
+        inputs = torch.stack([pasted(pixels, small[spot.share], spot.corner) for spot in tried])
+        logits = logits_of(network, inputs)
+        margin = margins(logits, wanted)
+        curves[arm] = logits.softmax(dim=1)[:, target].view(len(shares), -1).max(dim=1).values.numpy()
+        flipped[arm] = bool(margin.max() > 0)
+        if arm == "patch":
+            i = int(margin.argmax())
+            best, changed, after = tried[i], inputs[i], logits[i : i + 1]
+    is_target = bool(margins(before, wanted) > 0)
+    return Turn(
+        name, _shown(pixels), _shown(changed), _top(before), _top(after), is_target,
+        flipped["patch"] and not is_target, best, curves, flipped,
+    )  # fmt: skip
+
+
+def _top(logits: Tensor) -> list[tuple[int, float]]:
+    found = logits[0].softmax(dim=0).topk(min(_SHOWN, logits.shape[1]))
+    return list(zip(found.indices.tolist(), found.values.tolist(), strict=True))
+
+
+def _shown(pixels: Tensor) -> np.ndarray:
+    values = (pixels * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
+    return np.repeat(values, 3, axis=2) if values.shape[2] == 1 else values
+
+
+def _part_of(photos: Sequence[tuple[str, Image.Image]], seed: int) -> Image.Image:
+    """A random square of one of the photos, two fifths of its shorter side."""
+    random = np.random.default_rng(seed)
+    photo = photos[int(random.integers(len(photos)))][1]
+    side = max(int(0.4 * min(photo.size)), 1)
+    left, top = (int(random.integers(extent - side + 1)) for extent in photo.size)
+    return photo.crop((left, top, left + side, top + side))
+
+
+def _listed(turns: Sequence[Turn]) -> str:
+    return ", ".join(turn.name for turn in turns[:3]) + (" …" if len(turns) > 3 else "")

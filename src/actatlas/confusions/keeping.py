@@ -1,0 +1,80 @@
+"""Where the list lies in the atlas folder: written whole, read again by the same settings."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from PIL import Image
+
+from actatlas.atlas import Grid, Layer
+from actatlas.confusions.pasting import shrunk, side_px
+from actatlas.confusions.proposing import Proposal, SearchSettings
+from actatlas.confusions.proving import Proof
+from actatlas.store import AtlasFolder, paths
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """A proposal with its patch as it is in the photo, and its proof, if it was tested."""
+
+    proposal: Proposal
+    patch: Image.Image
+    proof: Proof | None = None
+
+
+def read_list(layer: Layer, grid: Grid, settings: SearchSettings) -> tuple[list[Confusion], Any] | None:
+    """The entries, and what they were tested on; None where nothing was found with these settings yet."""
+    files = layer.atlas.files
+    path = paths.confusion_list(layer.name)
+    if not files.has(path):
+        return None
+    kept = files.read_json(path)
+    if kept["settings"] != asdict(settings) or kept["grid"] != grid.side:
+        return None
+    entries = []
+    for value in kept["entries"]:
+        proposal = Proposal.from_json(value["proposal"])
+        data = files.read_bytes(paths.confusion_picture(layer.name, "patch", proposal.rank))
+        proof = value["proof"] and Proof.from_json(value["proof"])
+        entries.append(Confusion(proposal, Image.open(io.BytesIO(data)).convert("RGB"), proof))
+    return entries, kept["tested"]
+
+
+def write_list(
+    layer: Layer, grid: Grid, settings: SearchSettings, entries: Sequence[Confusion], tested: Any = None
+) -> None:
+    """tested: what the proofs are on, None without any. The caller holds the atlas's lock."""
+    files = AtlasFolder.existing(layer.atlas.folder)
+    input_px = layer.atlas.preprocessing.input_px
+    with files.reopened():
+        files.forget(paths.confusions(layer.name))
+        for entry in entries:
+            spot = entry.proof.patch.spot if entry.proof else entry.proposal.spot
+            pasted = shrunk(entry.patch, side_px(spot.share, input_px))
+            for kind, picture in (("patch", entry.patch), ("pasted", pasted)):
+                write_picture(files, layer, kind, entry.proposal.rank, picture)
+        # Last: without it there is no list.
+        files.write_json(
+            paths.confusion_list(layer.name),
+            {
+                "layer": layer.name, "grid": grid.side, "settings": asdict(settings), "tested": tested,
+                "entries": [
+                    {"proposal": e.proposal.to_json(), "proof": e.proof and e.proof.to_json()} for e in entries
+                ],
+            },
+        )  # fmt: skip
+
+
+def write_picture(files: AtlasFolder, layer: Layer, kind: str, rank: int, picture: Image.Image) -> None:
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    files.write(paths.confusion_picture(layer.name, kind, rank), buffer.getvalue())
+
+
+def hash_of(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, ensure_ascii=True).encode()).hexdigest()
