@@ -48,7 +48,8 @@ def draw_experiment(experiment: Experiment, names: Sequence[str]) -> Image.Image
     sheet.line(f"A patch for “{names[experiment.target]}”", LINE_PX + 5)
     controls = ", ".join(f"{name.replace('_', ' ')} {rate:.0%}" for name, rate in experiment.controls.items())
     others = sum(not turn.is_target for turn in experiment.turns)
-    sheet.line(f"turns {experiment.flip_rate:.0%} of {others} photos, each at its best size and corner; {controls}")
+    photos = f"{others} photo{'s' * (others != 1)}, each"
+    sheet.line(f"turns {experiment.flip_rate:.0%} of {photos} at its best size and corner; {controls}")
     sheet.y += LINE_PX // 2
     for turn in experiment.turns[:_MOST_PHOTOS]:
         draw_turn(sheet, turn, experiment.target, names)

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from actatlas.confusions.pasting import Spot, as_pixels, logits_of, margins, pasted, side_px, spots
+from actatlas.confusions.pasting import CORNERS, Spot, as_pixels, logits_of, margins, pasted, side_px, spots
 from actatlas.confusions.proving import Patch, grey, noise, real
 from actatlas.errors import UsageError
 from actatlas.networks import Network
@@ -97,10 +97,11 @@ def paste_and_look(
     *,
     other: Image.Image | None = None,
     shares: Sequence[float] = SHARES,
+    corners: Sequence[str] = CORNERS,
     seed: int = 0,
     progress: Progress,
 ) -> Experiment:
-    """A patch on photos (name, picture), in every corner and size.
+    """A patch on photos (name, picture), in every size and corner.
 
     other: another patch for the third control; None takes a random part of the photos
     shares: sides of the patch, as shares of the input's shorter side, above 0 and at most 1
@@ -116,37 +117,32 @@ def paste_and_look(
     turns = []
     with progress.stage("Pasting the patch", len(photos), "photos") as tick:
         for name, photo in photos:
-            turns.append(_turn(network, name, network.pixels(photo), arms, target, ordered))
+            turns.append(_turn(network, name, network.pixels(photo), arms, target, spots(ordered, corners)))
             tick(1)
     if all(turn.is_target for turn in turns):
         raise UsageError(f"the network takes every one of these photos for the target already ({_listed(turns)})")
     return Experiment(network, target, ordered, turns)
 
 
-def _turn(
-    network: Network, name: str, pixels: Tensor, arms: dict[str, Patch], target: int, shares: tuple[float, ...]
-) -> Turn:
-    before = logits_of(network, pixels[None])
-    wanted = torch.tensor(target)
-    curves, flipped, best = {}, {}, spots(shares)[0]
-    changed, after = pixels, before
+def _turn(network: Network, name: str, pixels: Tensor, arms: dict[str, Patch], target: int, tried: list[Spot]) -> Turn:
+    before, wanted = logits_of(network, pixels[None]), torch.tensor(target)
+    shares = sorted({spot.share for spot in tried})
+    curves, best = {}, {}
     for arm, patch in arms.items():
-        tried = spots(shares)
-        small = {
-            share: as_pixels(patch(side_px(share, (pixels.shape[1], pixels.shape[2]))), network) for share in shares
-        }
+        sides = {share: side_px(share, (pixels.shape[1], pixels.shape[2])) for share in shares}
+        small = {share: as_pixels(patch(side), network) for share, side in sides.items()}
         inputs = torch.stack([pasted(pixels, small[spot.share], spot.corner) for spot in tried])
         logits = logits_of(network, inputs)
         margin = margins(logits, wanted)
         curves[arm] = logits.softmax(dim=1)[:, target].view(len(shares), -1).max(dim=1).values.numpy()
-        flipped[arm] = bool(margin.max() > 0)
-        if arm == "patch":
-            i = int(margin.argmax())
-            best, changed, after = tried[i], inputs[i], logits[i : i + 1]
+        i = int(margin.argmax())
+        best[arm] = float(margin[i]), tried[i], inputs[i], logits[i : i + 1]
     is_target = bool(margins(before, wanted) > 0)
+    flipped = {arm: margin > 0 for arm, (margin, *_) in best.items()}
+    _, spot, changed, after = best["patch"]
     return Turn(
         name, _shown(pixels), _shown(changed), _top(before), _top(after), is_target,
-        flipped["patch"] and not is_target, best, curves, flipped,
+        flipped["patch"] and not is_target, spot, curves, flipped,
     )  # fmt: skip
 
 

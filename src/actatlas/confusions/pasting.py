@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -32,9 +33,9 @@ def side_px(share: float, input_px: tuple[int, int]) -> int:
     return max(int(share * min(input_px) + 1e-9), 1)
 
 
-def spots(shares: tuple[float, ...]) -> list[Spot]:
-    """Every size in every corner."""
-    return [Spot(share, corner) for share, corner in product(shares, CORNERS)]
+def spots(shares: Sequence[float], corners: Sequence[str] = CORNERS) -> list[Spot]:
+    """Every size in every corner, size by size."""
+    return [Spot(share, corner) for share, corner in product(shares, corners)]
 
 
 def shrunk(patch: Image.Image, side_px: int) -> Image.Image:

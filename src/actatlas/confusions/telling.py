@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-from actatlas.atlas import ClassAtlas
+from PIL import Image
+
+from actatlas.atlas import ClassAtlas, Grid
 from actatlas.confusions.experiment import paste_and_look
 from actatlas.confusions.finding import Confusions, reopened
 from actatlas.confusions.keeping import Confusion, write_picture
@@ -46,23 +49,36 @@ def write_stories(
 
 def _story(
     network: Network, class_atlas: Callable[..., ClassAtlas], found: Confusions, rank: int, entry: Confusion
-) -> Any:
+) -> Image.Image:
     proposal, proof = entry.proposal, entry.proof
     assert proof is not None  # write_stories has seen to it
-    names = found.layer.atlas.class_names.labels
-    marked = (found.grid, proposal.k)
-    try:
-        most = min(max(int(_SHARE * found.layer.activation_count), 8 * _CLASS_GRID**2), _MOST)
-        how: dict[str, Any] = {"layer": found.layer.name, "grid": _CLASS_GRID, "most": most, "min_images": 1}
-        atlas = class_atlas(proposal.target, **how, progress=Silent())
-        marked = (atlas.grid(atlas.side), foreign_cell(atlas, proposal.row))
-    except TooFewImages:
-        pass  # the whole layer's map shows the cell too
-    photo = open_source([proof.example]).read(0)
     spot = proof.patch.spot
-    turn = paste_and_look(
-        network, [(proof.example, photo)], entry.patch, proposal.target, shares=[spot.share], progress=Silent()
-    ).turns[0]
-    title = f"{proposal.concept}, taken for {names[proposal.target]}"
+    seen = paste_and_look(
+        network, [(proof.example, _photo(found, proof.example))], entry.patch, proposal.target,
+        shares=[spot.share], corners=[spot.corner], progress=Silent(),
+    )  # fmt: skip
+    title, _, proven = found.story(rank).partition(": ")
+    names = found.layer.atlas.class_names.labels
     pasted_px = side_px(spot.share, network.preprocessing.input_px)
-    return draw_story(title, found.story(rank), Scene(*marked, entry.patch, pasted_px, turn, proposal.target, names))
+    marked = _marked(class_atlas, found, entry)
+    scene = Scene(*marked, entry.patch, pasted_px, seen.turns[0], proposal.target, names)
+    return draw_story(f"A patch of {title}", proven, scene)
+
+
+def _marked(class_atlas: Callable[..., ClassAtlas], found: Confusions, entry: Confusion) -> tuple[Grid, int]:
+    """The foreign thing's cell in the class's atlas, or in the whole layer's where too little speaks for the class."""
+    layer, proposal = found.layer, entry.proposal
+    most = min(max(int(_SHARE * layer.activation_count), 8 * _CLASS_GRID**2), _MOST)
+    how: dict[str, Any] = {"layer": layer.name, "grid": _CLASS_GRID, "most": most, "min_images": 1}
+    try:
+        atlas = class_atlas(proposal.target, **how, progress=Silent())
+    except TooFewImages:
+        return found.grid, proposal.k
+    return atlas.grid(atlas.side), foreign_cell(atlas, proposal.row)
+
+
+def _photo(found: Confusions, path: str) -> Image.Image:
+    if Path(path).is_file():
+        return open_source([path]).read(0)
+    source = open_source(found.tested["images"])  # photos that lie in packages have names, not paths
+    return source.read(next(record.id for record in source.records if record.path == path))

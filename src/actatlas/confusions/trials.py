@@ -23,7 +23,7 @@ NEAREST_PHOTOS = 50  # to the target: every second is tried on, the others are l
 # logits lose a tenth, and move towards what the patch gives alone.
 _LOSS, _PULL = 0.1, 0.15
 _LOOKED_AT, _EACH = 40, 4  # patches of a class: by their own logit, then by what is expected
-_HOPEFUL = 800  # pairs that are tried
+_HOPEFUL = 700  # pairs that are tried
 
 
 class _Round(NamedTuple):
@@ -36,8 +36,10 @@ class _Round(NamedTuple):
 
 _FIRST = _Round(slice(0, 3), 0, 200)
 _SECOND = _Round(slice(3, 9), 0, 40)
-_THIRD = _Round(slice(0, None, 3), 4, 28)
-_LAST = _Round(slice(1, None, 1), 2, 28)
+_THIRD = _Round(slice(0, None, 3), 4, 26)
+_RESCALED = _Round(slice(0, None, 3), 1, 26)
+_LAST = _Round(slice(None), 2, 26)
+_SCALES = (0.3, 0.5, 0.75, 1.0)  # sides of what is cut around an activation, of the input's
 _SHARPNESS = 1.5  # of a logit between "is not taken for it" and "is"
 _TOGETHER = 32
 
@@ -46,19 +48,24 @@ _TOGETHER = 32
 class Pair:
     """A class and a patch.
 
+    corner: where it is tried first
     hope: how nearly the photos are taken for the class, from 0 to 1, as expected or seen
+    glanced: margins of a few photos, each in another corner
     seen: {corner: {row of the pool: margin with the patch there}}
     """
 
     target: int
     cut: Cut
+    corner: str = CORNERS[0]
     hope: float = 0.0
+    glanced: list[float] = field(default_factory=list)
     seen: dict[str, dict[int, float]] = field(default_factory=dict)
 
     @property
     def corners(self) -> list[str]:
-        """The best first."""
-        return sorted(CORNERS, key=lambda corner: -_hope(self.seen.get(corner, {}).values()))
+        """The best first; those that were tried on more photos go before others."""
+        tried = {corner: list(self.seen.get(corner, {}).values()) for corner in CORNERS}
+        return sorted(CORNERS, key=lambda corner: (-len(tried[corner]), -_hope(tried[corner]), corner != self.corner))
 
     @property
     def tried(self) -> float:
@@ -90,7 +97,7 @@ class Trials:
         pairs = self.without_own(pairs[: 2 * effort * _FIRST.left])[: effort * _FIRST.left]
         pairs = self.once(self._try(pairs, _SECOND, progress))[: min(effort, 2) * _SECOND.left]
         pairs = self._try(pairs, _THIRD, progress)[: _THIRD.left]
-        return self._try(pairs, _LAST, progress)
+        return self._try(self._rescaled(pairs, progress), _LAST, progress)
 
     def photos_for(self, target: int, image_id: int) -> np.ndarray:
         """Rows of the pool: every second of the 50 nearest to the target, without a photo."""
@@ -130,12 +137,29 @@ class Trials:
         to, shrunk."""
         sides = sorted({min(self.layer.patch_px, self.side_px), self.layer.patch_px})
         cuts = [Cut(row, px) for row in evidence.rows.tolist() for px in sides]
+        self._read(cuts, progress)
+        return cuts
+
+    def _read(self, cuts: list[Cut], progress: Progress) -> None:
         with progress.stage("Cutting patches", len(cuts), "patches") as tick:
             for cut, image in cut_photos(self.layer, cuts):
                 square = image.convert("RGB").resize((self.side_px,) * 2, Image.Resampling.BICUBIC, reducing_gap=3.0)
                 self._patches[cut] = torch.from_numpy(np.array(square)).permute(2, 0, 1)
                 tick(1)
-        return cuts
+
+    def _rescaled(self, pairs: list[Pair], progress: Progress) -> list[Pair]:
+        """Each with as much around its activation as deceives most: from a third of the input's side to all of it."""
+        whole = min(self.network.preprocessing.input_px)
+        sides = [round(scale * whole) for scale in _SCALES]
+        others = [
+            Pair(pair.target, Cut(pair.cut.row, px), pair.corners[0])
+            for pair in pairs
+            for px in sides
+            if px != pair.cut.px
+        ]
+        self._read([pair.cut for pair in others], progress)
+        tried = self._try(self.without_own(others), _RESCALED, progress)
+        return self.once(sorted([*pairs, *tried], key=lambda pair: -pair.hope))
 
     def _expected(self, evidence: Evidence, cuts: list[Cut], progress: Progress) -> list[Pair]:
         alone = self._alone(cuts, progress)
@@ -151,7 +175,7 @@ class Trials:
             expected = (1 - _LOSS) * logits[photos] + _PULL * alone[chosen][:, None]  # (patches, photos, classes)
             hope = _softly(margins(expected.flatten(0, 1), torch.tensor(target))).view(len(chosen), -1).mean(dim=1)
             best = torch.argsort(hope, descending=True, stable=True)[:_EACH].tolist()
-            pairs += [Pair(target, cuts[chosen[i]], float(hope[i])) for i in best]
+            pairs += [Pair(target, cuts[chosen[i]], hope=float(hope[i])) for i in best]
         return sorted(pairs, key=lambda pair: -pair.hope)
 
     def _alone(self, cuts: list[Cut], progress: Progress) -> Tensor:
@@ -165,7 +189,7 @@ class Trials:
         return torch.cat(parts)
 
     def _try(self, pairs: list[Pair], round_: _Round, progress: Progress) -> list[Pair]:
-        """Pasted on photos of the pool, not twice on one; the best first."""
+        """Pasted on photos of the pool; the best first."""
         assert self.pool.kept is not None  # a pool is small
         photos = self.pool.kept
         jobs: list[tuple[Pair, int, str]] = []
@@ -173,7 +197,8 @@ class Trials:
             rows = self.photos_for(pair.target, int(self._image_ids[pair.cut.row])).tolist()
             for i in range(len(rows))[round_.photos]:
                 corners = pair.corners[: round_.corners] if round_.corners else [CORNERS[i % len(CORNERS)]]
-                jobs += [(pair, rows[i], corner) for corner in corners if rows[i] not in pair.seen.get(corner, {})]
+                known = pair.seen if round_.corners else {}
+                jobs += [(pair, rows[i], corner) for corner in corners if rows[i] not in known.get(corner, {})]
         with progress.stage("Trying patches on photos", len(jobs), "photos") as tick:
             for start in range(0, len(jobs), _TOGETHER):
                 part = jobs[start : start + _TOGETHER]
@@ -182,13 +207,14 @@ class Trials:
                 for (pair, row, corner), margin in zip(
                     part, margins(logits, torch.tensor([p.target for p, _, _ in part])).tolist(), strict=True
                 ):
-                    pair.seen.setdefault(corner, {})[row] = margin
+                    if round_.corners:
+                        pair.seen.setdefault(corner, {})[row] = margin
+                    else:
+                        pair.glanced.append(margin)
                 tick(len(part))
         for pair in pairs:
-            if round_.corners:
-                pair.hope = _hope(pair.seen.get(pair.corners[0], {}).values())
-            else:
-                pair.hope = _hope([margin for by_photo in pair.seen.values() for margin in by_photo.values()])
+            margin_of_best = pair.seen.get(pair.corners[0], {}).values() if round_.corners else pair.glanced
+            pair.hope = _hope(margin_of_best)
         return sorted(pairs, key=lambda pair: -pair.hope)
 
     def _patch(self, cut: Cut) -> Tensor:
