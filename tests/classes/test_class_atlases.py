@@ -241,6 +241,20 @@ def test_a_function_of_the_outputs_stands_in_for_classes(drawn_photos, network, 
     assert atlas.class_atlas("second", grid=2).subject == "like the second"
 
 
+def test_a_single_class_is_followed_and_has_its_atlas(drawn_photos, network, tmp_path):
+    read = actatlas.load_network(network, labels=["fox-like"], outputs=lambda given: given[:, 277:278])
+    atlas = actatlas.build(
+        drawn_photos, out=tmp_path / "atlas", model=read, layers=[LAYERS[1]], grids=[3], positions=8, draft=True,
+        icon_px=40, precision="float32", progress=False,
+    )  # fmt: skip
+    table = atlas.follow("fox-like")
+    assert table["attribution"].is_monotonic_decreasing and set(table["label"]) == {"fox-like"}
+    made = atlas.class_atlas(0, grid=2)
+    assert made.coverage == pytest.approx(1) and (made.scores > 0).all()
+    with pytest.raises(UsageError, match="name two classes"):
+        atlas.compare(0, "fox-like")
+
+
 def test_a_network_without_classes_has_channels_and_directions(drawn_photos, tmp_path):
     torch.manual_seed(0)
     module = nn.Sequential(nn.Conv2d(3, 8, 5, stride=4), nn.ReLU(), nn.Conv2d(8, 8, 3), nn.ReLU())

@@ -69,6 +69,7 @@ def test_photos_that_the_search_has_used_never_score():
     names = [f"{i:03d}" for i in range(50)]
     choosing, scoring = _divided(names, set(names[::2]), seed=0)
     assert choosing == list(range(0, 50, 2)) and scoring == list(range(1, 50, 2))
+    assert _divided(names[:6], set(names), seed=0) == (list(range(6)), [])
     used = set(names[10:18])
     choosing, scoring = _divided(names, used, seed=0)
     assert not used & {names[i] for i in scoring} and sorted(choosing + scoring) == list(range(50))

@@ -100,6 +100,10 @@ def halves(photos: Photos, target: int, source: str, tried_on: Sequence[str], se
             f"target, and are seen as what they are; give {_LEAST_PHOTOS} at least, better {PHOTOS}"
         )
     choosing, scoring = _divided(prints, set(tried_on), seed)
+    if not scoring:
+        raise TooFewImages(
+            f"the search has tried patches on all {len(rows)} photos that are left to test on; give others as well"
+        )
     stacked, at = torch.stack(pixels), np.array(rows)
     return Halves(photos, at[choosing], at[scoring], stacked[choosing], stacked[scoring])
 
