@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from actatlas.errors import NetworkError
+from actatlas.errors import UnreadableImage
 from actatlas.progress import Progress, Silent, StderrProgress
 from actatlas.working import WorkingAtlas, need_torch
 
@@ -111,15 +111,22 @@ def measure_icons(network: Network, layer: Any, icons: np.ndarray) -> np.ndarray
     return inversion.measure_icons(network, layer, icons)
 
 
+def read_picture(path: str | Path, what: str) -> Image.Image:
+    """An image file, upright, RGB. what: it is for, such as "the patch". Raises UnreadableImage that says where."""
+    from actatlas.images import read_photo
+
+    try:
+        return read_photo(path)
+    except UnreadableImage as error:
+        raise UnreadableImage(f"{what} {path} cannot be used: {error.reason}") from None
+
+
 def class_names(network: Network) -> ClassNames:
     """The classes of a network, and what else they are called. Raises NetworkError where it has none."""
     from actatlas.atlas import ClassNames
     from actatlas.networks import other_names
 
-    if network.class_count is None:
-        raise NetworkError(f"{network.spec} gives no logits (B, classes), so nothing is taken for anything")
-    labels = network.labels or [f"class {i}" for i in range(network.class_count)]
-    return ClassNames(labels, other_names(network.labels) or ())
+    return ClassNames.of(network.labels, network.require_logits(), other_names(network.labels))
 
 
 def try_patch(
@@ -140,10 +147,9 @@ def try_patch(
     """
     need_torch("pasting patches")
     from actatlas.confusions.experiment import SHARES, paste_and_look
-    from actatlas.images import read_photo
 
-    photos = [given if isinstance(given, tuple) else (str(given), read_photo(given)) for given in onto]
-    picture = read_photo(patch) if isinstance(patch, str | Path) else patch
+    photos = [given if isinstance(given, tuple) else (str(given), read_picture(given, "the photo")) for given in onto]
+    picture = read_picture(patch, "the patch") if isinstance(patch, str | Path) else patch
     index = class_names(network).find(target)
     return paste_and_look(
         network, photos, picture, index, shares=sizes or SHARES, seed=seed, progress=progress or Silent()

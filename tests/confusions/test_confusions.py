@@ -332,5 +332,5 @@ class Said:
 def test_an_unreadable_patch_says_which_file(coloured_network, tmp_path):
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"no picture")
-    with pytest.raises(UnreadableImage):
+    with pytest.raises(UnreadableImage, match="the patch .*broken.png cannot be used"):
         actatlas.try_patch(coloured_network, [("a", coloured_photo(1, 1))], broken, "hue 5")

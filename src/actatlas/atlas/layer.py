@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from actatlas.atlas.cells import Grid
-from actatlas.errors import UnfinishedAtlas, UsageError
+from actatlas.errors import NoAttributions, UnfinishedAtlas, UsageError
 from actatlas.store import paths
 from actatlas.values import ActivationSet, LayerInfo, Layout
 
@@ -61,6 +61,14 @@ class Layer:
         for part in self.read_shards(attributions):
             yield part.taken(rows[(rows >= start) & (rows < start + len(part))] - start)
             start += len(part)
+
+    def attributions_over_mean(self, rows: np.ndarray) -> np.ndarray:
+        """(n, classes) float32 of some rows, ascending: over the layer's average activation. Raises NoAttributions."""
+        parts = [part.attributions for part in self.read_rows(rows, attributions=True)]
+        found = [part.astype(np.float32) for part in parts if part is not None]
+        if not found:
+            raise NoAttributions(self.atlas.folder)
+        return np.concatenate(found) - self.attribution_mean
 
     @cached_property
     def activations(self) -> ActivationSet:

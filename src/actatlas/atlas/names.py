@@ -22,6 +22,11 @@ class ClassNames:
         self.labels = list(labels)
         self._names = [[label, *others[i]] if others else [label] for i, label in enumerate(self.labels)]
 
+    @classmethod
+    def of(cls, labels: Sequence[str] | None, count: int, others: Sequence[Sequence[str]] | None) -> ClassNames:
+        """Of `count` classes, with or without labels."""
+        return cls(labels or [f"class {i}" for i in range(count)], others or ())
+
     def __len__(self) -> int:
         return len(self.labels)
 

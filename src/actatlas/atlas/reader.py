@@ -54,6 +54,12 @@ class Atlas:
         if weights_sha256 != self.plan["network"]["weights_sha256"]:
             raise PlanChanged(f"{spec} has other weights than the network of {self.folder}; give that one")
 
+    def require_activations(self, then: str) -> None:
+        """Raises UnfinishedAtlas where it is not finished, or carries none; then: what the caller was asked for."""
+        if not self.is_finished or not self.shards:
+            told = "carries no activations" if self.is_finished else "is not finished"
+            raise UnfinishedAtlas(f"{self.folder} {told}; build it, and then {then}")
+
     @property
     def is_finished(self) -> bool:
         return self._files.is_finished
@@ -73,7 +79,7 @@ class Atlas:
                 "or load it with outputs=, a function to (B, K) that stands in for logits"
             )
         others = self._files.read_json("synonyms.json") if self._files.has("synonyms.json") else ()
-        return ClassNames(self.labels or [f"class {i}" for i in range(count)], others or ())
+        return ClassNames.of(self.labels, count, others)
 
     @property
     def layer_names(self) -> list[str]:

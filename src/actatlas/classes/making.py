@@ -10,7 +10,7 @@ import numpy as np
 
 from actatlas.atlas import ClassAtlas, Layer
 from actatlas.classes.targets import Choice, ClassTarget, Target, VersusTarget
-from actatlas.errors import TooFewImages, UnfinishedAtlas, UsageError
+from actatlas.errors import TooFewImages, UsageError
 from actatlas.grid import GridSettings, make_cells
 from actatlas.icons import paint_cells
 from actatlas.layout import LayoutSettings, lay_out, lay_out_between, lay_out_tsne
@@ -59,9 +59,7 @@ def make_class_atlas(
     Raises UnfinishedAtlas, TooFewImages where no cell has enough photos, Locked.
     """
     atlas = layer.atlas
-    if not atlas.is_finished or not atlas.shards:
-        told = "carries no activations" if atlas.is_finished else "is not finished"
-        raise UnfinishedAtlas(f"{atlas.folder} {told}; build it, and then ask for atlases of its classes")
+    atlas.require_activations("ask for atlases of its classes")
     settings = replace(settings, most=settings.most or min(_A_SQUARE * settings.grid**2, _MOST))
     with writing(atlas.folder):
         files = AtlasFolder.existing(atlas.folder)

@@ -101,14 +101,13 @@ def patch(options: argparse.Namespace) -> dict[str, Any]:
         raise UsageError("give the patch as --patch FILE, or as --cell COLUMN,ROW of an atlas")
     if options.folder is None and (options.model is None or options.cell is not None):
         raise UsageError("give an atlas folder, or --model SPEC with --patch FILE")
-    image = _cell_patch(options) if options.patch is None else _read(options.patch, "the patch")
+    image = _cell_patch(options) if options.patch is None else api.read_picture(options.patch, "the patch")
     atlas = None if options.folder is None else opened(options)
     network = api.load_network(options.model) if atlas is None else atlas.network
     names = api.class_names(network) if atlas is None else atlas.class_names
     target = names.find(options.target)
-    photos = [(path, _read(path, "the photo")) for path in _onto(options.onto)]
     experiment = api.try_patch(
-        network, photos, image, target, sizes=options.size, seed=options.seed, progress=StderrProgress()
+        network, _onto(options.onto), image, target, sizes=options.size, seed=options.seed, progress=StderrProgress()
     )
     result = experiment.to_json(names.labels)
     out = options.out or Path(f"{'-'.join(names.labels[target].replace('/', ' ').split())}-patch.png")
@@ -139,19 +138,18 @@ def _cell_patch(options: argparse.Namespace) -> Image.Image:
     return examples[0]
 
 
-def _onto(given: list[str]) -> list[str]:
+def _onto(given: list[str]) -> list[tuple[str, Image.Image]]:
     from actatlas.images import open_source
 
-    return [record.path for spec in given for record in open_source(spec).records]
-
-
-def _read(path: str | Path, what: str) -> Image.Image:
-    from actatlas.images import read_photo
-
-    try:
-        return read_photo(str(path))
-    except UnreadableImage as error:
-        raise UnreadableImage(f"{what} {path} cannot be used: {error.reason}") from None
+    photos = []
+    for spec in given:
+        source = open_source(spec)
+        for record in source.records:
+            try:
+                photos.append((record.path, source.read(record.id)))
+            except UnreadableImage as error:
+                raise UnreadableImage(f"the photo {record.path} cannot be used: {error.reason}") from None
+    return photos
 
 
 def _share(text: str) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import io
 import os
 import sys
 from pathlib import Path
@@ -91,9 +90,8 @@ def say(options: argparse.Namespace, text: str) -> None:
 def write_picture(drawn: Image.Image, path: Path) -> Path:
     """As PNG, whole or not at all; where it lies."""
     from actatlas.store.durable import write_file
+    from actatlas.store.pictures import png
 
-    buffer = io.BytesIO()
-    drawn.save(buffer, "PNG")
     path = path.expanduser().resolve()
-    write_file(path, buffer.getvalue())
+    write_file(path, png(drawn))
     return path

@@ -47,10 +47,12 @@ class Evidence:
 class PhotoClasses:
     """What each photo of the atlas is, as far as anybody says.
 
+    found: {image id: the class that most of its crops are taken for}
     held: {image id: classes in the top 5 of any of its crops, or its label}
-    main: {image id: the class that most of its crops are taken for, and its label}
+    main: {image id: the one found, and its label}
     """
 
+    found: Mapping[int, int]
     held: Mapping[int, frozenset[int]]
     main: Mapping[int, frozenset[int]]
 
@@ -63,18 +65,15 @@ class PhotoClasses:
         for image_id, classes in zip(*(part.tolist() for part in atlas.top_classes), strict=True):
             held.setdefault(image_id, set(truths.get(image_id, ()))).update(classes)
             firsts.setdefault(image_id, []).append(classes[0])
-        main = {i: frozenset({commonest_of(found), *truths.get(i, ())}) for i, found in firsts.items()}
-        return cls({i: frozenset(classes) for i, classes in held.items()}, main)
+        found = {i: max(sorted(set(each)), key=each.count) for i, each in firsts.items()}
+        main = {i: frozenset({first, *truths.get(i, ())}) for i, first in found.items()}
+        return cls(found, {i: frozenset(classes) for i, classes in held.items()}, main)
 
     def foreign(self, image_id: int, related: np.ndarray) -> np.ndarray:
         """(classes,) bool: nobody says that the photo holds the class, or is of one related to it."""
         near = np.asarray(related[list(self.main[image_id])].any(axis=0))
         near[list(self.held[image_id])] = True
         return ~near
-
-
-def commonest_of(found: list[int]) -> int:
-    return max(sorted(set(found)), key=found.count)
 
 
 def draw_rows(layer: Layer, grid: Grid, most: int, seed: int) -> np.ndarray:
@@ -87,8 +86,7 @@ def find_evidence(layer: Layer, grid: Grid, rows: np.ndarray, photos: PhotoClass
     """Of some activations. Raises NoAttributions."""
     if grid.attributions is None:
         raise NoAttributions(layer.atlas.folder)
-    parts = [part.attributions for part in layer.read_rows(rows, attributions=True)]
-    attributions = np.concatenate(parts).astype(np.float32) - layer.attribution_mean  # type: ignore[arg-type]
+    attributions = layer.attributions_over_mean(rows)
     cells = np.full(layer.activation_count, -1, np.int64)
     for k in range(len(grid)):
         cells[grid.members(k)] = k

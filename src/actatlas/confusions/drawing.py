@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from actatlas.confusions.experiment import Experiment, Turn
@@ -17,7 +16,7 @@ _MOST_PHOTOS = 6
 
 
 class Sheet:
-    """A white page that grows as things are put on it."""
+    """A white page, cut in the end to what was put on it."""
 
     def __init__(self, width: int):
         self.image = Image.new("RGB", (width, 4000), PAPER)
@@ -30,12 +29,12 @@ class Sheet:
             self.pen.text((MARGIN, self.y), part, fill=ink, font=font(px))
             self.y += round(px * 1.35)
 
-    def paste(self, picture: Image.Image, x: int, caption: str = "", ink: tuple[int, int, int] = INK) -> int:
+    def paste(self, picture: Image.Image, x: int, caption: str = "") -> int:
         """At the current height, with a caption below; where it ends to the right."""
         self.image.paste(picture, (x, self.y))
         for i, part in enumerate(wrapped(self.pen, caption, font(LINE_PX - 3), picture.width)):
             at = (x, self.y + picture.height + 3 + i * (LINE_PX - 1))
-            self.pen.text(at, part, fill=ink, font=font(LINE_PX - 3))
+            self.pen.text(at, part, fill=INK, font=font(LINE_PX - 3))
         return x + picture.width
 
     def cut(self) -> Image.Image:
@@ -71,22 +70,21 @@ def draw_turn(sheet: Sheet, turn: Turn, target: int, names: Sequence[str]) -> No
     sheet.y += PHOTO_PX + 2 * LINE_PX + 6
 
 
-def draw_bars(
-    sheet: Sheet, x: int, classes: Sequence[tuple[int, float]], target: int, names: Sequence[str], width: int = BARS_PX
-) -> None:
+def draw_bars(sheet: Sheet, x: int, classes: Sequence[tuple[int, float]], target: int, names: Sequence[str]) -> None:
+    width = BARS_PX - 16
     pen, row_px = sheet.pen, PHOTO_PX // max(len(classes), 5)
     for i, (index, probability) in enumerate(classes):
         top = sheet.y + i * row_px
         ink = TARGET if index == target else INK
         label = f"{' '.join(names[index].split())} {probability:.0%}"
-        pen.text((x, top), shortened(pen, label, font(LINE_PX - 2), width - 16), fill=ink, font=font(LINE_PX - 2))
-        long = max(round((width - 16) * probability), 1)
+        pen.text((x, top), shortened(pen, label, font(LINE_PX - 2), width), fill=ink, font=font(LINE_PX - 2))
+        long = max(round(width * probability), 1)
         pen.rectangle((x, top + LINE_PX + 3, x + long, top + LINE_PX + 11), fill=TARGET if index == target else BAR)
 
 
 def _draw_curves(sheet: Sheet, experiment: Experiment) -> None:
     """The target's mean probability against the patch's size, for the patch and the controls."""
-    left, top, width, height = MARGIN + 44, sheet.y + 2 * LINE_PX, 520, 200
+    left, width, height = MARGIN + 44, 520, 200
     pen = sheet.pen
     sheet.line("The target's probability in the best corner, by the patch's size (mean over the photos)")
     top = sheet.y + 8
@@ -146,7 +144,3 @@ def shortened(pen: ImageDraw.ImageDraw, text: str, used, width: int) -> str:
     while head and pen.textlength(f"{head} {tail}", font=used) > width:
         head = f"{head.rstrip('…')[:-1]}…" if len(head) > 2 else ""
     return f"{head} {tail}".strip()
-
-
-def as_array(picture: Image.Image) -> np.ndarray:
-    return np.asarray(picture.convert("RGB"))

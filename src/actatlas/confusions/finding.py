@@ -17,7 +17,6 @@ from actatlas.confusions.pasting import side_px
 from actatlas.confusions.photos import columns_of, see_photos, truths_by_columns
 from actatlas.confusions.proposing import SearchSettings, propose
 from actatlas.confusions.proving import PHOTOS, Second, grey, halves, noise, prove, real
-from actatlas.errors import UnfinishedAtlas
 from actatlas.networks import Network, folded
 from actatlas.progress import Progress
 from actatlas.store import AtlasFolder, paths, writing
@@ -79,9 +78,7 @@ class Confusions:
         images = atlas.images.set_index("id")
         for rank, entry in enumerate(self.entries, 1):
             proposal, rows = entry.proposal, self.grid.members(entry.proposal.k)
-            parts = [p.attributions for p in self.layer.read_rows(rows, attributions=True)]
-            values = np.concatenate([p[:, proposal.target] for p in parts]).astype(np.float32)  # type: ignore[index]
-            values -= self.layer.attribution_mean[proposal.target]
+            values = self.layer.attributions_over_mean(rows)[:, proposal.target]
             ids = self.layer.places.image_ids[rows]
             strongest = pd.Series(values).groupby(ids).max().sort_values(ascending=False, kind="stable")
             for image_id, value in strongest[strongest > 0].items():
@@ -130,9 +127,7 @@ def find_confusions(
     Raises UnfinishedAtlas, NoAttributions, NetworkError, TooFewImages, Locked.
     """
     atlas = layer.atlas
-    if not atlas.is_finished or not atlas.shards:
-        told = "carries no activations" if atlas.is_finished else "is not finished"
-        raise UnfinishedAtlas(f"{atlas.folder} {told}; build it, and then ask what its network misunderstands")
+    atlas.require_activations("ask what its network misunderstands")
     kept = read_list(layer, grid, settings)
     if kept is not None:
         return Confusions(grid, settings, *kept)

@@ -15,7 +15,7 @@ from actatlas.atlas import Grid, Layer
 from actatlas.confusions.pasting import shrunk, side_px
 from actatlas.confusions.proposing import Proposal, SearchSettings
 from actatlas.confusions.proving import Proof
-from actatlas.store import AtlasFolder, paths
+from actatlas.store import AtlasFolder, paths, pictures
 
 
 @dataclass(frozen=True)
@@ -71,9 +71,7 @@ def write_list(
 
 
 def write_picture(files: AtlasFolder, layer: Layer, kind: str, rank: int, picture: Image.Image) -> None:
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG")
-    files.write(paths.confusion_picture(layer.name, kind, rank), buffer.getvalue())
+    files.write(paths.confusion_picture(layer.name, kind, rank), pictures.png(picture))
 
 
 def hash_of(value: Any) -> str:

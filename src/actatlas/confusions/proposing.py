@@ -15,7 +15,6 @@ from actatlas.confusions.candidates import (
     Cut,
     PhotoClasses,
     box_in_photo,
-    commonest_of,
     cut_photo,
     draw_rows,
     find_evidence,
@@ -126,14 +125,12 @@ class _Search:
         settings, quick = self.settings, lightened(self.network, [self.layer.name])
         pool = self._see_pool()
         self.related = related_classes(self.network, pool.logits)
-        photos = PhotoClasses.of(self.atlas, self.truths)
+        self.said = PhotoClasses.of(self.atlas, self.truths)
         rows = draw_rows(self.layer, self.grid, settings.effort * _PATCHES, settings.seed)
-        evidence = find_evidence(self.layer, self.grid, rows, photos, self.related)
+        evidence = find_evidence(self.layer, self.grid, rows, self.said, self.related)
         self.evidence = evidence
         self.trials = Trials(quick, self.layer, pool, self.related, self.side_px)
-        pairs = (
-            self._drawn(photos) if settings.at_random else self.trials.best(evidence, settings.effort, self.progress)
-        )
+        pairs = self._drawn() if settings.at_random else self.trials.best(evidence, settings.effort, self.progress)
         return self._listed(pairs)
 
     def _see_pool(self) -> Photos:
@@ -146,12 +143,12 @@ class _Search:
             )
         return pool
 
-    def _drawn(self, photos: PhotoClasses) -> list[Pair]:
+    def _drawn(self) -> list[Pair]:
         """The search's own control: random pairs of an activation and a class that its photo has nothing of."""
         random = np.random.default_rng(self.settings.seed)
         pairs = []
         for row in random.permutation(self.evidence.rows)[: 4 * self.settings.top].tolist():
-            foreign = np.flatnonzero(photos.foreign(int(self.image_ids[row]), self.related))
+            foreign = np.flatnonzero(self.said.foreign(int(self.image_ids[row]), self.related))
             if len(foreign):
                 pairs.append(Pair(int(random.choice(foreign)), Cut(row, min(self.layer.patch_px, self.side_px))))
         return self.trials.once(pairs)
@@ -201,6 +198,4 @@ class _Search:
         return self.names.labels[truth[0]] if truth else self._taken_for(image_id)
 
     def _taken_for(self, image_id: int) -> str:
-        assert self.atlas.top_classes is not None  # there are logits
-        ids, classes = self.atlas.top_classes
-        return self.names.labels[commonest_of(classes[ids == image_id, 0].tolist())]
+        return self.names.labels[self.said.found[image_id]]

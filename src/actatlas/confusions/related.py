@@ -34,8 +34,8 @@ def related_classes(network: Network, logits: np.ndarray) -> np.ndarray:
 def _classifier_weights(module: nn.Module, class_count: int) -> np.ndarray | None:
     """(classes, features) of the last linear map, or convolution of 1 × 1, to as many outputs as there are classes."""
     for inner in reversed(list(module.modules())):
-        is_linear = isinstance(inner, nn.Linear) and inner.out_features == class_count
-        is_pointwise = isinstance(inner, nn.Conv2d) and (inner.out_channels, *inner.kernel_size) == (class_count, 1, 1)
-        if is_linear or is_pointwise:
-            return inner.weight.detach().float().cpu().flatten(1).numpy()  # type: ignore[operator]
+        if isinstance(inner, nn.Linear | nn.Conv2d):
+            weights = inner.weight.detach().flatten(1)
+            if weights.shape == (class_count, inner.weight.shape[1]):  # a larger kernel has more columns
+                return weights.float().cpu().numpy()
     return None

@@ -13,7 +13,7 @@ from actatlas.confusions.drawing import INK, LINE_PX, MARGIN, PHOTO_PX, TARGET, 
 from actatlas.confusions.experiment import Turn
 
 _DETAIL = 5  # cells of the map along an edge
-_PATCHES = 6
+_PATCHES = 3
 _WIDTH = 1040
 
 
@@ -54,8 +54,8 @@ def draw_story(title: str, sentence: str, scene: Scene) -> Image.Image:
         f"The patch, of a photo that lies there; pasted {scene.pasted_px} px wide",
     )
     sheet.y += PHOTO_PX + LINE_PX // 2
-    size = (_WIDTH - column - MARGIN) // 3 - 8
-    for i, example in enumerate(grid.examples(k, _PATCHES)[: _PATCHES // 2]):
+    size = (_WIDTH - column - MARGIN) // _PATCHES - 8
+    for i, example in enumerate(grid.examples(k, _PATCHES)):
         sheet.paste(fitted(example, size), column + i * (size + 8), "What else lies there" if i == 0 else "")
     sheet.y = top + side + 2 * LINE_PX + 6
     sheet.line("A photo that took no part in choosing the patch's size and corner:")

@@ -27,18 +27,15 @@ _HOPEFUL = 700  # pairs that are tried
 
 
 class _Round(NamedTuple):
-    """photos: which of those for a class; corners: how many of a pair's best, 0 for one after the other; left: pairs"""
+    """photos: which of those for a class; corners: how many of a pair's best, 0 for one after the other"""
 
     photos: slice
     corners: int
-    left: int
 
 
-_FIRST = _Round(slice(0, 3), 0, 200)
-_SECOND = _Round(slice(3, 9), 0, 40)
-_THIRD = _Round(slice(0, None, 3), 4, 26)
-_RESCALED = _Round(slice(0, None, 3), 1, 26)
-_LAST = _Round(slice(None), 2, 26)
+_FIRST, _SECOND = _Round(slice(0, 3), 0), _Round(slice(3, 9), 0)
+_THIRD, _RESCALED, _LAST = _Round(slice(0, None, 3), 4), _Round(slice(0, None, 3), 1), _Round(slice(None), 2)
+_LEFT = (200, 40, 26)  # pairs, after the first three
 _SCALES = (0.3, 0.5, 0.75, 1.0)  # sides of what is cut around an activation, of the input's
 _SHARPNESS = 1.5  # of a logit between "is not taken for it" and "is"
 _TOGETHER = 32
@@ -94,9 +91,9 @@ class Trials:
         """
         pairs = self._expected(evidence, self._cut(evidence, progress), progress)[: effort * _HOPEFUL]
         pairs = self._try(pairs, _FIRST, progress)
-        pairs = self.without_own(pairs[: 2 * effort * _FIRST.left])[: effort * _FIRST.left]
-        pairs = self.once(self._try(pairs, _SECOND, progress))[: min(effort, 2) * _SECOND.left]
-        pairs = self._try(pairs, _THIRD, progress)[: _THIRD.left]
+        pairs = self.without_own(pairs[: 2 * effort * _LEFT[0]])[: effort * _LEFT[0]]
+        pairs = self.once(self._try(pairs, _SECOND, progress))[: min(effort, 2) * _LEFT[1]]
+        pairs = self._try(pairs, _THIRD, progress)[: _LEFT[2]]
         return self._try(self._rescaled(pairs, progress), _LAST, progress)
 
     def photos_for(self, target: int, image_id: int) -> np.ndarray:

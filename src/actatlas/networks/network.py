@@ -171,13 +171,18 @@ class Network:
 
     def logits(self, inputs: Tensor) -> Tensor:
         """(B, classes) of normalised inputs; differentiable. Raises NetworkError for a network without logits."""
+        self.require_logits()
+        return self.module(self._ready(inputs, ()))
+
+    def require_logits(self) -> int:
+        """How many there are. Raises NetworkError where there are none."""
         if self.class_count is None:
             raise NetworkError(
                 f"{self.spec} gives no logits (B, classes), so it takes nothing for anything; "
                 "load it with outputs=, a function to (B, K) that stands in for them",
                 spec=self.spec,
             )
-        return self.module(self._ready(inputs, ()))
+        return self.class_count
 
     def record(self, inputs: Tensor, layers: Sequence[str], for_derivatives: bool = False) -> Recording:
         """The whole forward pass, so that the part behind each of `layers` can be run again alone.

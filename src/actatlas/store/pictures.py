@@ -23,6 +23,12 @@ def encode(pixels: np.ndarray, quality: int | None = None) -> dict[str, np.ndarr
     return {"encoded": np.frombuffer(b"".join(parts), np.uint8), "offsets": offsets}
 
 
+def png(picture: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
 def decode(encoded: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     """(K, S, S, 3) uint8 of what `encode` gave."""
     files = (io.BytesIO(encoded[a:b].tobytes()) for a, b in zip(offsets[:-1], offsets[1:], strict=True))
