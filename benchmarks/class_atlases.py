@@ -1,6 +1,6 @@
 """Do atlases of classes speak for their class? And are traces true? On a finished atlas, of which a copy is worked on.
 
-    python benchmarks/class_atlases.py ATLAS [--classes 100] [--traces 100] [--layer L]
+    python benchmarks/class_atlases.py ATLAS [--classes 100] [--traces 100] [--layer L] [--min-images N]
 
 *Class atlases*: of classes spread evenly over all, 8 × 8. EfficientNet-Lite2, which took no part, sees the icons of the
 five cells that speak most for the class, enlarged to its input: the median rank of the class, and the share of classes
@@ -26,6 +26,7 @@ from PIL import Image
 
 import actatlas
 from actatlas.atlas import Grid
+from actatlas.classes.making import ClassSettings
 from actatlas.classes.tracing import trace_cell
 from actatlas.errors import TooFewImages
 from actatlas.networks import Network, load_network
@@ -40,6 +41,7 @@ def main() -> None:
     parser.add_argument("--layer", default=None, help="default: the latest")
     parser.add_argument("--classes", type=int, default=100)
     parser.add_argument("--traces", type=int, default=100)
+    parser.add_argument("--min-images", type=int, default=ClassSettings().min_images, help="photos of a class atlas's cell, at least")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "atlas"
@@ -47,7 +49,7 @@ def main() -> None:
         atlas = actatlas.open(copy)
         layer = options.layer or atlas.layer_names[-1]
         if options.classes:
-            speak_for_their_class(atlas, layer, options.classes)
+            speak_for_their_class(atlas, layer, options.classes, options.min_images)
         if options.traces:
             are_true(atlas, layer, options.traces)
 
@@ -67,7 +69,7 @@ class IconClock(Silent):
             self.seconds += time.monotonic() - started
 
 
-def speak_for_their_class(atlas, layer: str, count: int) -> None:
+def speak_for_their_class(atlas, layer: str, count: int, min_images: int) -> None:
     judge = load_network("packaged:efficientnet-lite2")
     whole, names = atlas.layer(layer).grid(atlas.layer(layer).grid_sides[0]), atlas.class_names.labels
     classes = np.linspace(0, len(names) - 1, count).astype(int).tolist()
@@ -77,7 +79,7 @@ def speak_for_their_class(atlas, layer: str, count: int) -> None:
     for index in classes:
         clock, started = IconClock(), time.monotonic()
         try:
-            made = atlas.class_atlas(index, layer=layer, progress=clock)
+            made = atlas.class_atlas(index, layer=layer, min_images=min_images, progress=clock)
         except TooFewImages as error:
             print(error)
             found = np.full(CELLS, len(names))
