@@ -80,7 +80,8 @@ def test_automatic_grids_go_with_the_zoom(open_page, address):
     page.mouse.move(x, y)
     card = told(page.get_by_test_id("card"))
     assert card["grid"] == 40 and code_of(colour) == cell_code(3, 40, card["column"], card["row"])
-    assert page.evaluate("location.hash") == "#layer=layer.3", "an automatic grid is no choice to be linked to"
+    link = page.evaluate("location.hash")
+    assert re.fullmatch(r"#layer=layer\.3&at=[\d.]+,[\d.]+,[\d.]+", link), "an automatic grid is no choice to be linked to"
 
 
 def test_a_link_opens_its_cell(open_page, address, atlas):
@@ -131,7 +132,7 @@ def test_another_layer_keeps_the_place(open_page, address):
         assert (here - code_of(colour)) % 12**3 == cell_code(1, 40, 0, 0) - cell_code(0, 40, 0, 0), f"at {x}, {y}"
     shown = told(page.get_by_test_id("inspector"))
     assert (shown["layer"], shown["column"], shown["row"]) == ("layer.1", 18, 20)
-    assert page.evaluate("location.hash") == "#layer=layer.1&grid=40&cell=18,20"
+    assert page.evaluate("location.hash").startswith("#layer=layer.1&grid=40&cell=18,20&at=")
 
 
 def test_labels_titles_and_origins_with_markup_reach_the_page_as_text(open_page, address, atlas):
@@ -268,7 +269,7 @@ def test_an_atlas_of_a_class_opens_beside_the_layers(open_page, tmp_path, write_
     shown = told(page.get_by_test_id("card"))
     assert shown["layer"] == name
     assert code_of(colour) == cell_code(1, 6, shown["column"], shown["row"]), "its icons are those of layer.1's cells"
-    assert f"layer={urllib.parse.quote(name)}" in page.evaluate("location.hash")
+    assert f"layer={urllib.parse.quote_plus(name)}" in page.evaluate("location.hash")
 
 
 def test_a_growing_atlas_shows_grey_squares_that_say_so(open_page, tmp_path, write_file):

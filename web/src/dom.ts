@@ -41,10 +41,23 @@ export function square(css: number, attributes: Attributes = {}): HTMLCanvasElem
   return canvas;
 }
 
+/** A dotted name that may break after a dot. */
+export function breakable(name: string, attributes: Attributes = {}): HTMLElement {
+  const parts = name.split(/(?<=[._])/).flatMap((part) => [part, document.createElement("wbr")]);
+  return el("span", attributes, ...parts);
+}
+
 export function number(value: number): string {
   return value.toLocaleString("en-GB");
 }
 
 export function plural(count: number, noun: string): string {
   return `${number(count)} ${noun}${count === 1 ? "" : "s"}`;
+}
+
+/** Two digits behind the point; small values keep two digits that say something. */
+export function logit(value: number): string {
+  const size = Math.abs(value);
+  const text = size >= 0.1 || size < 1e-6 ? size.toFixed(2) : size.toPrecision(2);
+  return value < 0 ? `−${text}` : text;
 }

@@ -1,6 +1,11 @@
 // Made by `npm run build` from docs/schema/site-*.json: do not edit.
 
 /**
+ * columns of numbers, one number a cell; null where there are none
+ */
+export type Numbers = null | NumbersValue;
+
+/**
  * What site/atlas.js hands to the page: `actatlas("atlas", VALUE);`
  */
 export interface AtlasValue {
@@ -27,6 +32,14 @@ export interface AtlasValue {
    * class names in the order of the network's logits
    */
   labels: string[] | null;
+  /**
+   * columns that came with the photos and are in columns.js
+   */
+  columns: string[];
+  /**
+   * names.js has what else the classes are called
+   */
+  has_names: boolean;
   /**
    * layers in forward order, then atlases of classes
    *
@@ -60,6 +73,10 @@ export interface LayerValue {
    * coarsest first
    */
   grids: GridValue[];
+  /**
+   * named parts of the map, those first that most of it belongs to and that are clearest
+   */
+  regions: RegionValue[];
 }
 export interface GridValue {
   side: number;
@@ -80,6 +97,11 @@ export interface GridValue {
    * sheets of real patches; null where there are none
    */
   patches: null | PatchesValue;
+  numbers: GridNumbersValue;
+  /**
+   * photos.js says which photos each cell is of
+   */
+  lists_photos: boolean;
 }
 export interface PatchesValue {
   /**
@@ -91,6 +113,40 @@ export interface PatchesValue {
    * a sheet holds block × block cells
    */
   block: number;
+}
+export interface GridNumbersValue {
+  classes: Numbers;
+  channels: Numbers;
+  likeness: Numbers;
+}
+export interface NumbersValue {
+  /**
+   * columns
+   */
+  count: number;
+  /**
+   * columns a file
+   */
+  block: number;
+}
+export interface RegionValue {
+  /**
+   * of the cell nearest to its middle
+   */
+  x: number;
+  y: number;
+  /**
+   * of the coarsest grid
+   */
+  cells: number;
+  /**
+   * that its cells speak for above all others' cells
+   */
+  classes: number[];
+  /**
+   * their attribution over the average cell's, in deviations over the cells
+   */
+  scores: number[];
 }
 
 /**
@@ -141,4 +197,58 @@ export interface CellsValue {
   photo_columns: {
     [k: string]: unknown[][][];
   };
+  /**
+   * the channels of each cell's mean that are most above the layer's, strongest first
+   */
+  channels: number[][] | null;
+  /**
+   * how far, in deviations over the cells
+   */
+  channel_scores: (number | null)[][] | null;
+  /**
+   * the cells whose means are most like each cell's, by index
+   */
+  near: number[][] | null;
+  /**
+   * of the means, less the layer's
+   */
+  near_cosines: (number | null)[][] | null;
+}
+
+/**
+ * What site/layers/LAYER/G/classes/N.js, channels/N.js and likeness/N.js hand to the page: columns [N·block, (N + 1)·block), a class, channel or cell each.
+ */
+export interface BlockValue {
+  /**
+   * the largest size in each column
+   */
+  peaks: number[];
+  /**
+   * of each column a character a cell, row-major: A to Z, a to z, 0 to 9 and - are −31 to 31, and the number is the peak times the square of level ÷ 31, with the level's sign
+   */
+  levels: string[];
+}
+
+/**
+ * What site/layers/LAYER/G/photos.js hands to the page: of each cell the ids of its photos, ascending, each less the one before; null where they are not listed.
+ */
+export type PhotosValue = number[][] | null;
+
+/**
+ * What site/names.js hands to the page: of each class what else it is called, such as synonyms and its WordNet id.
+ */
+export type NamesValue = string[][];
+
+/**
+ * What site/columns.js hands to the page: for each column that came with the photos, unless it has too many values, its values and which of them each photo has.
+ */
+export interface ColumnsValue {
+  [k: string]: ColumnValue;
+}
+export interface ColumnValue {
+  values: string[];
+  /**
+   * by photo id, an index of values
+   */
+  of: number[];
 }

@@ -5,15 +5,14 @@ import { Page } from "./page";
 import { Site } from "./site";
 import { initialState } from "./state";
 import { Store } from "./store";
-import { readLink } from "./url";
 
 async function main(app: HTMLElement): Promise<void> {
   const site = await Site.open();
   const store = new Store(site.atlas, initialState(site.atlas));
   const page = new Page(app, site, store);
-  store.dispatch({ type: "link", link: readLink(window.location.hash) });
+  await page.follow(window.location.hash);
   page.start();
-  window.addEventListener("hashchange", () => store.dispatch({ type: "link", link: readLink(window.location.hash) }));
+  window.addEventListener("hashchange", () => void page.follow(window.location.hash));
   listenToKeys(page.keys);
 }
 

@@ -3,18 +3,22 @@ import { Pointer } from "./input/pointer";
 import type { KeyActions } from "./input/keyboard";
 import type { Insets } from "./map/geometry";
 import { AtlasMap } from "./map/map";
+import { type Label, Overlay } from "./map/overlay";
 import { Rings } from "./map/rings";
-import { el, number } from "./dom";
+import { el, logit, number } from "./dom";
 import { type Frame, makeFrame } from "./frame";
 import { About } from "./panels/about";
 import { Card } from "./panels/card";
 import { Inspector } from "./panels/inspector";
-import { counts, fidelity, logit } from "./panels/cell";
+import { counts, fidelity } from "./panels/cell";
+import { Legend } from "./panels/legend";
+import { Search } from "./panels/search";
 import { header, layerStrip, updateGrids, updateLayers } from "./panels/header";
+import type { Names } from "./search";
 import type { CellTable, Site } from "./site";
 import { type Place, type State, gridOf, layerOf, sideForZoom } from "./state";
 import type { Store } from "./store";
-import { writeLink } from "./url";
+import { classInLink, readLink, writeLink } from "./url";
 
 const EDGE_PX = 24;
 
@@ -23,6 +27,9 @@ export class Page {
   private readonly frame: Frame;
   private readonly map: AtlasMap;
   private readonly rings: Rings;
+  private readonly overlay: Overlay;
+  private readonly legend: Legend;
+  private readonly search: Search;
   private readonly card: Card;
   private readonly inspector: Inspector;
   private readonly about: About;
@@ -31,6 +38,7 @@ export class Page {
   private readonly strip: HTMLElement;
   /** The chosen cell is still to be moved out from under the panel, once the panel has its size. */
   private isToBeShown = false;
+  private names: Names | null = null;
 
   constructor(
     app: HTMLElement,
@@ -39,13 +47,15 @@ export class Page {
   ) {
     const { dispatch } = store;
     document.title = site.atlas.title;
-    const top = header(site.atlas, dispatch);
+    this.search = new Search(site, dispatch);
+    const top = header(site.atlas, this.search.element, dispatch);
     this.grids = top.querySelector<HTMLElement>(".grids") ?? top;
     this.strip = layerStrip(site.atlas, dispatch);
     const zoom = { zoom: (factor: number) => this.map.zoomBy(factor), home: () => this.map.home() };
     this.frame = makeFrame(app, top, this.strip, zoom);
     this.map = new AtlasMap(this.frame.map, this.frame.minimap, {
       moved: () => this.moved(),
+      settled: () => dispatch({ type: "looked", view: this.map.view() }),
       clicked: (at) => this.clicked(at),
       drawn: () => {
         document.documentElement.dataset.ready = "";
@@ -54,6 +64,8 @@ export class Page {
       failed: (text) => dispatch({ type: "message", text }),
     });
     this.rings = new Rings(this.frame.overlay, this.map);
+    this.overlay = new Overlay(this.frame.overlay, this.map);
+    this.legend = new Legend(this.frame.stage, site, dispatch);
     this.card = new Card(this.frame.stage, site);
     this.inspector = new Inspector(this.frame.stage, site, dispatch);
     this.about = new About(app, site.atlas, dispatch);
@@ -64,14 +76,35 @@ export class Page {
       pan: (x, y) => this.map.panBy(x, y),
       layer: (by) => dispatch({ type: "step-layer", by }),
       nextGrid: () => dispatch({ type: "next-grid" }),
-      close: () => dispatch({ type: "select", cell: null }),
-      about: () => dispatch({ type: "about", isOpen: true }),
+      close: () => dispatch(this.store.state.cell === null ? { type: "lens", lens: null } : { type: "select", cell: null }),
+      about: () => dispatch({ type: "dialogue", dialogue: "about" }),
+      find: () => this.search.focus(),
+      names: () => dispatch({ type: "labels", areShown: !this.store.state.hasLabels }),
     };
   }
 
   start(): void {
     this.store.subscribe((state, before) => this.update(state, before));
     this.update(this.store.state, null);
+    window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+      this.overlay.clear(); // its ground is the theme's
+      this.updateLens(this.store.state);
+      this.overlay.draw();
+    });
+  }
+
+  /** Go where the address says. */
+  async follow(hash: string): Promise<void> {
+    if (classInLink(hash) !== null) await this.loadNames();
+    this.store.dispatch({ type: "link", link: readLink(hash, this.names) });
+  }
+
+  private async loadNames(): Promise<void> {
+    try {
+      this.names = await this.site.names();
+    } catch (error) {
+      this.store.dispatch({ type: "message", text: error instanceof Error ? error.message : String(error) });
+    }
   }
 
   private get table(): CellTable | null {
@@ -84,13 +117,57 @@ export class Page {
     updateLayers(this.strip, state, before);
     updateGrids(this.grids, atlas, state, this.store.dispatch);
     if (before === null || state.layer !== before.layer || state.shown !== before.shown) this.changeGrid(state);
-    if (before === null || state.cell !== before.cell || state.layer !== before.layer || state.grid !== before.grid) {
-      const link = writeLink(state, window.location.hash);
-      if (link !== window.location.hash) window.history.replaceState(null, "", link);
-    }
-    this.about.update(state.isAboutOpen);
+    if (state.goal !== null && state.goal !== before?.goal) this.map.look(state.goal.view, before === null);
+    this.writeAddress(state, before);
+    this.about.update(state.dialogue === "about");
+    this.search.update(state);
+    this.updateLens(state);
+    this.overlay.name(state.hasLabels && state.lens === null ? labelsOf(this.site, state.layer) : []); // beside numbers they are too much
+    this.overlay.draw();
     if (state.cell !== before?.cell) this.isToBeShown = state.cell !== null;
     this.updateCells(state);
+  }
+
+  /** Where one looks is no step to go back to; everything else is. */
+  private writeAddress(state: State, before: State | null): void {
+    if (state.lens?.kind === "class" && this.names === null) {
+      void this.loadNames().then(() => this.names !== null && this.writeAddress(this.store.state, before));
+      return;
+    }
+    const link = writeLink(state, this.names, window.location.hash);
+    if (link === window.location.hash) return;
+    const isStep = before !== null && writeLink({ ...state, view: before.view }, this.names, window.location.hash) !== window.location.hash;
+    if (isStep) window.history.pushState(null, "", link);
+    else window.history.replaceState(null, "", link);
+  }
+
+  /** Dim the map as soon as the numbers are here. */
+  private updateLens(state: State): void {
+    const layer = layerOf(this.site.atlas, state.layer);
+    const { lens } = state;
+    const numbers = lens === null ? null : this.site.peekNumbers(layer, state.shown, lens);
+    const table = numbers === null ? null : this.site.peek(layer, numbers.side);
+    if (lens !== null && numbers !== null && table !== null) {
+      const key = JSON.stringify([lens, state.layer, numbers.side, state.sign, state.gain]);
+      this.overlay.dim(key, lens, table, numbers, state.sign, state.gain);
+    } else this.overlay.clear();
+    if (lens !== null && table === null) {
+      this.site
+        .lensNumbers(layer, state.shown, lens)
+        .then((found) => this.site.cells(layer, found.side))
+        .then(
+          () => {
+            if (this.store.state.lens !== lens) return;
+            this.updateLens(this.store.state);
+            this.overlay.draw();
+          },
+          (error: Error) => {
+            this.store.dispatch({ type: "lens", lens: null });
+            this.store.dispatch({ type: "message", text: error.message });
+          },
+        );
+    }
+    this.legend.update(state, layer, numbers);
   }
 
   private changeGrid(state: State): void {
@@ -178,6 +255,7 @@ export class Page {
       if (side !== state.shown) dispatch({ type: "zoomed", side });
     }
     this.point();
+    this.overlay.draw();
     this.placeOverlays(this.store.state, this.card.isShown ? this.store.state.hover : null);
   }
 
@@ -223,4 +301,9 @@ export class Page {
     };
     this.map.bringIntoView(place, insets);
   }
+}
+
+/** The regions' names, each of its clearest classes. */
+function labelsOf(site: Site, name: string): Label[] {
+  return layerOf(site.atlas, name).regions.map(({ x, y, classes }) => ({ x, y, text: classes.slice(0, 2).map((index) => site.className(index)).join(", ") }));
 }

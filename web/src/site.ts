@@ -1,5 +1,7 @@
 // The site's files: data come as scripts that call actatlas(key, value), so that they load from a double click too.
-import type { AtlasValue, CellsValue, GridValue, LayerValue } from "./format";
+import type { AtlasValue, BlockValue, CellsValue, ColumnsValue, GridValue, LayerValue, NamesValue, PhotosValue } from "./format";
+import { type CellNumbers, type Lens, cellNumbers, unpacked } from "./lens";
+import { Names } from "./search";
 import { type Place, gridOf } from "./state";
 
 declare global {
@@ -19,8 +21,10 @@ export interface Cell {
   readonly rank: number | null;
   readonly cohesion: number | null;
   readonly remarks: readonly CellsValue["remarks"][number][number][];
-  readonly classes: readonly { readonly name: string; readonly value: number }[];
+  readonly classes: readonly { readonly index: number; readonly name: string; readonly value: number }[];
   readonly photoColumns: readonly { readonly name: string; readonly values: readonly (readonly [string, number])[] }[];
+  readonly channels: readonly { readonly index: number; readonly score: number }[];
+  readonly near: readonly { readonly place: Place; readonly cosine: number }[];
 }
 
 export class CellTable {
@@ -54,6 +58,7 @@ export class CellTable {
       cohesion: value.cohesion[k] ?? null,
       remarks: value.remarks[k] ?? [],
       classes: (value.classes?.[k] ?? []).map((index, i) => ({
+        index,
         name: this.labels?.[index] ?? `class ${index}`,
         value: value.values?.[k]?.[i] ?? 0,
       })),
@@ -61,7 +66,18 @@ export class CellTable {
         name,
         values: (cells[k] ?? []) as [string, number][],
       })),
+      channels: (value.channels?.[k] ?? []).map((index, i) => ({ index, score: value.channel_scores?.[k]?.[i] ?? 0 })),
+      near: (value.near?.[k] ?? []).map((other, i) => ({ place: this.placeOf(other), cosine: value.near_cosines?.[k]?.[i] ?? 0 })),
     };
+  }
+
+  /** The place of cell k, in the order of the site's lists. */
+  placeOf(k: number): Place {
+    return { side: this.value.side, column: this.value.columns[k] ?? 0, row: this.value.rows[k] ?? 0 };
+  }
+
+  indexOf(place: Place): number | null {
+    return this.index.get(place.column + this.value.side * place.row) ?? null;
   }
 
   /** The kept cell nearest to a point in squares, going only where `isAllowed` lets it. */
@@ -80,9 +96,19 @@ export class CellTable {
   }
 }
 
+export type NumberKind = keyof GridValue["numbers"];
+
+const NEEDED: Record<Lens["kind"], string> = {
+  class: "the network has no classes, or the atlas was built without attributions",
+  channel: "the atlas does not carry its cells’ activations",
+  like: "the atlas does not carry its cells’ activations",
+  value: "the atlas does not say which photos its cells are of",
+};
+
 export class Site {
   private readonly tables = new Map<string, CellTable>();
-  private readonly loading = new Map<string, Promise<CellTable>>();
+  private readonly loading = new Map<string, Promise<unknown>>();
+  private readonly numbers = new Map<string, CellNumbers>();
   private readonly pictures = new Map<string, HTMLImageElement>();
 
   private constructor(readonly atlas: AtlasValue) {}
@@ -101,19 +127,105 @@ export class Site {
   }
 
   cells(layer: LayerValue, side: number): Promise<CellTable> {
-    const folder = gridFolder(layer, side);
-    const begun = this.loading.get(folder);
-    if (begun) return begun;
-    const promise = this.fetchCells(folder);
-    this.loading.set(folder, promise);
-    promise.catch(() => this.loading.delete(folder)); // it may be tried again
-    return promise;
+    return this.once(`${gridFolder(layer, side)}/cells`, async (key) => {
+      const table = new CellTable((await loadScript(key)) as CellsValue, this.atlas.labels);
+      this.tables.set(gridFolder(layer, side), table);
+      return table;
+    });
   }
 
-  private async fetchCells(folder: string): Promise<CellTable> {
-    const table = new CellTable((await loadScript(`${folder}/cells`)) as CellsValue, this.atlas.labels);
-    this.tables.set(folder, table);
-    return table;
+  /** Which classes are called what. */
+  names(): Promise<Names> {
+    return this.once("names", async (key) => {
+      const others = this.atlas.has_names ? ((await loadScript(key)) as NamesValue) : null;
+      return new Names(this.atlas.labels ?? this.classLabels(), others);
+    });
+  }
+
+  className(index: number): string {
+    return this.atlas.labels?.[index] ?? `class ${index}`;
+  }
+
+  /** What came with the photos: for each column its values, and which of them each photo has. */
+  columns(): Promise<ColumnsValue> {
+    return this.once("columns", async (key) => (await loadScript(key)) as ColumnsValue);
+  }
+
+  /** Of each cell the ids of its photos. Only of a grid that lists them. */
+  photos(layer: LayerValue, side: number): Promise<number[][]> {
+    return this.once(`${gridFolder(layer, side)}/photos`, async (key) => {
+      const steps = (await loadScript(key)) as PhotosValue;
+      return (steps ?? []).map((cell) => {
+        let id = 0;
+        return cell.map((step) => (id += step));
+      });
+    });
+  }
+
+  /** What each class's, channel's or other cell's column of a grid says of its cells. */
+  async column(layer: LayerValue, side: number, kind: NumberKind, at: number): Promise<CellNumbers> {
+    const numbers = gridOf(layer, side)?.numbers[kind];
+    if (!numbers || at >= numbers.count) throw new Error(`${layer.name} has no numbers for that.`);
+    const key = `${gridFolder(layer, side)}/${kind}/${Math.floor(at / numbers.block)}`;
+    const block = await this.once(key, async () => (await loadScript(key)) as BlockValue);
+    return cellNumbers(side, unpacked(block, at % numbers.block));
+  }
+
+  /** What a layer is dimmed by, for the grid of a side or the nearest that has such numbers. */
+  async lensNumbers(layer: LayerValue, side: number, lens: Lens): Promise<CellNumbers> {
+    const key = lensKey(layer, side, lens);
+    const found = this.numbers.get(key) ?? (await this.once(`numbers ${key}`, () => this.fetchNumbers(layer, side, lens)));
+    this.numbers.set(key, found);
+    const oldest = this.numbers.keys().next().value;
+    if (this.numbers.size > 64 && oldest !== undefined) {
+      this.numbers.delete(oldest);
+      this.loading.delete(`numbers ${oldest}`);
+    }
+    return found;
+  }
+
+  /** The same if it is here already. */
+  peekNumbers(layer: LayerValue, side: number, lens: Lens): CellNumbers | null {
+    return this.numbers.get(lensKey(layer, side, lens)) ?? null;
+  }
+
+  private async fetchNumbers(layer: LayerValue, shown: number, lens: Lens): Promise<CellNumbers> {
+    const side = sideWithNumbers(layer, shown, lens);
+    if (side === null) throw new Error(`${layer.name} has no numbers for that: ${NEEDED[lens.kind]}.`);
+    if (lens.kind === "class") return this.column(layer, side, "classes", lens.index);
+    if (lens.kind === "channel") return this.column(layer, side, "channels", lens.index);
+    if (lens.kind === "like") {
+      const table = await this.cells(layer, lens.cell.side);
+      const k = table.indexOf(lens.cell);
+      if (k === null) throw new Error(`There is no cell at ${lens.cell.column}, ${lens.cell.row}.`);
+      return this.column(layer, lens.cell.side, "likeness", k);
+    }
+    return this.shareOfPhotos(layer, side, lens.column, lens.value);
+  }
+
+  /** Of each cell's photos the share that have a value. */
+  private async shareOfPhotos(layer: LayerValue, side: number, name: string, value: string): Promise<CellNumbers> {
+    const [columns, photos] = await Promise.all([this.columns(), this.photos(layer, side)]);
+    const column = columns[name];
+    const at = column?.values.indexOf(value) ?? -1;
+    if (!column || at < 0) throw new Error(`No photo has ${name} “${value}”.`);
+    const shares = photos.map((ids) => ids.filter((id) => column.of[id] === at).length / Math.max(ids.length, 1));
+    return cellNumbers(side, Float32Array.from(shares));
+  }
+
+  private classLabels(): string[] {
+    const count = Math.max(...this.atlas.layers.flatMap((layer) => layer.grids.map((grid) => grid.numbers.classes?.count ?? 0)), 0);
+    return Array.from({ length: count }, (_, i) => `class ${i}`);
+  }
+
+  /** Begins a fetch once; what failed may be tried again. */
+  private once<T>(key: string, begin: (key: string) => Promise<T>): Promise<T> {
+    const begun = this.loading.get(key) as Promise<T> | undefined;
+    if (begun) return begun;
+    const promise = begin(key);
+    this.loading.set(key, promise);
+    promise.catch(() => this.loading.delete(key));
+    return promise;
   }
 
   /** Draws a cell's icon over the whole canvas, now or as soon as its tile is here. */
@@ -166,6 +278,21 @@ export class Site {
     if (this.pictures.size > 48 && oldest !== undefined) this.pictures.delete(oldest);
     return picture;
   }
+}
+
+/** The side of the grid that a lens's numbers are taken from: the one shown, or the nearest coarser one that has them. */
+export function sideWithNumbers(layer: LayerValue, shown: number, lens: Lens): number | null {
+  const has = (grid: GridValue): boolean => {
+    if (lens.kind === "value") return grid.lists_photos;
+    if (lens.kind === "like") return grid.numbers.likeness !== null && grid.side === lens.cell.side;
+    return grid.numbers[lens.kind === "class" ? "classes" : "channels"] !== null;
+  };
+  const sides = layer.grids.filter(has).map((grid) => grid.side);
+  return [...sides].reverse().find((side) => side <= shown) ?? sides[0] ?? null;
+}
+
+function lensKey(layer: LayerValue, side: number, lens: Lens): string {
+  return `${layer.slug} ${side} ${JSON.stringify(lens)}`;
 }
 
 export function gridFolder(layer: LayerValue, side: number): string {

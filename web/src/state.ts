@@ -1,5 +1,6 @@
 // One immutable State and what can happen to it. Pure: no document, no clock.
 import type { AtlasValue, GridValue, LayerValue } from "./format";
+import { type Lens, type Sign, holdsInAllLayers, sameLens } from "./lens";
 
 /** A square of a grid of `side` × `side`; it may hold no cell. */
 export interface Place {
@@ -7,6 +8,16 @@ export interface Place {
   readonly column: number;
   readonly row: number;
 }
+
+/** Where one looks: a point of the map, and how many times larger than when the whole map is seen. */
+export interface View {
+  readonly x: number;
+  readonly y: number;
+  readonly zoom: number;
+}
+
+/** The dialogue that is open over the map. */
+export type Dialogue = "about" | "table" | "gallery";
 
 export interface State {
   readonly layer: string;
@@ -18,7 +29,17 @@ export interface State {
   readonly cell: Place | null;
   /** The square under the pointer. */
   readonly hover: Place | null;
-  readonly isAboutOpen: boolean;
+  /** What the map is dimmed by. */
+  readonly lens: Lens | null;
+  readonly sign: Sign;
+  /** How strongly faint cells show: 1 to 8. */
+  readonly gain: number;
+  readonly hasLabels: boolean;
+  /** Where one looks; null while the whole map is seen. */
+  readonly view: View | null;
+  /** Where a link or a jump wants one to look; a new object each time. */
+  readonly goal: { readonly view: View | null } | null;
+  readonly dialogue: Dialogue | null;
   /** What could not be done, for the reader; "" when all is well. */
   readonly message: string;
 }
@@ -31,7 +52,13 @@ export type Action =
   | { readonly type: "zoomed"; readonly side: number }
   | { readonly type: "select"; readonly cell: Place | null }
   | { readonly type: "hover"; readonly cell: Place | null }
-  | { readonly type: "about"; readonly isOpen: boolean }
+  | { readonly type: "lens"; readonly lens: Lens | null }
+  | { readonly type: "sign"; readonly sign: Sign }
+  | { readonly type: "gain"; readonly gain: number }
+  | { readonly type: "labels"; readonly areShown: boolean }
+  | { readonly type: "looked"; readonly view: View | null }
+  | { readonly type: "go"; readonly layer: string; readonly cell: Place }
+  | { readonly type: "dialogue"; readonly dialogue: Dialogue | null }
   | { readonly type: "message"; readonly text: string }
   | { readonly type: "link"; readonly link: Link };
 
@@ -40,6 +67,9 @@ export interface Link {
   readonly layer: string | null;
   readonly grid: number | null;
   readonly cell: { readonly column: number; readonly row: number } | null;
+  readonly lens: Lens | null;
+  readonly sign: Sign;
+  readonly view: View | null;
   readonly problems: readonly string[];
 }
 
@@ -52,7 +82,13 @@ export function initialState(atlas: AtlasValue): State {
     shown: sides[0] ?? 0,
     cell: null,
     hover: null,
-    isAboutOpen: false,
+    lens: null,
+    sign: "both",
+    gain: 1.5,
+    hasLabels: true,
+    view: null,
+    goal: null,
+    dialogue: null,
     message: "",
   };
 }
@@ -81,8 +117,23 @@ export function reduce(state: State, action: Action, atlas: AtlasValue): State {
       return samePlace(state.cell, action.cell) ? state : { ...state, cell: action.cell, message: "" };
     case "hover":
       return samePlace(state.hover, action.cell) ? state : { ...state, hover: action.cell };
-    case "about":
-      return { ...state, isAboutOpen: action.isOpen };
+    case "lens":
+      return sameLens(state.lens, action.lens) ? state : { ...state, lens: action.lens, message: "" };
+    case "sign":
+      return { ...state, sign: action.sign };
+    case "gain":
+      return { ...state, gain: Math.min(Math.max(action.gain, 1), 8) };
+    case "labels":
+      return { ...state, hasLabels: action.areShown };
+    case "looked":
+      return sameView(state.view, action.view) ? state : { ...state, view: action.view };
+    case "go": {
+      const next = toLayer(state, action.layer, atlas);
+      const side = next.grid === "auto" ? action.cell.side : next.shown;
+      return { ...next, cell: atSide(action.cell, side), message: "" };
+    }
+    case "dialogue":
+      return { ...state, dialogue: action.dialogue };
     case "message":
       return { ...state, message: action.text };
     case "link":
@@ -106,6 +157,11 @@ export function gridChoices(layer: LayerValue): (number | "auto")[] {
   return sides.length > 1 ? ["auto", ...sides] : sides;
 }
 
+export function sameView(a: View | null, b: View | null): boolean {
+  if (a === null || b === null) return a === b;
+  return a.x === b.x && a.y === b.y && a.zoom === b.zoom;
+}
+
 export function samePlace(a: Place | null, b: Place | null): boolean {
   if (a === null || b === null) return a === b;
   return a.side === b.side && a.column === b.column && a.row === b.row;
@@ -126,7 +182,8 @@ export function sideForZoom(sides: readonly number[], mapPx: number, shown: numb
 function toLayer(state: State, name: string, atlas: AtlasValue): State {
   if (name === state.layer) return state;
   const layer = layerOf(atlas, name);
-  return withGrid({ ...state, layer: name, hover: null, message: "" }, state.grid, layer);
+  const lens = state.lens !== null && holdsInAllLayers(state.lens) ? state.lens : null;
+  return withGrid({ ...state, layer: name, lens, hover: null, message: "" }, state.grid, layer);
 }
 
 function toGrid(state: State, grid: number | "auto", atlas: AtlasValue): State {
@@ -164,7 +221,9 @@ function follow(state: State, link: Link, atlas: AtlasValue): State {
     if (column < next.shown && row < next.shown) cell = { side: next.shown, column, row };
     else problems.push(`Cell ${column}, ${row} lies outside the ${next.shown} × ${next.shown} grid.`);
   }
-  return { ...next, cell, message: problems.join(" ") };
+  const { lens, sign, view } = link;
+  const goal = sameView(view, next.view) ? next.goal : { view };
+  return { ...next, cell, lens, sign, view, goal, message: problems.join(" ") };
 }
 
 function lastLayerWithGrid(atlas: AtlasValue): LayerValue {

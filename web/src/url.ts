@@ -1,39 +1,86 @@
 // State ⇄ the part of the address behind the #. Pure. What cannot be read is reported; what is not ours is kept.
-import type { Link, State } from "./state";
+import type { Lens, Sign } from "./lens";
+import type { Names } from "./search";
+import type { Link, State, View } from "./state";
 
-const OURS = new Set(["layer", "grid", "cell"]);
+const OURS = new Set(["layer", "grid", "cell", "class", "channel", "like", "value", "sign", "at"]);
+const DIGITS = 3; // of a place on the map: a thousandth is less than a cell of any grid
 
-export function readLink(hash: string): Link {
-  let layer: string | null = null;
-  let grid: number | null = null;
-  let cell: Link["cell"] = null;
+/** The name of the class that a link wants to see, so that the names can be fetched before it is followed. */
+export function classInLink(hash: string): string | null {
+  const found = pairs(hash).find(([key]) => key === "class");
+  return found === undefined ? null : decoded(found[1]);
+}
+
+export function readLink(hash: string, names: Names | null): Link {
+  const said = new Map<string, string>();
   const problems: string[] = [];
   for (const [key, raw] of pairs(hash)) {
     const value = decoded(raw);
     if (value === null) problems.push(`The address says “${key}=${raw}”, which cannot be read.`);
-    else if (key === "layer") layer = value;
-    else if (key === "grid") {
-      if (/^\d{1,3}$/.test(value)) grid = Number(value);
-      else problems.push(`The address says “grid=${value}”; a grid is a number such as 20.`);
-    } else if (key === "cell") {
-      const found = /^(\d{1,3}),(\d{1,3})$/.exec(value);
-      if (found) cell = { column: Number(found[1]), row: Number(found[2]) };
-      else problems.push(`The address says “cell=${value}”; a cell is COLUMN,ROW such as 12,7.`);
-    }
+    else said.set(key, value);
   }
-  return { layer, grid, cell, problems };
+  const read = <T>(key: string, parse: (text: string) => T | null, told: (text: string) => string): T | null => {
+    const text = said.get(key);
+    if (text === undefined) return null;
+    const value = parse(text);
+    if (value === null) problems.push(`The address says “${key}=${text}”; ${told(text)}.`);
+    return value;
+  };
+  const grid = read("grid", (text) => (/^\d{1,3}$/.test(text) ? Number(text) : null), () => "a grid is a number such as 20");
+  const cell = read("cell", placeOf, () => "a cell is COLUMN,ROW such as 12,7");
+  const view = read("at", viewOf, () => "a view is X,Y,ZOOM such as 0.5,0.25,3");
+  const sign = read("sign", signOf, () => "a sign is for or against");
+  const classIndex = read("class", (text) => names?.named(text) ?? null, () => "no class of this network, or more than one, is called that");
+  const channel = read("channel", (text) => (/^\d{1,5}$/.test(text) ? Number(text) : null), () => "a channel is a number");
+  const like = read("like", placeOf, () => "a cell is COLUMN,ROW such as 12,7");
+  const value = read("value", valueOf, () => "a value is COLUMN:VALUE such as label:red fox");
+  let lens: Lens | null = null;
+  if (classIndex !== null) lens = { kind: "class", index: classIndex };
+  else if (channel !== null) lens = { kind: "channel", index: channel };
+  else if (value !== null) lens = { kind: "value", ...value };
+  else if (like !== null && grid !== null) lens = { kind: "like", cell: { side: grid, ...like } };
+  return { layer: said.get("layer") ?? null, grid, cell, lens, sign: sign ?? "both", view, problems };
 }
 
 /** `before` is the present hash: its keys that are not ours stay. */
-export function writeLink(state: State, before: string): string {
+export function writeLink(state: State, names: Names | null, before: string): string {
   const parts = [`layer=${readable(state.layer)}`];
-  if (state.cell !== null) {
-    parts.push(`grid=${state.cell.side}`, `cell=${state.cell.column},${state.cell.row}`);
-  } else if (state.grid !== "auto") parts.push(`grid=${state.grid}`);
+  const { lens, cell, view } = state;
+  const side = cell?.side ?? (lens?.kind === "like" ? lens.cell.side : null) ?? (state.grid === "auto" ? null : state.grid);
+  if (side !== null) parts.push(`grid=${side}`);
+  if (cell !== null) parts.push(`cell=${cell.column},${cell.row}`);
+  if (lens?.kind === "class") parts.push(`class=${readable(names?.linkOf(lens.index) ?? String(lens.index))}`);
+  if (lens?.kind === "channel") parts.push(`channel=${lens.index}`);
+  if (lens?.kind === "like" && lens.cell.side === side) parts.push(`like=${lens.cell.column},${lens.cell.row}`);
+  if (lens?.kind === "value") parts.push(`value=${readable(`${lens.column}:${lens.value}`)}`);
+  if (lens !== null && state.sign !== "both") parts.push(`sign=${state.sign}`);
+  if (view !== null) parts.push(`at=${[view.x, view.y, view.zoom].map((n) => Number(n.toFixed(DIGITS))).join(",")}`);
   for (const [key, raw] of pairs(before)) {
     if (!OURS.has(key)) parts.push(raw === "" ? key : `${key}=${raw}`);
   }
   return `#${parts.join("&")}`;
+}
+
+function placeOf(text: string): { column: number; row: number } | null {
+  const found = /^(\d{1,3}),(\d{1,3})$/.exec(text);
+  return found && { column: Number(found[1]), row: Number(found[2]) };
+}
+
+function viewOf(text: string): View | null {
+  const numbers = text.split(",").map((part) => (/^-?\d+(\.\d+)?$/.test(part) ? Number(part) : Number.NaN));
+  const [x, y, zoom] = numbers;
+  if (numbers.length !== 3 || x === undefined || y === undefined || zoom === undefined) return null;
+  return numbers.every(Number.isFinite) && Math.abs(x) <= 2 && Math.abs(y) <= 2 && zoom > 0 && zoom <= 500 ? { x, y, zoom } : null;
+}
+
+function signOf(text: string): Sign | null {
+  return text === "for" || text === "against" || text === "both" ? text : null;
+}
+
+function valueOf(text: string): { column: string; value: string } | null {
+  const at = text.indexOf(":");
+  return at < 1 ? null : { column: text.slice(0, at), value: text.slice(at + 1) };
 }
 
 function pairs(hash: string): [string, string][] {
@@ -49,7 +96,7 @@ function pairs(hash: string): [string, string][] {
 
 function decoded(raw: string): string | null {
   try {
-    return decodeURIComponent(raw);
+    return decodeURIComponent(raw.replace(/\+/g, " "));
   } catch (error) {
     if (error instanceof URIError) return null;
     throw error;
@@ -58,5 +105,5 @@ function decoded(raw: string): string | null {
 
 /** Only what would end a value or an address is escaped, so that people can read it. */
 function readable(value: string): string {
-  return encodeURIComponent(value).replace(/%2C/g, ",").replace(/%2F/g, "/").replace(/%3A/g, ":");
+  return encodeURIComponent(value).replace(/%2C/g, ",").replace(/%2F/g, "/").replace(/%3A/g, ":").replace(/%20/g, "+");
 }

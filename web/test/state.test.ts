@@ -1,25 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { placeAt, shiftInto } from "../src/map/geometry";
-import type { AtlasValue, LayerValue } from "../src/format";
+import type { AtlasValue } from "../src/format";
 import { type Action, type State, atSide, initialState, reduce, sideForZoom } from "../src/state";
-
-function layer(name: string, sides: number[]): LayerValue {
-  const grids = sides.map((side) => ({ side, cells: side * side, painted: side * side, cell_px: 80, tile_cells: 8, patches: null }));
-  return { name, of: null, slug: name, type: "SiLU", shape: [8, 7, 7], stride: 16, patch_px: 48, activations: 100, attribution: null, grids };
-}
-
-function atlas(...layers: LayerValue[]): AtlasValue {
-  return {
-    format_version: 1,
-    title: "t",
-    origin: "o",
-    network: "n",
-    is_finished: true,
-    photos: { listed: 1, used: 1, skipped: 0 },
-    labels: null,
-    layers,
-  };
-}
+import { atlas, layer, link as linkTo } from "./fixtures";
 
 const two = atlas(layer("early", [20, 40]), layer("late", [20, 40]));
 
@@ -29,7 +12,7 @@ function after(start: State, value: AtlasValue, ...actions: Action[]): State {
 
 const link = (layerName: string | null, grid: number | null, cell: [number, number] | null): Action => ({
   type: "link",
-  link: { layer: layerName, grid, cell: cell && { column: cell[0], row: cell[1] }, problems: [] },
+  link: linkTo({ layer: layerName, grid, cell: cell && { column: cell[0], row: cell[1] } }),
 });
 
 describe("the state", () => {
@@ -73,6 +56,31 @@ describe("the state", () => {
     expect(after(open, two, { type: "zoomed", side: 40 }).shown).toBe(40);
     const pinned = after(open, two, { type: "grid", grid: 20 });
     expect(after(pinned, two, { type: "zoomed", side: 40 })).toBe(pinned);
+  });
+
+  it("takes a class along to another layer, and leaves a channel behind", () => {
+    const start = initialState(two);
+    const dimmed = after(start, two, { type: "lens", lens: { kind: "class", index: 3 } }, { type: "step-layer", by: -1 });
+    expect(dimmed).toMatchObject({ layer: "early", lens: { kind: "class", index: 3 } });
+    const channel = after(start, two, { type: "lens", lens: { kind: "channel", index: 3 } }, { type: "step-layer", by: -1 });
+    expect(channel).toMatchObject({ layer: "early", lens: null });
+  });
+
+  it("looks where a link says, and nowhere else for the same link again", () => {
+    const view = { x: 0.25, y: 0.5, zoom: 4 };
+    const there = after(initialState(two), two, { type: "link", link: linkTo({ view }) });
+    expect(there).toMatchObject({ view, goal: { view } });
+    const moved = after(there, two, { type: "looked", view: { ...view, zoom: 5 } });
+    expect(moved.goal).toBe(there.goal);
+    expect(after(moved, two, { type: "link", link: linkTo({ view: moved.view }) }).goal).toBe(there.goal);
+    expect(after(moved, two, { type: "link", link: linkTo({}) })).toMatchObject({ view: null, goal: { view: null } });
+  });
+
+  it("goes to a cell of another layer, on the grid that was chosen", () => {
+    const cell = { side: 20, column: 3, row: 4 };
+    expect(after(initialState(two), two, { type: "go", layer: "early", cell })).toMatchObject({ layer: "early", cell });
+    const pinned = after(initialState(two), two, { type: "grid", grid: 40 }, { type: "go", layer: "early", cell });
+    expect(pinned.cell).toEqual({ side: 40, column: 7, row: 9 });
   });
 
   it("goes round the grids", () => {

@@ -78,14 +78,9 @@ class Cell:
         return self.grid.members(self.k)
 
     def channels(self, n: int = 10) -> list[tuple[int, float]]:
-        """The channels in which the cell answers most above the layer: index, and how many times its deviation.
-
-        The deviation is over all kept cells' means, so a channel that answers to everything is not named.
-        """
-        layer, means = self.grid.layer, self.grid.means
-        deviations = np.maximum(means.std(axis=0), 1e-6)
-        over = (self.mean - layer.mean) / deviations
-        return [(int(c), float(over[c])) for c in np.argsort(-over, kind="stable")[:n]]
+        """The channels in which the cell answers most above the layer: index, and `Grid.channel_scores`."""
+        scores = self.grid.channel_scores[self.k]
+        return [(int(c), float(scores[c])) for c in np.argsort(-scores, kind="stable")[:n]]
 
     @property
     def icon(self) -> Icon:

@@ -14,7 +14,7 @@ from PIL import Image
 from actatlas.atlas.cell import Cell
 from actatlas.atlas.patches import cut_patches
 from actatlas.errors import UnfinishedAtlas, UsageError
-from actatlas.store import paths, pictures
+from actatlas.store import levels, paths, pictures
 
 if TYPE_CHECKING:
     from actatlas.atlas.layer import Layer
@@ -27,6 +27,7 @@ REMARKS = {
 }
 _LEAST_AGREEMENT = 0.05  # mean cosine of two members of a cell …
 _LEAST_SHARE = 0.25  # … and that over the median of all cells: below either, they have little in common
+_ROWS_AT_ONCE = 2048  # of the cosines of all cells to all others
 
 
 class Grid:
@@ -63,7 +64,78 @@ class Grid:
 
     @cached_property
     def attributions(self) -> np.ndarray | None:
-        return self._files.read_arrays(self._cells_path, ["attributions"]).get("attributions")
+        """(K, classes) float32; within a tenth in an atlas without activations, which carries them in six bits."""
+        arrays = self._files.read_arrays(self._cells_path, ["attributions", "attribution_levels", "attribution_peaks"])
+        if "attribution_levels" in arrays:
+            over_mean = levels.from_levels(arrays["attribution_levels"], arrays["attribution_peaks"])
+            return over_mean + self.layer.attribution_mean
+        return arrays.get("attributions")
+
+    @cached_property
+    def attributions_over_mean(self) -> np.ndarray | None:
+        """(K, classes) float32: over what the layer's average activation speaks for.
+
+        Labels are by these: as they are, a few classes whose logits nearly every activation raises would label half of
+        the map (decision 0009).
+        """
+        return None if self.attributions is None else self.attributions - self.layer.attribution_mean
+
+    @cached_property
+    def channel_scores(self) -> np.ndarray:
+        """(K, C) float32: how far each channel of a cell's mean is above the layer's, in deviations.
+
+        The deviation is over the cells' means, so a channel that answers to everything scores nowhere.
+        """
+        deviations = np.maximum(self.means.std(axis=0), 1e-6)
+        return (self.means - self.layer.mean) / deviations
+
+    def strongest_channels(self, n: int = 5) -> tuple[np.ndarray, np.ndarray]:
+        """Of each cell, indices (K, n) int64 and `channel_scores` (K, n), the strongest first."""
+        kept = self._files.read_arrays(self._cells_path, ["strong_channels", "strong_scores"])
+        if kept:
+            return kept["strong_channels"][:, :n].astype(np.int64), kept["strong_scores"][:, :n]
+        order = np.argsort(-self.channel_scores, axis=1, kind="stable")[:, :n]
+        return order, np.take_along_axis(self.channel_scores, order, axis=1)
+
+    def nearest_cells(self, n: int = 6) -> tuple[np.ndarray, np.ndarray]:
+        """Of each cell the n others whose means are most like its own: indices (K, n) int64 and cosines (K, n) float32.
+
+        Cosines of means less the layer's mean. n is at most K − 1.
+        """
+        kept = self._files.read_arrays(self._cells_path, ["near_cells", "near_cosines"])
+        if kept:
+            return kept["near_cells"][:, :n].astype(np.int64), kept["near_cosines"][:, :n]
+        n = max(min(n, len(self) - 1), 0)
+        found, cosines = np.empty((len(self), n), np.int64), np.empty((len(self), n), np.float32)
+        directions = self.directions
+        for start in range(0, len(self), _ROWS_AT_ONCE):
+            rows = np.arange(start, min(start + _ROWS_AT_ONCE, len(self)))
+            likeness = directions[rows] @ directions.T
+            likeness[np.arange(len(rows)), rows] = -np.inf
+            found[rows] = np.argsort(-likeness, axis=1, kind="stable")[:, :n]
+            cosines[rows] = np.take_along_axis(likeness, found[rows], axis=1)
+        return found, cosines
+
+    @property
+    def has_photos(self) -> bool:
+        """Whether the atlas knows which photos its cells are of; the shipped one does not."""
+        return self._files.has("images.csv")
+
+    @property
+    def has_means(self) -> bool:
+        """Whether it carries its cells' means; the shipped atlas does not."""
+        return "means" in self._files.read_arrays(self._cells_path, ["means"])
+
+    @property
+    def has_neighbours(self) -> bool:
+        """Whether it carries, without means, what `nearest_cells` and `strongest_channels` say."""
+        return "near_cells" in self._files.read_arrays(self._cells_path, ["near_cells"])
+
+    @cached_property
+    def directions(self) -> np.ndarray:
+        """(K, C) float32 of length 1: the means less the layer's mean."""
+        centred = self.means - self.layer.mean
+        return centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
 
     def cell(self, k: int) -> Cell:
         """Raises UsageError where there are not so many cells."""
@@ -157,17 +229,13 @@ class Grid:
     def top_classes(self, n: int = 5) -> tuple[np.ndarray, np.ndarray] | None:
         """Classes that each cell speaks for more than the layer's average activation does, most of all first.
 
-        Indices (K, n) int64 and attributions over the average (K, n) float32, or None. Without the average taken off, a
-        few classes whose logits nearly every activation raises would label half of the map (decision 0009).
+        Indices (K, n) int64 and `attributions_over_mean` (K, n) float32, or None.
         """
-        if self.attributions is not None:
-            over_average = self.attributions - self.layer.attribution_mean
-            order = np.argsort(-over_average, axis=1, kind="stable")[:, :n]
-            return order, np.take_along_axis(over_average, order, axis=1)
-        arrays = self._files.read_arrays(self._cells_path, ["top_classes", "top_attributions"])
-        if not arrays:
+        over_mean = self.attributions_over_mean
+        if over_mean is None:
             return None
-        return arrays["top_classes"][:, :n].astype(np.int64), arrays["top_attributions"][:, :n]
+        order = np.argsort(-over_mean, axis=1, kind="stable")[:, :n]
+        return order, np.take_along_axis(over_mean, order, axis=1)
 
     def class_name(self, index: int) -> str:
         labels = self.layer.atlas.labels
@@ -175,13 +243,13 @@ class Grid:
 
     def examples(self, k: int, n: int = 12) -> list[Image.Image]:
         """Patches of side patch_px, one a photo, the members nearest the mean first. Empty without photos."""
-        if not self._has_photos:
+        if not self.has_photos:
             return []
         return self._patches({k: self.nearest_rows(k, n)}, self.layer.patch_px)[k]
 
     def all_examples(self, n: int, size_px: int) -> Iterator[tuple[int, list[Image.Image]]]:
         """`examples` of every cell, shrunk to at most size_px, each photo decoded once."""
-        if not self._has_photos:
+        if not self.has_photos:
             return
         yield from self._patches({k: self.nearest_rows(k, n) for k in range(len(self))}, size_px).items()
 
@@ -209,7 +277,7 @@ class Grid:
             names = [[self.class_name(i) for i in row] for row in top[0]]
             table["label"] = [row[0] for row in names]
             table["labels"] = ["; ".join(row) for row in names]
-        if self._has_photos:
+        if self.has_photos:
             for column in self.layer.atlas.plan["images"]["columns"]:
                 counted = self.column_values(column)
                 table[f"image_{column}"] = ["; ".join(f"{v} × {c}" for v, c in cell) for cell in counted]
@@ -232,10 +300,6 @@ class Grid:
     @cached_property
     def _member_rows(self) -> np.ndarray:
         return self._cells("member_rows")
-
-    @property
-    def _has_photos(self) -> bool:
-        return self._files.has("images.csv")
 
     def _icon_chunks(self, names: Sequence[str]) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
         for path in self._files.committed(paths.icon_chunks(self.layer.home, self.side)):

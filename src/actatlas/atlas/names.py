@@ -30,6 +30,10 @@ class ClassNames:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def others(self, index: int) -> list[str]:
+        """What else a class is called."""
+        return self._names[index][1:]
+
     def find(self, query: str | int) -> int:
         """The index of the class. A whole name goes before a part of one.
 

@@ -15,11 +15,20 @@ import numpy as np
 
 from actatlas.atlas import Atlas, ClassAtlas, Grid, Layer
 from actatlas.site.examples import CELLS_PER_BLOCK, PATCH_PX, patch_count
+from actatlas.site.numbers import columns_a_block
 from actatlas.site.pyramid import CELLS_PER_TILE, cell_px
+from actatlas.site.regions import regions_of
 
 FORMAT_VERSION = 1
 TOP_CLASSES = 5
 TOP_VALUES = 3
+MOST_VALUES = 2000  # of a column that the map can be dimmed by: more are no groups of photos
+TOP_CHANNELS = 5
+NEAREST = 6
+# Channels and likeness are for every cell a column of their own: past this side the page takes them from a coarser grid.
+FINEST_SIDE_WITH_COLUMNS = 40
+# Past so many activations only the finest grid says which photos its cells are of: a coarser one's are theirs together.
+MOST_LISTED_EVERYWHERE = 200_000
 
 
 def grid_folder(slug: str, side: int) -> str:
@@ -44,6 +53,8 @@ def atlas_value(atlas: Atlas, with_patches: Mapping[str, bool]) -> dict[str, Any
         "is_finished": not _is_growing(atlas),
         "photos": dict(atlas.image_counts),
         "labels": atlas.labels,
+        "columns": list(columns_value(atlas)),
+        "has_names": names_value(atlas) is not None,
         "layers": [_layer_value(layer, with_patches) for layer in shown_layers(atlas)],
     }
 
@@ -68,10 +79,81 @@ def _layer_value(layer: Layer, with_patches: Mapping[str, bool]) -> dict[str, An
             _grid_value(layer.grid(side), with_patches.get(grid_folder(layer.slug, side), False))
             for side in layer.grid_sides
         ],
+        "regions": _regions_value(layer),
     }
 
 
+def number_counts(grid: Grid) -> dict[str, int]:
+    """What the map can be dimmed by, and how many columns of numbers that is."""
+    counts = {"classes": 0 if grid.attributions_over_mean is None else grid.attributions_over_mean.shape[1]}
+    if grid.side <= FINEST_SIDE_WITH_COLUMNS and grid.has_means:
+        counts |= {"channels": grid.means.shape[1], "likeness": len(grid)}
+    return {kind: count for kind, count in counts.items() if count and len(grid)}
+
+
+def numbers(grid: Grid, kind: str) -> np.ndarray | None:
+    """(K, N): for each cell and class its attribution over the layer's average, for each channel how far the cell's mean
+    is above the layer's, in deviations, or for each cell the cosine of both means, less the layer's."""
+    if kind == "classes":
+        return grid.attributions_over_mean
+    return grid.channel_scores if kind == "channels" else grid.directions @ grid.directions.T
+
+
+def lists_photos(grid: Grid) -> bool:
+    layer = grid.layer
+    is_listed = layer.activation_count <= MOST_LISTED_EVERYWHERE or grid.side == layer.grid_sides[-1]
+    return grid.has_photos and is_listed
+
+
+def photos_value(grid: Grid) -> list[list[int]] | None:
+    """Of each cell the ids of its photos, ascending, each less the one before; None where they are not listed."""
+    return [np.diff(grid.photos(k), prepend=0).tolist() for k in range(len(grid))] if lists_photos(grid) else None
+
+
+def names_value(atlas: Atlas) -> list[list[str]] | None:
+    """Of each class what else it is called, such as synonyms and its WordNet id; None where nothing is known."""
+    if not atlas.labels or not any(atlas.class_names.others(i) for i in range(len(atlas.labels))):
+        return None
+    return [atlas.class_names.others(i) for i in range(len(atlas.labels))]
+
+
+def columns_value(atlas: Atlas) -> dict[str, dict[str, list[Any]]]:
+    """Of each column that came with the photos its values, and by photo id which it has; none of too many values."""
+    images = atlas.images
+    found = {}
+    for name in _column_names(atlas):
+        values = sorted(set(images[name]))
+        if len(values) <= MOST_VALUES:
+            index = {value: i for i, value in enumerate(values)}
+            of = images.set_index("id")[name].reindex(range(int(images["id"].max()) + 1), fill_value="")
+            found[name] = {"values": values, "of": [index.get(value, len(values)) for value in of]}
+    return found
+
+
+def _column_names(atlas: Atlas) -> list[str]:
+    images = atlas.images
+    return [name for name in images.columns if name not in ("id", "path", "skipped")] if len(images) else []
+
+
+def _regions_value(layer: Layer) -> list[dict[str, Any]]:
+    """Named parts of the layer's map, by its coarsest grid; x and y in [0, 1]."""
+    if not layer.grid_sides:
+        return []
+    grid = layer.grid(layer.grid_sides[0])
+    return [
+        {
+            "x": round((int(grid.coordinates[region.middle, 0]) + 0.5) / grid.side, 4),
+            "y": round((int(grid.coordinates[region.middle, 1]) + 0.5) / grid.side, 4),
+            "cells": len(region.cells),
+            "classes": list(region.classes),
+            "scores": [round(score, 2) for score in region.scores],
+        }
+        for region in regions_of(grid)
+    ]
+
+
 def _grid_value(grid: Grid, has_patches: bool) -> dict[str, Any]:
+    counts = number_counts(grid)
     patches = {"count": patch_count(grid.side), "size_px": PATCH_PX, "block": CELLS_PER_BLOCK}
     return {
         "side": grid.side,
@@ -80,6 +162,11 @@ def _grid_value(grid: Grid, has_patches: bool) -> dict[str, Any]:
         "cell_px": cell_px(grid),
         "tile_cells": CELLS_PER_TILE,
         "patches": patches if has_patches else None,
+        "numbers": {
+            kind: {"count": counts[kind], "block": columns_a_block(len(grid))} if kind in counts else None
+            for kind in ("classes", "channels", "likeness")
+        },
+        "lists_photos": lists_photos(grid),
     }
 
 
@@ -98,19 +185,28 @@ def cells_value(grid: Grid) -> dict[str, Any]:
         "classes": None,
         "values": None,
         "photo_columns": _photo_columns(grid),
+        "channels": None,
+        "channel_scores": None,
+        "near": None,
+        "near_cosines": None,
     }
     top = grid.top_classes(TOP_CLASSES)
     if top is not None:
         value["classes"] = top[0].tolist()
         value["values"] = [[_significant(v) for v in row] for row in top[1].tolist()]
+    if grid.has_means or grid.has_neighbours:
+        channels, scores = grid.strongest_channels(TOP_CHANNELS)
+        near, cosines = grid.nearest_cells(NEAREST)
+        value |= {
+            "channels": channels.tolist(), "channel_scores": [_rounded(row, 1) for row in scores],
+            "near": near.tolist(), "near_cosines": [_rounded(row, 2) for row in cosines],
+        }  # fmt: skip
     return value
 
 
 def _photo_columns(grid: Grid) -> dict[str, list[list[tuple[str, int]]]]:
     """For each column that came with the photos, its commonest values in each cell, with the photos that have them."""
-    images = grid.layer.atlas.images
-    names = [name for name in images.columns if name not in ("id", "path", "skipped")] if len(images) else []
-    return {name: grid.column_values(name, TOP_VALUES) for name in names}
+    return {name: grid.column_values(name, TOP_VALUES) for name in _column_names(grid.layer.atlas)}
 
 
 def _rounded(values: np.ndarray, digits: int) -> list[float | None]:

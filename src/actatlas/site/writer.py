@@ -16,6 +16,7 @@ from actatlas.errors import ImageError, MissingExtra
 from actatlas.progress import Progress, Silent
 from actatlas.site import data
 from actatlas.site.examples import sheet_name, sheet_names, sheets
+from actatlas.site.numbers import blocks
 from actatlas.site.pyramid import Pyramid
 
 # What `npm run build` in web/ makes. page.html is the frame of index.html.
@@ -43,8 +44,13 @@ def write_site(
             name = data.grid_folder(layer.slug, side)
             _write_tiles(grid, out / name, write)
             with_patches[name] = _write_examples(grid, out / name, write, progress, has)
+            _write_numbers(grid, name, out, write, has)
             write(out / name / "cells.js", data.script(f"{name}/cells", data.cells_value(grid)))
             tick(len(grid))
+    names = data.names_value(atlas)
+    if names is not None:
+        write(out / "names.js", data.script("names", names))
+    write(out / "columns.js", data.script("columns", data.columns_value(atlas)))
     write(out / "atlas.js", data.script("atlas", data.atlas_value(atlas, with_patches)))
     write(out / "index.html", _page(atlas))
     return out / "index.html"
@@ -71,6 +77,20 @@ def _write_tiles(grid: Grid, folder: Path, write: Write) -> None:
     for level, column, row, tile in pyramid.tiles():
         write(folder / "tiles_files" / str(level) / f"{column}_{row}.webp", _webp(tile))
     write(folder / "tiles.dzi", pyramid.descriptor())
+
+
+def _write_numbers(
+    grid: Grid, name: str, out: Path, write: Write, has: Callable[[Path], bool] | None
+) -> None:
+    """What does not change while icons are painted: written once."""
+    if has is not None and has(out / name / "photos.js"):
+        return
+    for kind in data.number_counts(grid):
+        for block in blocks(data.numbers(grid, kind)):
+            key = f"{name}/{kind}/{block.index}"
+            write(out / f"{key}.js", data.script(key, block.value))
+    # Last, and even where it says nothing: with it the rest is there.
+    write(out / name / "photos.js", data.script(f"{name}/photos", data.photos_value(grid)))
 
 
 def _write_examples(

@@ -11,6 +11,8 @@ export interface KeyActions {
   nextGrid(): void;
   close(): void;
   about(): void;
+  find(): void;
+  names(): void;
 }
 
 const ARROWS: Record<string, readonly [-1 | 0 | 1, -1 | 0 | 1]> = {
@@ -32,6 +34,8 @@ export function listenToKeys(actions: KeyActions): Undo {
     g: () => actions.nextGrid(),
     Escape: () => actions.close(),
     "?": () => actions.about(),
+    "/": () => actions.find(),
+    n: () => actions.names(),
   };
   const onKey = (event: KeyboardEvent) => {
     if (event.ctrlKey || event.metaKey || event.altKey || isBusy(event.target)) return;

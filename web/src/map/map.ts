@@ -2,7 +2,7 @@
 import OpenSeadragon from "openseadragon";
 import type { GridValue, LayerValue } from "../format";
 import { finestLevel, fullPx, gridFolder, tileUrl } from "../site";
-import type { Place } from "../state";
+import type { Place, View } from "../state";
 import { type Insets, boxOf, placeAt, shiftInto } from "./geometry";
 
 const FADE_MS = 160;
@@ -13,6 +13,8 @@ const ICON_PX_AT_MOST = 4; // how far an icon's pixels are magnified
 export interface MapEvents {
   /** The view has moved, or was resized: anything laid over the map must move too. */
   moved(): void;
+  /** The view has come to rest. */
+  settled(): void;
   clicked(place: { readonly x: number; readonly y: number }): void;
   /** Every tile of the grid that the view needs is on the screen. */
   drawn(): void;
@@ -24,6 +26,8 @@ export class AtlasMap {
   private readonly isCalm = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
   private images: OpenSeadragon.TiledImage[] = [];
   private wanted = "";
+  /** Where to look once there is something to see. */
+  private first: View | null = null;
 
   constructor(
     readonly element: HTMLElement,
@@ -55,6 +59,7 @@ export class AtlasMap {
     const { viewer } = this;
     viewer.addHandler("update-viewport", () => this.events.moved());
     viewer.addHandler("resize", () => this.events.moved());
+    viewer.addHandler("animation-finish", () => this.events.settled());
     viewer.addHandler("canvas-key", (event) => {
       event.preventDefaultAction = true; // input/keyboard.ts has the keys
     });
@@ -82,7 +87,7 @@ export class AtlasMap {
       success: (event: unknown) => {
         const { item } = event as { item: OpenSeadragon.TiledImage };
         this.images.push(item);
-        if (isFirst) this.goHome(true);
+        if (isFirst) this.look(this.first, true);
         item.whenFullyLoaded(() => {
           if (key === this.wanted) this.reveal(item, key);
           else this.remove(item);
@@ -142,6 +147,31 @@ export class AtlasMap {
 
   zoomBy(factor: number): void {
     this.viewer.viewport.zoomBy(factor).applyConstraints();
+  }
+
+  /** Where one looks, or is about to; null where that is the whole map. */
+  view(): View | null {
+    const { viewport } = this.viewer;
+    const { x, y } = viewport.getCenter(false);
+    const zoom = viewport.getZoom(false) / this.homeZoom();
+    const isHome = Math.abs(x - 0.5) < 0.005 && Math.abs(y - 0.5) < 0.005 && Math.abs(zoom - 1) < 0.01;
+    const round = (value: number): number => Number(value.toFixed(3));
+    return isHome ? null : { x: round(x), y: round(y), zoom: round(zoom) };
+  }
+
+  look(view: View | null, isAtOnce: boolean): void {
+    this.first = view;
+    if (!this.isOpen) return;
+    if (view === null) return this.goHome(isAtOnce || this.isCalm);
+    const { viewport } = this.viewer;
+    viewport.zoomTo(view.zoom * this.homeZoom(), undefined, isAtOnce || this.isCalm);
+    viewport.panTo(new OpenSeadragon.Point(view.x, view.y), isAtOnce || this.isCalm);
+  }
+
+  /** OpenSeadragon's zoom of the whole map: 1 where the map is as wide as the element. */
+  private homeZoom(): number {
+    const { x, y } = this.viewer.viewport.getContainerSize();
+    return Math.min(1, y / x) / (1 + 2 * MARGIN);
   }
 
   /** The whole map, with some air round it. */

@@ -10,7 +10,9 @@ const KEYS: readonly (readonly [string, string])[] = [
   ["+  −  0", "zoom in, zoom out, whole map"],
   ["[  ]", "earlier layer, later layer"],
   ["g", "next grid"],
-  ["Esc", "close the cell"],
+  ["/", "find a class"],
+  ["n", "names of regions on or off"],
+  ["Esc", "close the cell, then show the whole map undimmed"],
 ];
 
 const READING = [
@@ -31,7 +33,7 @@ export class About {
         "header",
         { class: "inspector-head" },
         el("h2", { text: atlas.title }),
-        button({ class: "plain", "aria-label": "Close", title: "Close (Esc)" }, () => dispatch({ type: "about", isOpen: false }), "✕"),
+        button({ class: "plain", "aria-label": "Close", title: "Close (Esc)" }, () => dispatch({ type: "dialogue", dialogue: null }), "✕"),
       ),
       el("p", { class: "origin", text: atlas.origin }),
       el("p", { class: "quiet", text: `Network ${atlas.network}. ${photos}.` }),
@@ -41,7 +43,7 @@ export class About {
       el("dl", { class: "keys" }, ...KEYS.flatMap(([keys, what]) => [el("dt", { text: keys }), el("dd", { text: what })])),
       el("p", { class: "quiet", text: "After “Activation Atlas”, Carter, Armstrong, Schubert, Johnson and Olah, Distill 2019. Made with actatlas." }),
     );
-    this.dialog.addEventListener("close", () => dispatch({ type: "about", isOpen: false }));
+    this.dialog.addEventListener("close", () => dispatch({ type: "dialogue", dialogue: null }));
     this.dialog.addEventListener("click", (event) => {
       if (event.target === this.dialog) this.dialog.close(); // beside it, on the backdrop
     });

@@ -1,5 +1,5 @@
 // What is said of a cell: the same in the card and in the inspector.
-import { el, number, plural, square } from "../dom";
+import { el, logit, number, plural, square } from "../dom";
 import type { LayerValue } from "../format";
 import type { Cell, Site } from "../site";
 import { type Place, gridOf } from "../state";
@@ -65,13 +65,6 @@ export function classBars(cell: Cell): HTMLElement {
     );
   });
   return el("ol", { class: "classes" }, ...rows);
-}
-
-/** Two digits behind the point; small values keep two digits that say something. */
-export function logit(value: number): string {
-  const size = Math.abs(value);
-  const text = size >= 0.1 || size < 1e-6 ? size.toFixed(2) : size.toPrecision(2);
-  return value < 0 ? `−${text}` : text;
 }
 
 export function attributionNote(layer: LayerValue): string {

@@ -1,12 +1,12 @@
 // Title, how much went in, and the two choices: which layer, which grid.
-import { button, el, number, plural } from "../dom";
+import { breakable, button, el, number, plural } from "../dom";
 import type { AtlasValue, LayerValue } from "../format";
 import { finestLevel, tileUrl } from "../site";
 import { type State, gridChoices, layerOf } from "../state";
 import type { Dispatch } from "../store";
 
-export function header(atlas: AtlasValue, dispatch: Dispatch): HTMLElement {
-  const about = button({ class: "plain about-button", title: "About this atlas (?)" }, () => dispatch({ type: "about", isOpen: true }), "About");
+export function header(atlas: AtlasValue, search: HTMLElement, dispatch: Dispatch): HTMLElement {
+  const about = button({ class: "plain about-button", title: "About this atlas (?)" }, () => dispatch({ type: "dialogue", dialogue: "about" }), "About");
   const activations = atlas.layers[0]?.activations ?? 0;
   const sizes = `${plural(atlas.photos.used, "photo")}, ${plural(activations, "activation")} a layer`;
   const growing = atlas.is_finished ? "" : " · still being painted";
@@ -15,6 +15,7 @@ export function header(atlas: AtlasValue, dispatch: Dispatch): HTMLElement {
     { class: "top" },
     el("h1", { text: atlas.title }),
     el("p", { class: "quiet sizes", text: sizes + growing }),
+    search,
     grids(),
     about,
   );
@@ -52,7 +53,7 @@ export function layerStrip(atlas: AtlasValue, dispatch: Dispatch): HTMLElement {
   const item = (layer: LayerValue): HTMLElement => {
     const of = layer.of === null ? `${layer.type}, ${number(layer.shape[0] ?? 0)} channels` : plural(layer.activations, "activation");
     const title = `${layer.name}: ${of}`;
-    const one = button({ title }, () => dispatch({ type: "layer", name: layer.name }), thumbnail(layer), layerName(layer.name));
+    const one = button({ title }, () => dispatch({ type: "layer", name: layer.name }), thumbnail(layer), breakable(layer.name));
     one.dataset.layer = layer.name;
     one.disabled = layer.grids.length === 0;
     return one;
@@ -71,12 +72,6 @@ export function updateLayers(strip: HTMLElement, state: State, before: State | n
     one.setAttribute("aria-pressed", String(isChosen));
     if (isChosen && before?.layer !== state.layer) one.scrollIntoView({ block: "nearest", inline: "nearest" });
   }
-}
-
-/** A dotted name that may break after a dot. */
-function layerName(name: string): HTMLElement {
-  const parts = name.split(/(?<=[._])/).flatMap((part) => [part, document.createElement("wbr")]);
-  return el("span", {}, ...parts);
 }
 
 /** The coarsest grid as one small picture: the level of its pyramid that has at least 128 px. */

@@ -1,0 +1,89 @@
+"""Parts of a map whose cells speak for the same classes, and their names: what a reader finds his way by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from actatlas.atlas import Grid
+
+_CELLS_A_REGION = 14
+_MOST_REGIONS = 24
+_LEAST_CELLS = 3
+_NAMES = 3
+_LEAST_SCORE = 0.5  # deviations: below it no class stands out
+
+
+@dataclass(frozen=True)
+class Region:
+    """cells: indices of its cells; middle: of the one nearest to their middle on the map; classes: that its cells speak
+    for above all others' cells, the clearest first; scores: their attributions over the average cell's, in deviations
+    over the cells, mean over the region's."""
+
+    cells: np.ndarray
+    middle: int
+    classes: tuple[int, ...]
+    scores: tuple[float, ...]
+
+
+def regions_of(grid: Grid) -> list[Region]:
+    """Regions of a grid's map, those that most of it belongs to and that are clearest first; none without attributions."""
+    attributions = grid.attributions_over_mean
+    if attributions is None or len(grid) < 2 * _LEAST_CELLS:
+        return []
+    scores = (attributions - attributions.mean(axis=0)) / np.maximum(attributions.std(axis=0), 1e-9)
+    profiles = scores / np.maximum(np.linalg.norm(scores, axis=1, keepdims=True), 1e-9)
+    count = int(np.clip(len(grid) // _CELLS_A_REGION, 2, _MOST_REGIONS))
+    region_of = clusters_on_map(grid.coordinates, profiles, count)
+    found = []
+    for number in range(region_of.max() + 1):
+        cells = np.flatnonzero(region_of == number)
+        over = scores[cells].mean(axis=0)
+        named = [int(c) for c in np.argsort(-over, kind="stable")[:_NAMES] if over[c] >= _LEAST_SCORE]
+        if len(cells) >= _LEAST_CELLS and named:
+            places = grid.coordinates[cells]
+            middle = cells[np.argmin(np.linalg.norm(places - places.mean(axis=0), axis=1))]
+            found.append(Region(cells, int(middle), tuple(named), tuple(float(over[c]) for c in named)))
+    return sorted(found, key=lambda region: -region.scores[0] * np.sqrt(len(region.cells)))
+
+
+def clusters_on_map(coordinates: np.ndarray, profiles: np.ndarray, count: int) -> np.ndarray:
+    """(K,) the cluster of each cell, at least `count` of them: Ward's method, only ever joining clusters that touch.
+
+    coordinates: (K, 2) columns and rows; profiles: (K, D). Cells touch at sides and corners.
+    """
+    neighbours = _touching(coordinates)
+    sums = {k: profiles[k].astype(np.float64) for k in range(len(profiles))}
+    sizes = dict.fromkeys(sums, 1)
+    members = {k: [k] for k in sums}
+    cost = {(a, b): _ward(sums, sizes, a, b) for a in neighbours for b in neighbours[a] if a < b}
+    while len(members) > count and cost:
+        a, b = min(cost, key=lambda pair: (cost[pair], pair))
+        sums[a] += sums.pop(b)
+        sizes[a] += sizes.pop(b)
+        members[a] += members.pop(b)
+        for other in neighbours.pop(b):
+            cost.pop((min(b, other), max(b, other)), None)
+            neighbours[other].discard(b)
+            if other != a:
+                neighbours[other].add(a)
+                neighbours[a].add(other)
+        for other in neighbours[a]:
+            cost[min(a, other), max(a, other)] = _ward(sums, sizes, a, other)
+    clusters = np.empty(len(profiles), np.int64)
+    for number, cluster in enumerate(members):
+        clusters[members[cluster]] = number
+    return clusters
+
+
+def _touching(coordinates: np.ndarray) -> dict[int, set[int]]:
+    at = {(int(c), int(r)): k for k, (c, r) in enumerate(coordinates)}
+    steps = [(c, r) for c in (-1, 0, 1) for r in (-1, 0, 1) if (c, r) != (0, 0)]
+    return {k: {at[c + dc, r + dr] for dc, dr in steps if (c + dc, r + dr) in at} for (c, r), k in at.items()}
+
+
+def _ward(sums: dict[int, np.ndarray], sizes: dict[int, int], a: int, b: int) -> float:
+    """How much joining two clusters adds to the squared distances from their means (Ward 1963)."""
+    apart = sums[a] / sizes[a] - sums[b] / sizes[b]
+    return sizes[a] * sizes[b] / (sizes[a] + sizes[b]) * float(apart @ apart)

@@ -1,0 +1,73 @@
+// What the map is dimmed by: a number for every cell of a layer. Pure.
+import type { BlockValue } from "./format";
+import type { Place } from "./state";
+
+export type Lens =
+  | { readonly kind: "class"; readonly index: number }
+  | { readonly kind: "channel"; readonly index: number }
+  /** Likeness to one cell of the layer. */
+  | { readonly kind: "like"; readonly cell: Place }
+  /** Share of a cell's photos that have a value in a column that came with the photos. */
+  | { readonly kind: "value"; readonly column: string; readonly value: string };
+
+export type Sign = "both" | "for" | "against";
+
+/** Numbers of a grid's cells, in the order of its table. They may be of a coarser grid than the one on the map. */
+export interface CellNumbers {
+  readonly side: number;
+  readonly values: Float32Array;
+  readonly least: number;
+  readonly most: number;
+}
+
+const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-";
+const MOST_LEVEL = 31;
+const SHARE_OF = new Float32Array(128);
+for (let i = 0; i < ALPHABET.length; i += 1) {
+  const share = (i - MOST_LEVEL) / MOST_LEVEL;
+  SHARE_OF[ALPHABET.charCodeAt(i)] = Math.sign(share) * share * share;
+}
+
+/** Column `at` of a block. */
+export function unpacked(block: BlockValue, at: number): Float32Array {
+  const levels = block.levels[at] ?? "";
+  const peak = block.peaks[at] ?? 0;
+  const values = new Float32Array(levels.length);
+  for (let k = 0; k < levels.length; k += 1) values[k] = peak * (SHARE_OF[levels.charCodeAt(k)] ?? 0);
+  return values;
+}
+
+export function cellNumbers(side: number, values: Float32Array): CellNumbers {
+  let least = 0;
+  let most = 0;
+  for (const value of values) {
+    if (value < least) least = value;
+    if (value > most) most = value;
+  }
+  return { side, values, least, most };
+}
+
+/** How strongly a cell shows, −1 to 1: 0 is dimmed away; negative is hatched. `gain` of 2 shows half the peak in full. */
+export function strength(value: number, numbers: CellNumbers, sign: Sign, gain: number): number {
+  const peak = Math.max(-numbers.least, numbers.most);
+  if (peak === 0 || (sign === "for" && value < 0) || (sign === "against" && value > 0)) return 0;
+  return Math.sign(value) * Math.min((Math.abs(value) / peak) * gain, 1);
+}
+
+/** Indices of the cells with the largest numbers, or with the smallest; those that say nothing are left out. */
+export function strongest(numbers: CellNumbers, count: number, sign: Sign): number[] {
+  const factor = sign === "against" ? -1 : 1;
+  return Array.from(numbers.values.keys())
+    .filter((k) => factor * (numbers.values[k] ?? 0) > 0)
+    .sort((a, b) => factor * ((numbers.values[b] ?? 0) - (numbers.values[a] ?? 0)) || a - b)
+    .slice(0, count);
+}
+
+export function sameLens(a: Lens | null, b: Lens | null): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}
+
+/** Channels and likeness are of one layer; classes and photos' values hold in all. */
+export function holdsInAllLayers(lens: Lens): boolean {
+  return lens.kind === "class" || lens.kind === "value";
+}

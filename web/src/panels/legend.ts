@@ -1,0 +1,109 @@
+// What the map is dimmed by: how to read it, how much of it to show, and where in each layer it is strongest.
+import { breakable, button, el, logit, square } from "../dom";
+import type { LayerValue } from "../format";
+import { type CellNumbers, type Lens, type Sign, strongest } from "../lens";
+import type { Site } from "../site";
+import type { State } from "../state";
+import type { Dispatch } from "../store";
+
+const SIGNS: readonly (readonly [Sign, string])[] = [
+  ["against", "against"],
+  ["both", "both"],
+  ["for", "for"],
+];
+const STRONGEST = 4;
+
+export class Legend {
+  readonly element = el("section", { class: "legend", testid: "legend", "aria-label": "What the map is dimmed by" });
+  private readonly name = el("h2", { class: "legend-name" });
+  private readonly note = el("p", { class: "quiet legend-note" });
+  private readonly least = el("span", { class: "legend-number" });
+  private readonly most = el("span", { class: "legend-number" });
+  private readonly negative = el("span", { class: "scale-part is-negative", "aria-hidden": "true" });
+  private readonly signs = el("div", { class: "choice", role: "group", "aria-label": "Which cells show" });
+  private readonly gain = el("input", { type: "range", class: "gain", "aria-label": "How strongly faint cells show" });
+  private readonly strip = el("ol", { class: "follow", testid: "follow", "aria-label": "Strongest cells, layer by layer" });
+  private followed = "";
+
+  constructor(
+    stage: HTMLElement,
+    private readonly site: Site,
+    private readonly dispatch: Dispatch,
+  ) {
+    this.gain.min = "1";
+    this.gain.max = "8";
+    this.gain.step = "0.5";
+    this.gain.addEventListener("input", () => dispatch({ type: "gain", gain: Number(this.gain.value) }));
+    this.signs.append(
+      ...SIGNS.map(([sign, text]) => {
+        const one = button({}, () => dispatch({ type: "sign", sign }), text);
+        one.dataset.sign = sign;
+        return one;
+      }),
+    );
+    const close = button({ class: "plain", "aria-label": "Show the whole map", title: "Show the whole map (Esc)" }, () => dispatch({ type: "lens", lens: null }), "✕");
+    this.element.append(
+      el("header", { class: "legend-head" }, el("div", {}, this.name, this.note), close),
+      el("div", { class: "scale" }, this.least, this.negative, el("span", { class: "scale-part is-positive", "aria-hidden": "true" }), this.most),
+      el("div", { class: "legend-controls" }, this.signs, el("label", { class: "gain-label" }, "faint too", this.gain)),
+      this.strip,
+    );
+    this.element.hidden = true;
+    stage.append(this.element);
+  }
+
+  update(state: State, layer: LayerValue, numbers: CellNumbers | null): void {
+    const { lens } = state;
+    this.element.hidden = lens === null;
+    if (lens === null) return;
+    const [name, note] = told(lens, this.site, layer);
+    this.name.textContent = name;
+    const isOther = numbers !== null && numbers.side !== state.shown;
+    this.note.textContent = isOther ? `${note}, by the ${numbers.side} × ${numbers.side} grid` : note;
+    const show = (value: number): string => (lens.kind === "value" ? `${Math.round(100 * value)}%` : logit(value));
+    this.least.textContent = numbers === null ? "" : show(Math.min(numbers.least, 0));
+    this.most.textContent = numbers === null ? "" : show(numbers.most);
+    this.negative.hidden = lens.kind === "value";
+    this.signs.hidden = lens.kind === "value";
+    this.gain.value = String(state.gain);
+    for (const one of this.signs.querySelectorAll("button")) one.setAttribute("aria-pressed", String(one.dataset.sign === state.sign));
+    this.follow(state, lens);
+  }
+
+  /** The strongest cells of every layer that the lens holds in. */
+  private follow(state: State, lens: Lens): void {
+    const isOfAll = lens.kind === "class" || lens.kind === "value";
+    const layers = this.site.atlas.layers.filter((layer) => layer.grids.length > 0 && (isOfAll ? layer.of === null : layer.name === state.layer));
+    const key = JSON.stringify([lens, state.sign, layers.map((layer) => layer.name)]);
+    if (key === this.followed) return;
+    this.followed = key;
+    this.strip.replaceChildren();
+    for (const layer of layers) void this.followInto(this.strip.appendChild(el("li", {})), layer, lens, state.sign, key);
+  }
+
+  private async followInto(item: HTMLElement, layer: LayerValue, lens: Lens, sign: Sign, key: string): Promise<void> {
+    const side = lens.kind === "like" ? lens.cell.side : (layer.grids[0]?.side ?? 0);
+    try {
+      const [numbers, table] = await Promise.all([this.site.lensNumbers(layer, side, lens), this.site.cells(layer, side)]);
+      if (this.followed !== key) return; // another lens by now
+      const cells = strongest(numbers, STRONGEST, sign).map((k) => {
+        const place = table.placeOf(k);
+        const icon = square(40, {});
+        this.site.drawIcon(icon, layer, place);
+        const value = lens.kind === "value" ? `${Math.round(100 * (numbers.values[k] ?? 0))}%` : logit(numbers.values[k] ?? 0);
+        const title = `${layer.name}, cell ${place.column}, ${place.row}: ${value}`;
+        return button({ class: "follow-cell", title, "aria-label": title }, () => this.dispatch({ type: "go", layer: layer.name, cell: place }), icon);
+      });
+      item.replaceChildren(breakable(layer.name, { class: "quiet follow-layer" }), el("span", { class: "follow-cells" }, ...cells));
+    } catch (error) {
+      item.replaceChildren(el("span", { class: "quiet follow-layer", text: error instanceof Error ? error.message : String(error) }));
+    }
+  }
+}
+
+function told(lens: Lens, site: Site, layer: LayerValue): [string, string] {
+  if (lens.kind === "class") return [site.className(lens.index), "attribution over the layer’s average, in logits"];
+  if (lens.kind === "channel") return [`Channel ${lens.index}`, `${layer.name}: above the layer’s mean, in deviations over the cells`];
+  if (lens.kind === "like") return [`Like cell ${lens.cell.column}, ${lens.cell.row}`, "cosine of the means, less the layer’s"];
+  return [lens.value, `share of a cell’s photos with this ${lens.column}`];
+}
