@@ -61,3 +61,7 @@ export function logit(value: number): string {
   const text = size >= 0.1 || size < 1e-6 ? size.toFixed(2) : size.toPrecision(2);
   return value < 0 ? `−${text}` : text;
 }
+
+export function percent(share: number): string {
+  return `${Math.round(100 * share)}%`;
+}

@@ -3,7 +3,6 @@ import { button, el } from "./dom";
 
 export interface Frame {
   readonly map: HTMLElement;
-  readonly overlay: HTMLElement;
   readonly stage: HTMLElement;
   readonly minimap: HTMLElement;
   readonly status: HTMLElement;
@@ -16,14 +15,7 @@ export interface ZoomActions {
 }
 
 export function makeFrame(app: HTMLElement, top: HTMLElement, layers: HTMLElement, zoom: ZoomActions): Frame {
-  const map = el("div", {
-    class: "map",
-    testid: "map",
-    role: "application",
-    tabindex: "0",
-    "aria-label": "Map of cells. Arrow keys go from cell to cell, plus and minus zoom, square brackets change the layer.",
-  });
-  const overlay = el("div", { class: "overlay" });
+  const map = mapElement("map", "Map of cells");
   const minimap = el("div", { class: "minimap", id: "minimap", testid: "minimap", "aria-label": "Overview" });
   const status = el("p", { class: "status", role: "status" });
   const spoken = el("p", { class: "spoken", "aria-live": "polite" });
@@ -34,7 +26,12 @@ export function makeFrame(app: HTMLElement, top: HTMLElement, layers: HTMLElemen
     button({ "aria-label": "Zoom out", title: "Zoom out (−)" }, () => zoom.zoom(1 / 1.6), "−"),
     button({ "aria-label": "Whole map", title: "Whole map (0)" }, () => zoom.home(), "⌂"),
   );
-  const stage = el("main", { class: "stage" }, map, overlay, el("div", { class: "corner" }, el("div", { class: "minimap-frame" }, minimap), zoomButtons), status, spoken);
+  const stage = el("main", { class: "stage" }, el("div", { class: "corner" }, el("div", { class: "minimap-frame" }, minimap), zoomButtons), status, spoken);
   app.replaceChildren(top, el("div", { class: "below" }, layers, stage));
-  return { map, overlay, stage, minimap, status, spoken };
+  return { map, stage, minimap, status, spoken };
+}
+
+export function mapElement(testid: string, name: string): HTMLElement {
+  const how = "Arrow keys go from cell to cell, plus and minus zoom, square brackets change the layer.";
+  return el("div", { class: "map", testid, role: "application", tabindex: "0", "aria-label": `${name}. ${how}` });
 }

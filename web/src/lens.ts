@@ -8,7 +8,9 @@ export type Lens =
   /** Likeness to one cell of the layer. */
   | { readonly kind: "like"; readonly cell: Place }
   /** Share of a cell's photos that have a value in a column that came with the photos. */
-  | { readonly kind: "value"; readonly column: string; readonly value: string };
+  | { readonly kind: "value"; readonly column: string; readonly value: string }
+  /** Of one cell's photos, the share that also pass through a cell. */
+  | { readonly kind: "photos"; readonly layer: string; readonly cell: Place };
 
 export type Sign = "both" | "for" | "against";
 
@@ -35,6 +37,11 @@ export function unpacked(block: BlockValue, at: number): Float32Array {
   const values = new Float32Array(levels.length);
   for (let k = 0; k < levels.length; k += 1) values[k] = peak * (SHARE_OF[levels.charCodeAt(k)] ?? 0);
   return values;
+}
+
+/** What column `at` of a block says of cell k. */
+export function numberAt(block: BlockValue, at: number, k: number): number {
+  return (block.peaks[at] ?? 0) * (SHARE_OF[block.levels[at]?.charCodeAt(k) ?? 0] ?? 0);
 }
 
 export function cellNumbers(side: number, values: Float32Array): CellNumbers {
@@ -67,7 +74,12 @@ export function sameLens(a: Lens | null, b: Lens | null): boolean {
   return JSON.stringify(a) === JSON.stringify(b);
 }
 
-/** Channels and likeness are of one layer; classes and photos' values hold in all. */
+/** Channels and likeness are of one layer; classes and photos hold in all. */
 export function holdsInAllLayers(lens: Lens): boolean {
-  return lens.kind === "class" || lens.kind === "value";
+  return lens.kind !== "channel" && lens.kind !== "like";
+}
+
+/** Shares are said in per cent, and none is negative. */
+export function isShare(lens: Lens): boolean {
+  return lens.kind === "value" || lens.kind === "photos";
 }

@@ -1,19 +1,17 @@
 // The parts, mounted and kept in step with the state.
-import { Pointer } from "./input/pointer";
-import type { KeyActions } from "./input/keyboard";
-import type { Insets } from "./map/geometry";
-import { AtlasMap } from "./map/map";
-import { type Label, Overlay } from "./map/overlay";
-import { Rings } from "./map/rings";
 import { el, logit, number } from "./dom";
 import { type Frame, makeFrame } from "./frame";
+import type { KeyActions } from "./input/keyboard";
+import type { Insets } from "./map/geometry";
+import type { Pane } from "./pane";
 import { About } from "./panels/about";
 import { Card } from "./panels/card";
-import { Inspector } from "./panels/inspector";
 import { counts, fidelity } from "./panels/cell";
+import { header, layerStrip, updateGrids, updateLayers } from "./panels/header";
+import { Inspector } from "./panels/inspector";
 import { Legend } from "./panels/legend";
 import { Search } from "./panels/search";
-import { header, layerStrip, updateGrids, updateLayers } from "./panels/header";
+import { Panes } from "./panes";
 import type { Names } from "./search";
 import type { CellTable, Site } from "./site";
 import { type Place, type State, gridOf, layerOf, sideForZoom } from "./state";
@@ -25,20 +23,20 @@ const EDGE_PX = 24;
 export class Page {
   readonly keys: KeyActions;
   private readonly frame: Frame;
-  private readonly map: AtlasMap;
-  private readonly rings: Rings;
-  private readonly overlay: Overlay;
+  private readonly panes: Panes;
   private readonly legend: Legend;
   private readonly search: Search;
   private readonly card: Card;
   private readonly inspector: Inspector;
   private readonly about: About;
-  private readonly pointer: Pointer;
   private readonly grids: HTMLElement;
   private readonly strip: HTMLElement;
   /** The chosen cell is still to be moved out from under the panel, once the panel has its size. */
   private isToBeShown = false;
   private names: Names | null = null;
+  private isFollowing = false;
+  /** The square of the map that is not worked on which the pointer is over. */
+  private besideHover: Place | null = null;
 
   constructor(
     app: HTMLElement,
@@ -51,35 +49,35 @@ export class Page {
     const top = header(site.atlas, this.search.element, dispatch);
     this.grids = top.querySelector<HTMLElement>(".grids") ?? top;
     this.strip = layerStrip(site.atlas, dispatch);
-    const zoom = { zoom: (factor: number) => this.map.zoomBy(factor), home: () => this.map.home() };
+    const zoom = {
+      zoom: (factor: number) => this.panes.lead(store.state).zoomBy(factor),
+      home: () => this.panes.lead(store.state).home(),
+    };
     this.frame = makeFrame(app, top, this.strip, zoom);
-    this.map = new AtlasMap(this.frame.map, this.frame.minimap, {
+    this.panes = new Panes(this.frame.stage, this.frame.map, this.frame.minimap, site, dispatch, {
       moved: () => this.moved(),
-      settled: () => dispatch({ type: "looked", view: this.map.view() }),
-      clicked: (at) => this.clicked(at),
       drawn: () => {
         document.documentElement.dataset.ready = "";
         this.updateCells(this.store.state);
       },
-      failed: (text) => dispatch({ type: "message", text }),
+      pointed: (pane, place) => this.pointed(pane, place),
     });
-    this.rings = new Rings(this.frame.overlay, this.map);
-    this.overlay = new Overlay(this.frame.overlay, this.map);
     this.legend = new Legend(this.frame.stage, site, dispatch);
     this.card = new Card(this.frame.stage, site);
     this.inspector = new Inspector(this.frame.stage, site, dispatch);
     this.about = new About(app, site.atlas, dispatch);
-    this.pointer = new Pointer(this.frame.map, () => this.point());
     this.keys = {
       ...zoom,
       step: (column, row) => this.step(column, row),
-      pan: (x, y) => this.map.panBy(x, y),
+      pan: (x, y) => this.panes.lead(store.state).panBy(x, y),
       layer: (by) => dispatch({ type: "step-layer", by }),
       nextGrid: () => dispatch({ type: "next-grid" }),
-      close: () => dispatch(this.store.state.cell === null ? { type: "lens", lens: null } : { type: "select", cell: null }),
+      close: () => dispatch(store.state.cell === null ? { type: "lens", lens: null } : { type: "select", cell: null }),
       about: () => dispatch({ type: "dialogue", dialogue: "about" }),
       find: () => this.search.focus(),
-      names: () => dispatch({ type: "labels", areShown: !this.store.state.hasLabels }),
+      names: () => dispatch({ type: "labels", areShown: !store.state.hasLabels }),
+      compare: () => dispatch({ type: "beside", name: store.state.beside === null ? earlier(site, store.state.layer) : null }),
+      cross: () => dispatch({ type: "cross", cell: null }),
     };
   }
 
@@ -87,16 +85,16 @@ export class Page {
     this.store.subscribe((state, before) => this.update(state, before));
     this.update(this.store.state, null);
     window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-      this.overlay.clear(); // its ground is the theme's
-      this.updateLens(this.store.state);
-      this.overlay.draw();
+      this.panes.repaint(this.store.state);
     });
   }
 
   /** Go where the address says. */
   async follow(hash: string): Promise<void> {
     if (classInLink(hash) !== null) await this.loadNames();
+    this.isFollowing = true; // the address is where it comes from: no step of its own
     this.store.dispatch({ type: "link", link: readLink(hash, this.names) });
+    this.isFollowing = false;
   }
 
   private async loadNames(): Promise<void> {
@@ -107,23 +105,14 @@ export class Page {
     }
   }
 
-  private get table(): CellTable | null {
-    const { layer, shown } = this.store.state;
-    return this.site.peek(layerOf(this.site.atlas, layer), shown);
-  }
-
   private update(state: State, before: State | null): void {
     const { atlas } = this.site;
     updateLayers(this.strip, state, before);
     updateGrids(this.grids, atlas, state, this.store.dispatch);
-    if (before === null || state.layer !== before.layer || state.shown !== before.shown) this.changeGrid(state);
-    if (state.goal !== null && state.goal !== before?.goal) this.map.look(state.goal.view, before === null);
     this.writeAddress(state, before);
     this.about.update(state.dialogue === "about");
     this.search.update(state);
-    this.updateLens(state);
-    this.overlay.name(state.hasLabels && state.lens === null ? labelsOf(this.site, state.layer) : []); // beside numbers they are too much
-    this.overlay.draw();
+    this.panes.update(state, before);
     if (state.cell !== before?.cell) this.isToBeShown = state.cell !== null;
     this.updateCells(state);
   }
@@ -136,69 +125,30 @@ export class Page {
     }
     const link = writeLink(state, this.names, window.location.hash);
     if (link === window.location.hash) return;
-    const isStep = before !== null && writeLink({ ...state, view: before.view }, this.names, window.location.hash) !== window.location.hash;
+    const isStep = before !== null && !this.isFollowing && writeLink({ ...state, view: before.view }, this.names, window.location.hash) !== window.location.hash;
     if (isStep) window.history.pushState(null, "", link);
     else window.history.replaceState(null, "", link);
-  }
-
-  /** Dim the map as soon as the numbers are here. */
-  private updateLens(state: State): void {
-    const layer = layerOf(this.site.atlas, state.layer);
-    const { lens } = state;
-    const numbers = lens === null ? null : this.site.peekNumbers(layer, state.shown, lens);
-    const table = numbers === null ? null : this.site.peek(layer, numbers.side);
-    if (lens !== null && numbers !== null && table !== null) {
-      const key = JSON.stringify([lens, state.layer, numbers.side, state.sign, state.gain]);
-      this.overlay.dim(key, lens, table, numbers, state.sign, state.gain);
-    } else this.overlay.clear();
-    if (lens !== null && table === null) {
-      this.site
-        .lensNumbers(layer, state.shown, lens)
-        .then((found) => this.site.cells(layer, found.side))
-        .then(
-          () => {
-            if (this.store.state.lens !== lens) return;
-            this.updateLens(this.store.state);
-            this.overlay.draw();
-          },
-          (error: Error) => {
-            this.store.dispatch({ type: "lens", lens: null });
-            this.store.dispatch({ type: "message", text: error.message });
-          },
-        );
-    }
-    this.legend.update(state, layer, numbers);
-  }
-
-  private changeGrid(state: State): void {
-    const layer = layerOf(this.site.atlas, state.layer);
-    const grid = gridOf(layer, state.shown);
-    delete document.documentElement.dataset.ready;
-    if (grid === null) return;
-    this.map.show(layer, grid);
-    this.load(state.layer, state.shown);
-  }
-
-  /** Fetch a grid's cells, and show them if they are still wanted. */
-  private load(name: string, side: number): void {
-    this.site.cells(layerOf(this.site.atlas, name), side).then(
-      () => {
-        this.point();
-        this.updateCells(this.store.state);
-      },
-      (error: Error) => this.store.dispatch({ type: "message", text: error.message }),
-    );
   }
 
   /** Card, inspector, rings and status line, from the state and from what has been fetched. */
   private updateCells(state: State): void {
     const layer = layerOf(this.site.atlas, state.layer);
-    const hovered = state.hover === null ? null : (this.table?.at(state.hover.column, state.hover.row) ?? null);
-    if (hovered === null || this.table === null) this.card.hide();
-    else this.card.show(layer, hovered, this.table.length);
+    this.updateCard(state);
     this.updateInspector(state);
-    this.placeOverlays(state, hovered?.place ?? null);
+    const numbers = state.lens === null ? null : this.site.peekNumbers(layer, state.shown, state.lens);
+    this.legend.update(state, layer, numbers);
     this.updateStatus(state);
+  }
+
+  private updateCard(state: State): void {
+    const other = this.panes.other(state);
+    const [pane, place] = this.besideHover !== null && other !== null ? [other, this.besideHover] : [this.panes.active(state), state.hover];
+    const layer = pane.shown?.layer;
+    const table = layer === undefined || place === null ? null : this.site.peek(layer, place.side);
+    const cell = place === null ? null : (table?.at(place.column, place.row) ?? null);
+    if (cell === null || table === null || layer === undefined) this.card.hide();
+    else this.card.show(layer, cell, table.length);
+    this.placeOverlays(pane, cell?.place ?? null);
   }
 
   private updateInspector(state: State): void {
@@ -209,10 +159,14 @@ export class Page {
     }
     const layer = layerOf(this.site.atlas, state.layer);
     const table = this.site.peek(layer, state.cell.side);
-    if (table === null) return this.load(state.layer, state.cell.side);
+    if (table === null) {
+      const failed = (error: Error) => this.store.dispatch({ type: "message", text: error.message });
+      this.site.cells(layer, state.cell.side).then(() => this.updateCells(this.store.state), failed);
+      return;
+    }
     this.inspector.show(layer, state.cell, table);
     this.frame.spoken.textContent = this.sentence(state.cell, table);
-    if (this.isToBeShown && this.map.isOpen) {
+    if (this.isToBeShown && this.panes.active(state).map.isOpen) {
       this.isToBeShown = false;
       this.bringIntoView(state.cell);
     }
@@ -238,12 +192,13 @@ export class Page {
     }
   }
 
-  private placeOverlays(state: State, hovered: Place | null): void {
-    this.rings.place(hovered, state.cell);
-    if (hovered !== null) {
-      const box = this.map.boxOnScreen(hovered);
-      this.card.put(box.x, box.y, box.size);
-    }
+  private placeOverlays(pane: Pane, hovered: Place | null): void {
+    const { state } = this.store;
+    this.panes.mark(this.panes.active(state), pane === this.panes.active(state) ? hovered : null, state.cell);
+    if (pane !== this.panes.active(state)) pane.mark(hovered, null);
+    if (hovered === null) return;
+    const box = pane.map.boxOnScreen(hovered);
+    this.card.put(pane.element.offsetLeft + box.x, box.y, box.size);
   }
 
   /** The view moved: the pointer is over another cell, and what is laid over the map goes along. */
@@ -251,33 +206,30 @@ export class Page {
     const { state, dispatch } = this.store;
     if (state.grid === "auto") {
       const sides = layerOf(this.site.atlas, state.layer).grids.map((grid) => grid.side);
-      const side = sideForZoom(sides, this.map.mapPx(), state.shown);
+      const side = sideForZoom(sides, this.panes.active(state).map.mapPx(), state.shown);
       if (side !== state.shown) dispatch({ type: "zoomed", side });
     }
-    this.point();
-    this.overlay.draw();
-    this.placeOverlays(this.store.state, this.card.isShown ? this.store.state.hover : null);
+    this.updateCard(this.store.state);
   }
 
-  private point(): void {
-    const { at } = this.pointer;
-    const place = at === null ? null : this.map.placeAt(at.x, at.y, this.store.state.shown);
-    this.store.dispatch({ type: "hover", cell: place });
-  }
-
-  private clicked(at: { readonly x: number; readonly y: number }): void {
-    const place = this.map.placeAt(at.x, at.y, this.store.state.shown);
-    const isCell = place !== null && (this.table?.has(place.column, place.row) ?? false);
-    this.store.dispatch({ type: "select", cell: isCell ? place : null });
+  private pointed(pane: Pane, place: Place | null): void {
+    const { state, dispatch } = this.store;
+    if (pane === this.panes.active(state)) {
+      if (place !== null) this.besideHover = null;
+      dispatch({ type: "hover", cell: place });
+    } else {
+      this.besideHover = place;
+      this.updateCard(state);
+    }
   }
 
   /** The nearest cell in a direction: straight on if there is one, else the nearest beyond. */
   private step(column: -1 | 0 | 1, row: -1 | 0 | 1): void {
-    const { table } = this;
-    const { cell, shown } = this.store.state;
+    const { cell, shown, layer } = this.store.state;
+    const table = this.site.peek(layerOf(this.site.atlas, layer), shown);
     if (table === null) return;
     if (cell === null || cell.side !== shown) {
-      const middle = cell === null ? this.map.centre() : { x: (cell.column + 0.5) / cell.side, y: (cell.row + 0.5) / cell.side };
+      const middle = cell === null ? this.panes.active(this.store.state).map.centre() : { x: (cell.column + 0.5) / cell.side, y: (cell.row + 0.5) / cell.side };
       const start = table.nearest(middle.x * shown - 0.5, middle.y * shown - 0.5, () => true);
       return this.store.dispatch({ type: "select", cell: start });
     }
@@ -299,11 +251,13 @@ export class Page {
       right: isSheet || panel.width === 0 ? EDGE_PX : stage.right - panel.left + EDGE_PX,
       bottom: isSheet ? stage.bottom - panel.top + EDGE_PX : EDGE_PX,
     };
-    this.map.bringIntoView(place, insets);
+    this.panes.lead(this.store.state).bringIntoView(place, insets);
   }
 }
 
-/** The regions' names, each of its clearest classes. */
-function labelsOf(site: Site, name: string): Label[] {
-  return layerOf(site.atlas, name).regions.map(({ x, y, classes }) => ({ x, y, text: classes.slice(0, 2).map((index) => site.className(index)).join(", ") }));
+/** The layer before one, or after the first: what it is compared with at first. */
+function earlier(site: Site, name: string): string {
+  const layers = site.atlas.layers.filter((layer) => layer.grids.length > 0);
+  const at = layers.findIndex((layer) => layer.name === name);
+  return (layers[at - 1] ?? layers[at + 1] ?? layers[at])?.name ?? name;
 }

@@ -1,8 +1,8 @@
 // The site's files: data come as scripts that call actatlas(key, value), so that they load from a double click too.
 import type { AtlasValue, BlockValue, CellsValue, ColumnsValue, GridValue, LayerValue, NamesValue, PhotosValue } from "./format";
-import { type CellNumbers, type Lens, cellNumbers, unpacked } from "./lens";
+import { type CellNumbers, type Lens, cellNumbers, isShare, numberAt, unpacked } from "./lens";
 import { Names } from "./search";
-import { type Place, gridOf } from "./state";
+import { type Place, atSide, gridOf, layerOf } from "./state";
 
 declare global {
   interface Window {
@@ -103,6 +103,7 @@ const NEEDED: Record<Lens["kind"], string> = {
   channel: "the atlas does not carry its cells’ activations",
   like: "the atlas does not carry its cells’ activations",
   value: "the atlas does not say which photos its cells are of",
+  photos: "the atlas does not say which photos its cells are of",
 };
 
 export class Site {
@@ -200,11 +201,40 @@ export class Site {
       if (k === null) throw new Error(`There is no cell at ${lens.cell.column}, ${lens.cell.row}.`);
       return this.column(layer, lens.cell.side, "likeness", k);
     }
-    return this.shareOfPhotos(layer, side, lens.column, lens.value);
+    return lens.kind === "photos" ? this.samePhotos(layer, side, lens) : this.shareWithValue(layer, side, lens.column, lens.value);
+  }
+
+  /** Of the photos of the lens's cell, the share that each cell of this layer holds too. */
+  private async samePhotos(layer: LayerValue, side: number, lens: Lens & { kind: "photos" }): Promise<CellNumbers> {
+    const from = layerOf(this.atlas, lens.layer);
+    const fromSide = sideWithNumbers(from, lens.cell.side, lens);
+    if (fromSide === null) throw new Error(`${from.name} has no numbers for that: ${NEEDED.photos}.`);
+    const [table, sets, photos] = await Promise.all([this.cells(from, fromSide), this.photos(from, fromSide), this.photos(layer, side)]);
+    const k = table.indexOf(atSide(lens.cell, fromSide));
+    const own = new Set(k === null ? [] : sets[k]);
+    const shares = photos.map((ids) => ids.filter((id) => own.has(id)).length / Math.max(own.size, 1));
+    return cellNumbers(side, Float32Array.from(shares));
+  }
+
+  /** What every class, or every channel, says of one cell. `loaded` hears of the files, there can be many. */
+  async row(layer: LayerValue, side: number, kind: NumberKind, k: number, loaded: (done: number, all: number) => void): Promise<Float32Array> {
+    const numbers = gridOf(layer, side)?.numbers[kind];
+    if (!numbers) throw new Error(`${layer.name} has no numbers for that.`);
+    const values = new Float32Array(numbers.count);
+    const files = Math.ceil(numbers.count / numbers.block);
+    for (let file = 0; file < files; file += 1) {
+      loaded(file, files);
+      const key = `${gridFolder(layer, side)}/${kind}/${file}`;
+      const block = await this.once(key, async () => (await loadScript(key)) as BlockValue);
+      block.levels.forEach((_, at) => {
+        values[file * numbers.block + at] = numberAt(block, at, k);
+      });
+    }
+    return values;
   }
 
   /** Of each cell's photos the share that have a value. */
-  private async shareOfPhotos(layer: LayerValue, side: number, name: string, value: string): Promise<CellNumbers> {
+  private async shareWithValue(layer: LayerValue, side: number, name: string, value: string): Promise<CellNumbers> {
     const [columns, photos] = await Promise.all([this.columns(), this.photos(layer, side)]);
     const column = columns[name];
     const at = column?.values.indexOf(value) ?? -1;
@@ -283,7 +313,7 @@ export class Site {
 /** The side of the grid that a lens's numbers are taken from: the one shown, or the nearest coarser one that has them. */
 export function sideWithNumbers(layer: LayerValue, shown: number, lens: Lens): number | null {
   const has = (grid: GridValue): boolean => {
-    if (lens.kind === "value") return grid.lists_photos;
+    if (isShare(lens)) return grid.lists_photos;
     if (lens.kind === "like") return grid.numbers.likeness !== null && grid.side === lens.cell.side;
     return grid.numbers[lens.kind === "class" ? "classes" : "channels"] !== null;
   };

@@ -21,6 +21,10 @@ export type Dialogue = "about" | "table" | "gallery";
 
 export interface State {
   readonly layer: string;
+  /** The layer on the other map where two lie side by side. `layer` is the one that is worked on. */
+  readonly beside: string | null;
+  /** Whether `layer` is on the right one of the two. */
+  readonly isRight: boolean;
   /** The grid that was chosen; "auto" goes with the zoom. */
   readonly grid: number | "auto";
   /** The side of the grid on the map. */
@@ -51,6 +55,9 @@ export type Action =
   | { readonly type: "next-grid" }
   | { readonly type: "zoomed"; readonly side: number }
   | { readonly type: "select"; readonly cell: Place | null }
+  | { readonly type: "click-left" | "click-right"; readonly cell: Place | null }
+  /** Something that was waited for is here. */
+  | { readonly type: "arrived" }
   | { readonly type: "hover"; readonly cell: Place | null }
   | { readonly type: "lens"; readonly lens: Lens | null }
   | { readonly type: "sign"; readonly sign: Sign }
@@ -58,6 +65,10 @@ export type Action =
   | { readonly type: "labels"; readonly areShown: boolean }
   | { readonly type: "looked"; readonly view: View | null }
   | { readonly type: "go"; readonly layer: string; readonly cell: Place }
+  /** Show a layer on a second map, or one map only. */
+  | { readonly type: "beside"; readonly name: string | null }
+  /** Work on the other map. */
+  | { readonly type: "cross"; readonly cell: Place | null }
   | { readonly type: "dialogue"; readonly dialogue: Dialogue | null }
   | { readonly type: "message"; readonly text: string }
   | { readonly type: "link"; readonly link: Link };
@@ -67,6 +78,7 @@ export interface Link {
   readonly layer: string | null;
   readonly grid: number | null;
   readonly cell: { readonly column: number; readonly row: number } | null;
+  readonly beside: string | null;
   readonly lens: Lens | null;
   readonly sign: Sign;
   readonly view: View | null;
@@ -78,6 +90,8 @@ export function initialState(atlas: AtlasValue): State {
   const sides = sidesOf(layer);
   return {
     layer: layer.name,
+    beside: null,
+    isRight: false,
     grid: sides.length > 1 ? "auto" : (sides[0] ?? "auto"),
     shown: sides[0] ?? 0,
     cell: null,
@@ -115,6 +129,13 @@ export function reduce(state: State, action: Action, atlas: AtlasValue): State {
         : state;
     case "select":
       return samePlace(state.cell, action.cell) ? state : { ...state, cell: action.cell, message: "" };
+    case "click-left":
+    case "click-right": {
+      const isActive = state.beside === null || (action.type === "click-right") === state.isRight;
+      return reduce(state, { type: isActive ? "select" : "cross", cell: action.cell }, atlas);
+    }
+    case "arrived":
+      return { ...state };
     case "hover":
       return samePlace(state.hover, action.cell) ? state : { ...state, hover: action.cell };
     case "lens":
@@ -131,6 +152,13 @@ export function reduce(state: State, action: Action, atlas: AtlasValue): State {
       const next = toLayer(state, action.layer, atlas);
       const side = next.grid === "auto" ? action.cell.side : next.shown;
       return { ...next, cell: atSide(action.cell, side), message: "" };
+    }
+    case "beside":
+      return { ...state, beside: action.name, isRight: action.name !== null && state.isRight };
+    case "cross": {
+      if (state.beside === null) return state;
+      const crossed = { ...state, beside: state.layer, isRight: !state.isRight, cell: null };
+      return { ...toLayer(crossed, state.beside, atlas), cell: action.cell };
     }
     case "dialogue":
       return { ...state, dialogue: action.dialogue };
@@ -221,9 +249,19 @@ function follow(state: State, link: Link, atlas: AtlasValue): State {
     if (column < next.shown && row < next.shown) cell = { side: next.shown, column, row };
     else problems.push(`Cell ${column}, ${row} lies outside the ${next.shown} × ${next.shown} grid.`);
   }
-  const { lens, sign, view } = link;
+  const { sign, view } = link;
+  let { beside } = link;
+  if (beside !== null && !atlas.layers.some((one) => one.name === beside)) {
+    problems.push(`There is no layer “${beside}” in this atlas.`);
+    beside = null;
+  }
+  let { lens } = link;
+  if (lens?.kind === "photos" && !atlas.layers.some((one) => one.name === (lens as Lens & { kind: "photos" }).layer)) {
+    problems.push(`There is no layer “${lens.layer}” in this atlas.`);
+    lens = null;
+  }
   const goal = sameView(view, next.view) ? next.goal : { view };
-  return { ...next, cell, lens, sign, view, goal, message: problems.join(" ") };
+  return { ...next, beside, isRight: false, cell, lens, sign, view, goal, message: problems.join(" ") };
 }
 
 function lastLayerWithGrid(atlas: AtlasValue): LayerValue {
@@ -235,6 +273,11 @@ function lastLayerWithGrid(atlas: AtlasValue): LayerValue {
 
 function sidesOf(layer: LayerValue): number[] {
   return layer.grids.map((grid) => grid.side);
+}
+
+/** The side of the layer's grid that is nearest to one. */
+export function nearestSide(layer: LayerValue, side: number): number {
+  return nearest(sidesOf(layer), side);
 }
 
 function nearest(sides: readonly number[], wanted: number): number {

@@ -1,9 +1,9 @@
 // State ⇄ the part of the address behind the #. Pure. What cannot be read is reported; what is not ours is kept.
 import type { Lens, Sign } from "./lens";
 import type { Names } from "./search";
-import type { Link, State, View } from "./state";
+import type { Link, Place, State, View } from "./state";
 
-const OURS = new Set(["layer", "grid", "cell", "class", "channel", "like", "value", "sign", "at"]);
+const OURS = new Set(["layer", "grid", "cell", "class", "channel", "like", "value", "photos", "sign", "at", "beside"]);
 const DIGITS = 3; // of a place on the map: a thousandth is less than a cell of any grid
 
 /** The name of the class that a link wants to see, so that the names can be fetched before it is followed. */
@@ -35,17 +35,20 @@ export function readLink(hash: string, names: Names | null): Link {
   const channel = read("channel", (text) => (/^\d{1,5}$/.test(text) ? Number(text) : null), () => "a channel is a number");
   const like = read("like", placeOf, () => "a cell is COLUMN,ROW such as 12,7");
   const value = read("value", valueOf, () => "a value is COLUMN:VALUE such as label:red fox");
+  const photos = read("photos", photosOf, () => "photos are those of a cell, LAYER:GRID:COLUMN,ROW");
   let lens: Lens | null = null;
   if (classIndex !== null) lens = { kind: "class", index: classIndex };
   else if (channel !== null) lens = { kind: "channel", index: channel };
   else if (value !== null) lens = { kind: "value", ...value };
+  else if (photos !== null) lens = { kind: "photos", ...photos };
   else if (like !== null && grid !== null) lens = { kind: "like", cell: { side: grid, ...like } };
-  return { layer: said.get("layer") ?? null, grid, cell, lens, sign: sign ?? "both", view, problems };
+  return { layer: said.get("layer") ?? null, beside: said.get("beside") ?? null, grid, cell, lens, sign: sign ?? "both", view, problems };
 }
 
 /** `before` is the present hash: its keys that are not ours stay. */
 export function writeLink(state: State, names: Names | null, before: string): string {
   const parts = [`layer=${readable(state.layer)}`];
+  if (state.beside !== null) parts.push(`beside=${readable(state.beside)}`);
   const { lens, cell, view } = state;
   const side = cell?.side ?? (lens?.kind === "like" ? lens.cell.side : null) ?? (state.grid === "auto" ? null : state.grid);
   if (side !== null) parts.push(`grid=${side}`);
@@ -54,6 +57,7 @@ export function writeLink(state: State, names: Names | null, before: string): st
   if (lens?.kind === "channel") parts.push(`channel=${lens.index}`);
   if (lens?.kind === "like" && lens.cell.side === side) parts.push(`like=${lens.cell.column},${lens.cell.row}`);
   if (lens?.kind === "value") parts.push(`value=${readable(`${lens.column}:${lens.value}`)}`);
+  if (lens?.kind === "photos") parts.push(`photos=${readable(`${lens.layer}:${lens.cell.side}:${lens.cell.column},${lens.cell.row}`)}`);
   if (lens !== null && state.sign !== "both") parts.push(`sign=${state.sign}`);
   if (view !== null) parts.push(`at=${[view.x, view.y, view.zoom].map((n) => Number(n.toFixed(DIGITS))).join(",")}`);
   for (const [key, raw] of pairs(before)) {
@@ -81,6 +85,12 @@ function signOf(text: string): Sign | null {
 function valueOf(text: string): { column: string; value: string } | null {
   const at = text.indexOf(":");
   return at < 1 ? null : { column: text.slice(0, at), value: text.slice(at + 1) };
+}
+
+function photosOf(text: string): { layer: string; cell: Place } | null {
+  const found = /^(.+):(\d{1,3}):(\d{1,3}),(\d{1,3})$/.exec(text);
+  if (found === null || found[1] === undefined) return null;
+  return { layer: found[1], cell: { side: Number(found[2]), column: Number(found[3]), row: Number(found[4]) } };
 }
 
 function pairs(hash: string): [string, string][] {

@@ -13,6 +13,9 @@ export interface KeyActions {
   about(): void;
   find(): void;
   names(): void;
+  /** Two maps, or one. */
+  compare(): void;
+  cross(): void;
 }
 
 const ARROWS: Record<string, readonly [-1 | 0 | 1, -1 | 0 | 1]> = {
@@ -36,6 +39,8 @@ export function listenToKeys(actions: KeyActions): Undo {
     "?": () => actions.about(),
     "/": () => actions.find(),
     n: () => actions.names(),
+    c: () => actions.compare(),
+    x: () => actions.cross(),
   };
   const onKey = (event: KeyboardEvent) => {
     if (event.ctrlKey || event.metaKey || event.altKey || isBusy(event.target)) return;

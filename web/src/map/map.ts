@@ -13,6 +13,8 @@ const ICON_PX_AT_MOST = 4; // how far an icon's pixels are magnified
 export interface MapEvents {
   /** The view has moved, or was resized: anything laid over the map must move too. */
   moved(): void;
+  /** The element has another size, and the view another extent. */
+  resized(): void;
   /** The view has come to rest. */
   settled(): void;
   clicked(place: { readonly x: number; readonly y: number }): void;
@@ -31,7 +33,7 @@ export class AtlasMap {
 
   constructor(
     readonly element: HTMLElement,
-    minimap: HTMLElement,
+    minimap: HTMLElement | null,
     private readonly events: MapEvents,
   ) {
     keepStyleSheetOut();
@@ -40,9 +42,7 @@ export class AtlasMap {
       tabIndex: -1, // the element itself has the focus
       drawer: "canvas", // works without WebGL, and with pictures of a page that was opened by a double click
       showNavigationControl: false,
-      showNavigator: true,
-      navigatorElement: minimap,
-      navigatorDisplayRegionColor: "#e0703a",
+      ...(minimap === null ? {} : { showNavigator: true, navigatorElement: minimap, navigatorDisplayRegionColor: "#e0703a" }),
       animationTime: this.isCalm ? 0 : 0.35,
       springStiffness: 9,
       zoomPerScroll: 1.25,
@@ -58,7 +58,7 @@ export class AtlasMap {
     });
     const { viewer } = this;
     viewer.addHandler("update-viewport", () => this.events.moved());
-    viewer.addHandler("resize", () => this.events.moved());
+    viewer.addHandler("resize", () => requestAnimationFrame(() => this.events.resized()));
     viewer.addHandler("animation-finish", () => this.events.settled());
     viewer.addHandler("canvas-key", (event) => {
       event.preventDefaultAction = true; // input/keyboard.ts has the keys
@@ -166,6 +166,31 @@ export class AtlasMap {
     const { viewport } = this.viewer;
     viewport.zoomTo(view.zoom * this.homeZoom(), undefined, isAtOnce || this.isCalm);
     viewport.panTo(new OpenSeadragon.Point(view.x, view.y), isAtOnce || this.isCalm);
+  }
+
+  /** What is on the screen at this moment, in OpenSeadragon's own zoom: for a map of the same size to follow. */
+  exactView(): View {
+    const { viewport } = this.viewer;
+    const { x, y } = viewport.getCenter(true);
+    return { x, y, zoom: viewport.getZoom(true) };
+  }
+
+  lookExactly(view: View): void {
+    if (!this.isOpen) return;
+    const now = this.exactView();
+    if (Math.abs(now.x - view.x) + Math.abs(now.y - view.y) < 1e-6 && Math.abs(now.zoom / view.zoom - 1) < 1e-6) return;
+    const { viewport } = this.viewer;
+    viewport.zoomTo(view.zoom, undefined, true);
+    viewport.panTo(new OpenSeadragon.Point(view.x, view.y), true);
+  }
+
+  /** The picture on the screen, without what lies over it. */
+  get canvas(): HTMLCanvasElement {
+    return this.viewer.drawer.canvas as HTMLCanvasElement;
+  }
+
+  destroy(): void {
+    this.viewer.destroy();
   }
 
   /** OpenSeadragon's zoom of the whole map: 1 where the map is as wide as the element. */

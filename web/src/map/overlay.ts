@@ -1,6 +1,7 @@
 // What is drawn over the map: dimming by a lens, numbers on large cells, names of regions. One canvas, drawn anew when the
 // view moves. Dimming is a picture of one pixel a cell, stretched: its cost does not grow with the number of cells.
-import { type CellNumbers, type Lens, type Sign, strength } from "../lens";
+import { percent } from "../dom";
+import { type CellNumbers, type Lens, type Sign, isShare, strength } from "../lens";
 import type { CellTable } from "../site";
 import type { AtlasMap } from "./map";
 
@@ -46,7 +47,7 @@ export class Overlay {
   dim(key: string, lens: Lens, table: CellTable, numbers: CellNumbers, sign: Sign, gain: number): void {
     if (key === this.key && this.dimming !== null) return;
     this.key = key;
-    this.dimming = { ...dimmed(table, numbers, sign, gain), table, numbers, isShare: lens.kind === "value" };
+    this.dimming = { ...dimmed(table, numbers, sign, gain), table, numbers, isShare: isShare(lens) };
   }
 
   clear(): void {
@@ -120,7 +121,7 @@ export class Overlay {
       const y = whole.y + (dimming.table.value.rows[k] ?? 0) * cell;
       if (x < -cell || y < -cell || x > width || y > height) return;
       const value = dimming.numbers.values[k] ?? 0;
-      const text = dimming.isShare ? `${Math.round(100 * value)}%` : rounded(value, dimming.numbers);
+      const text = dimming.isShare ? percent(value) : rounded(value, dimming.numbers);
       const wide = context.measureText(text).width + 6;
       context.fillStyle = "rgb(20 20 22 / 72%)";
       context.fillRect(x + 2, y + cell - 17, wide, 15);

@@ -11,6 +11,7 @@ const KEYS: readonly (readonly [string, string])[] = [
   ["[  ]", "earlier layer, later layer"],
   ["g", "next grid"],
   ["/", "find a class"],
+  ["c  x", "two layers side by side; work on the other"],
   ["n", "names of regions on or off"],
   ["Esc", "close the cell, then show the whole map undimmed"],
 ];

@@ -67,6 +67,6 @@ export class Card {
     const real = patches(this.site, layer, cell, 40);
     this.element.replaceChildren(head, ...[remarks(cell)].filter((part) => part !== null));
     if (real !== null) this.element.append(real);
-    if (cell.classes.length > 0) this.element.append(classBars(cell));
+    if (cell.classes.length > 0) this.element.append(classBars(cell, null));
   }
 }

@@ -1,5 +1,5 @@
 // What is said of a cell: the same in the card and in the inspector.
-import { el, logit, number, plural, square } from "../dom";
+import { button, el, logit, number, plural, square } from "../dom";
 import type { LayerValue } from "../format";
 import type { Cell, Site } from "../site";
 import { type Place, gridOf } from "../state";
@@ -50,16 +50,21 @@ export function remarks(cell: Cell): HTMLElement | null {
   return el("ul", { class: "remarks" }, ...cell.remarks.map((remark) => el("li", { text: REMARKS[remark] })));
 }
 
-/** Bars of the classes that a cell speaks for; a negative value is hatched, so that colour is not its only sign. */
-export function classBars(cell: Cell): HTMLElement {
+/**
+ * Bars of the classes that a cell speaks for; a negative value is hatched, so that colour is not its only sign.
+ * `choose`: what a click of a class does; null where nothing can be clicked.
+ */
+export function classBars(cell: Cell, choose: ((index: number) => void) | null): HTMLElement {
   const largest = Math.max(...cell.classes.map((entry) => Math.abs(entry.value)), 1e-9);
-  const rows = cell.classes.map(({ name, value }) => {
+  const rows = cell.classes.map(({ index, name, value }) => {
     const bar = el("span", { class: value < 0 ? "bar is-negative" : "bar" });
     bar.style.width = `${(100 * Math.abs(value)) / largest}%`;
     return el(
       "li",
       {},
-      el("span", { class: "class-name", text: name, title: name }),
+      choose === null
+        ? el("span", { class: "class-name", text: name, title: name })
+        : button({ class: "class-name link", title: `Dim the map by ${name}` }, () => choose(index), name),
       el("span", { class: "class-value", text: logit(value) }),
       el("span", { class: "track" }, bar),
     );

@@ -1,9 +1,11 @@
 // The panel about the cell that was chosen: a side panel, on small screens a sheet from below.
 import { button, el, number, plural, square } from "../dom";
 import type { LayerValue } from "../format";
-import type { CellTable, Site } from "../site";
-import type { Place } from "../state";
+import type { Lens } from "../lens";
+import type { Cell, CellTable, Site } from "../site";
+import { type Place, gridOf } from "../state";
 import type { Dispatch } from "../store";
+import { allClasses } from "./all-classes";
 import { attributionNote, classBars, counts, fidelity, fidelityLine, mark, patches, remarks } from "./cell";
 
 export class Inspector {
@@ -35,6 +37,32 @@ export class Inspector {
     body.scrollTop = scroll; // the same part of the next cell
   }
 
+  private channels(layer: LayerValue, cell: Cell): HTMLElement {
+    const canDim = layer.grids.some((grid) => grid.numbers.channels !== null);
+    const items = cell.channels.map(({ index, score }) => {
+      const text = `channel ${index}`;
+      const name = canDim
+        ? button({ class: "link", title: "Dim the map by this channel" }, () => this.dispatch({ type: "lens", lens: { kind: "channel", index } }), text)
+        : el("span", { text });
+      return el("li", {}, name, el("span", { class: "quiet", text: score.toFixed(1) }));
+    });
+    return el("ul", { class: "values" }, ...items);
+  }
+
+  private near(layer: LayerValue, cell: Cell): HTMLElement {
+    const icons = cell.near.map(({ place, cosine }) => {
+      const icon = square(48, {});
+      this.site.drawIcon(icon, layer, place);
+      const title = `Cell ${place.column}, ${place.row}: cosine ${cosine.toFixed(2)}`;
+      return button({ class: "follow-cell", title, "aria-label": title }, () => this.dispatch({ type: "select", cell: place }), icon);
+    });
+    const holder = el("div", { class: "near" }, ...icons);
+    if (gridOf(layer, cell.place.side)?.numbers.likeness) {
+      holder.append(button({ class: "wide" }, () => this.dispatch({ type: "lens", lens: { kind: "like", cell: cell.place } }), "Dim the map by likeness"));
+    }
+    return holder;
+  }
+
   private head(layer: LayerValue, place: Place): HTMLElement {
     return el(
       "header",
@@ -45,7 +73,12 @@ export class Inspector {
         el("h2", { text: `Cell ${place.column}, ${place.row}` }),
         el("p", { class: "quiet", text: `${layer.name}, ${place.side} × ${place.side}` }),
       ),
-      button({ class: "plain", "aria-label": "Close", title: "Close (Esc)" }, () => this.dispatch({ type: "select", cell: null }), "✕"),
+      el(
+        "div",
+        { class: "head-buttons" },
+        linkButton(),
+        button({ class: "plain", "aria-label": "Close", title: "Close (Esc)" }, () => this.dispatch({ type: "select", cell: null }), "✕"),
+      ),
     );
   }
 
@@ -78,7 +111,17 @@ export class Inspector {
       const size = layer.patch_px === null ? "" : `, ${layer.patch_px} px of the network’s input`;
       parts.push(section("Real patches", real, `The members nearest the cell’s mean, one a photo${size}.`));
     }
-    if (cell.classes.length > 0) parts.push(section("Speaks for", classBars(cell), attributionNote(layer)));
+    if (cell.classes.length > 0) {
+      const bars = classBars(cell, (index) => this.dispatch({ type: "lens", lens: { kind: "class", index } }));
+      const all = allClasses(this.site, layer, place, table.indexOf(place) ?? 0, this.dispatch);
+      parts.push(section("Speaks for", el("div", {}, bars, ...[all].filter((part) => part !== null)), attributionNote(layer)));
+    }
+    if (cell.channels.length > 0) parts.push(section("Strongest channels", this.channels(layer, cell), "Above the layer’s mean, in deviations over the cells."));
+    if (cell.near.length > 0) parts.push(section("Nearest cells", this.near(layer, cell), "By the cosine of the means, less the layer’s."));
+    if (gridOf(layer, place.side)?.lists_photos) {
+      const lens: Lens = { kind: "photos", layer: layer.name, cell: place };
+      parts.push(section("The same photos", button({ class: "wide" }, () => this.dispatch({ type: "lens", lens }), "Where do these photos go?"), "Dims the map, of every layer, by how many of this cell’s photos pass through a cell."));
+    }
     if (cell.cohesion !== null) {
       const bar = el("span", { class: "bar" });
       bar.style.width = `${100 * Math.max(cell.cohesion, 0)}%`;
@@ -98,6 +141,18 @@ export class Inspector {
     }
     return parts;
   }
+}
+
+/** A button that copies the address, which is this cell's. */
+function linkButton(): HTMLElement {
+  const one = button({ class: "plain", title: "Copy a link to this cell" }, () => {
+    const done = (text: string): void => {
+      one.textContent = text;
+      setTimeout(() => (one.textContent = "Link"), 1600);
+    };
+    navigator.clipboard?.writeText(window.location.href).then(() => done("Copied"), () => done("It is in the address"));
+  }, "Link");
+  return one;
 }
 
 function section(title: string, content: HTMLElement, note: string): HTMLElement {

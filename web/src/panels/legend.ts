@@ -1,7 +1,7 @@
 // What the map is dimmed by: how to read it, how much of it to show, and where in each layer it is strongest.
-import { breakable, button, el, logit, square } from "../dom";
+import { breakable, button, el, logit, percent, square } from "../dom";
 import type { LayerValue } from "../format";
-import { type CellNumbers, type Lens, type Sign, strongest } from "../lens";
+import { type CellNumbers, type Lens, type Sign, holdsInAllLayers, isShare, strongest } from "../lens";
 import type { Site } from "../site";
 import type { State } from "../state";
 import type { Dispatch } from "../store";
@@ -60,11 +60,11 @@ export class Legend {
     this.name.textContent = name;
     const isOther = numbers !== null && numbers.side !== state.shown;
     this.note.textContent = isOther ? `${note}, by the ${numbers.side} × ${numbers.side} grid` : note;
-    const show = (value: number): string => (lens.kind === "value" ? `${Math.round(100 * value)}%` : logit(value));
+    const show = isShare(lens) ? percent : logit;
     this.least.textContent = numbers === null ? "" : show(Math.min(numbers.least, 0));
     this.most.textContent = numbers === null ? "" : show(numbers.most);
-    this.negative.hidden = lens.kind === "value";
-    this.signs.hidden = lens.kind === "value";
+    this.negative.hidden = isShare(lens);
+    this.signs.hidden = isShare(lens);
     this.gain.value = String(state.gain);
     for (const one of this.signs.querySelectorAll("button")) one.setAttribute("aria-pressed", String(one.dataset.sign === state.sign));
     this.follow(state, lens);
@@ -72,8 +72,8 @@ export class Legend {
 
   /** The strongest cells of every layer that the lens holds in. */
   private follow(state: State, lens: Lens): void {
-    const isOfAll = lens.kind === "class" || lens.kind === "value";
-    const layers = this.site.atlas.layers.filter((layer) => layer.grids.length > 0 && (isOfAll ? layer.of === null : layer.name === state.layer));
+    const belongs = (layer: LayerValue): boolean => (holdsInAllLayers(lens) ? layer.of === null : layer.name === state.layer);
+    const layers = this.site.atlas.layers.filter((layer) => layer.grids.length > 0 && belongs(layer));
     const key = JSON.stringify([lens, state.sign, layers.map((layer) => layer.name)]);
     if (key === this.followed) return;
     this.followed = key;
@@ -90,7 +90,7 @@ export class Legend {
         const place = table.placeOf(k);
         const icon = square(40, {});
         this.site.drawIcon(icon, layer, place);
-        const value = lens.kind === "value" ? `${Math.round(100 * (numbers.values[k] ?? 0))}%` : logit(numbers.values[k] ?? 0);
+        const value = (isShare(lens) ? percent : logit)(numbers.values[k] ?? 0);
         const title = `${layer.name}, cell ${place.column}, ${place.row}: ${value}`;
         return button({ class: "follow-cell", title, "aria-label": title }, () => this.dispatch({ type: "go", layer: layer.name, cell: place }), icon);
       });
@@ -105,5 +105,8 @@ function told(lens: Lens, site: Site, layer: LayerValue): [string, string] {
   if (lens.kind === "class") return [site.className(lens.index), "attribution over the layer’s average, in logits"];
   if (lens.kind === "channel") return [`Channel ${lens.index}`, `${layer.name}: above the layer’s mean, in deviations over the cells`];
   if (lens.kind === "like") return [`Like cell ${lens.cell.column}, ${lens.cell.row}`, "cosine of the means, less the layer’s"];
+  if (lens.kind === "photos") {
+    return ["The same photos", `of the photos in cell ${lens.cell.column}, ${lens.cell.row} of ${lens.layer}, the share that pass through a cell too`];
+  }
   return [lens.value, `share of a cell’s photos with this ${lens.column}`];
 }

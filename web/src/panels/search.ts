@@ -63,6 +63,7 @@ export class Search {
   private told(lens: Lens): string {
     if (lens.kind === "class") return this.site.className(lens.index);
     if (lens.kind === "channel") return `channel ${lens.index}`;
+    if (lens.kind === "photos") return `photos of cell ${lens.cell.column}, ${lens.cell.row}`;
     return lens.kind === "like" ? `like cell ${lens.cell.column}, ${lens.cell.row}` : lens.value;
   }
 

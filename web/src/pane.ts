@@ -1,0 +1,111 @@
+// One map on the stage with what lies over it: rings, dimming, names. The page has one, or two side by side.
+import { el } from "./dom";
+import type { GridValue, LayerValue } from "./format";
+import { Pointer } from "./input/pointer";
+import type { CellNumbers, Lens, Sign } from "./lens";
+import { AtlasMap } from "./map/map";
+import { type Label, Overlay } from "./map/overlay";
+import { Rings } from "./map/rings";
+import type { CellTable } from "./site";
+import type { Place, View } from "./state";
+
+export interface PaneEvents {
+  moved(pane: Pane): void;
+  resized(pane: Pane): void;
+  settled(pane: Pane): void;
+  /** A square was clicked, or what lies beside all squares. */
+  clicked(pane: Pane, place: Place | null): void;
+  /** The pointer is over another square, or over none. */
+  pointed(pane: Pane, place: Place | null): void;
+  drawn(pane: Pane): void;
+  failed(message: string): void;
+}
+
+export interface Dimming {
+  readonly lens: Lens;
+  readonly table: CellTable;
+  readonly numbers: CellNumbers;
+}
+
+export class Pane {
+  readonly element = el("div", { class: "pane" });
+  readonly map: AtlasMap;
+  private readonly rings: Rings;
+  private readonly overlay: Overlay;
+  private readonly pointer: Pointer;
+  private layer: LayerValue | null = null;
+  private side = 0;
+  private marked: { readonly hover: Place | null; readonly chosen: Place | null } = { hover: null, chosen: null };
+
+  constructor(stage: HTMLElement, map: HTMLElement, minimap: HTMLElement | null, private readonly events: PaneEvents) {
+    const over = el("div", { class: "overlay" });
+    this.element.append(map, over);
+    stage.prepend(this.element);
+    this.map = new AtlasMap(map, minimap, {
+      moved: () => {
+        events.moved(this);
+        this.point();
+        this.draw();
+      },
+      resized: () => events.resized(this),
+      settled: () => events.settled(this),
+      clicked: (at) => events.clicked(this, this.map.placeAt(at.x, at.y, this.side)),
+      drawn: () => events.drawn(this),
+      failed: (text) => events.failed(text),
+    });
+    this.overlay = new Overlay(over, this.map);
+    this.rings = new Rings(over, this.map);
+    this.pointer = new Pointer(map, () => this.point());
+  }
+
+  get shown(): { readonly layer: LayerValue; readonly side: number } | null {
+    return this.layer === null ? null : { layer: this.layer, side: this.side };
+  }
+
+  show(layer: LayerValue, grid: GridValue): void {
+    this.layer = layer;
+    this.side = grid.side;
+    this.map.show(layer, grid);
+  }
+
+  name(labels: readonly Label[]): void {
+    this.overlay.name(labels);
+  }
+
+  dim(dimming: Dimming | null, sign: Sign, gain: number): void {
+    if (dimming === null) return this.overlay.clear();
+    const key = JSON.stringify([dimming.lens, this.layer?.name, dimming.numbers.side, sign, gain]);
+    this.overlay.dim(key, dimming.lens, dimming.table, dimming.numbers, sign, gain);
+  }
+
+  /** The theme changed: what was drawn in its colours is drawn anew. */
+  repaint(): void {
+    this.overlay.clear();
+  }
+
+  mark(hover: Place | null, chosen: Place | null): void {
+    this.marked = { hover, chosen };
+    this.rings.place(hover, chosen);
+  }
+
+  draw(): void {
+    this.overlay.draw();
+    this.rings.place(this.marked.hover, this.marked.chosen);
+  }
+
+  point(): void {
+    const { at } = this.pointer;
+    this.events.pointed(this, at === null ? null : this.map.placeAt(at.x, at.y, this.side));
+  }
+
+  /** Look where another pane looks, at this moment. */
+  followView(view: View): void {
+    this.map.lookExactly(view);
+  }
+
+  remove(): void {
+    this.pointer.undo();
+    this.map.destroy();
+    this.element.remove();
+  }
+}
