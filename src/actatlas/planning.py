@@ -104,8 +104,8 @@ def _is_painted(path: str) -> bool:
 
 
 def _is_laid_out(path: str) -> bool:
-    in_layer = path.endswith("/layout.safetensors") or "/grids/" in path or "/classes/" in path
-    return in_layer or path.startswith("site/")
+    of_cells = any(folder in path for folder in ("/grids/", "/classes/", "/confusions/", "/traces/"))
+    return of_cells or path.endswith("/layout.safetensors") or path.startswith("site/")
 
 
 # What has to be made anew when this part of the plan is another: which committed files it stands in.

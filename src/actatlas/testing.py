@@ -12,6 +12,7 @@ from actatlas.atlas import Atlas
 from actatlas.store import FORMAT_VERSION, AtlasFolder, paths, pictures
 
 INPUT_PX = 96
+CHANNELS = 8
 ICONS_PER_CHUNK = 32
 CODE_BASE = 12  # levels a colour channel; 12³ = 1,728 codes, enough for 40 × 40 cells
 _STEP = 21
@@ -98,6 +99,7 @@ def _write_grid(
     ]  # one a photo
     arrays = {
         "coordinates": coordinates, "counts": counts, "image_counts": image_counts,
+        "means": rng.random((count, CHANNELS)).astype(np.float32),
         "cohesion": rng.uniform(0.2, 0.8, count).astype(np.float32), "attributions": attributions.astype(np.float32),
         "member_offsets": np.cumsum([0, *image_counts]), "member_rows": np.concatenate(members),
         "example_rows": np.full((count, 12), -1, np.int64),
@@ -106,7 +108,10 @@ def _write_grid(
         nearest = rng.permutation(members[k])[:12]
         arrays["example_rows"][k, : len(nearest)] = nearest
     files.write_arrays(paths.cells(paths.home(name), side), arrays)
-    files.write_arrays(paths.statistics(name), {"attribution_mean": np.zeros(len(FAKE_LABELS), np.float32)})
+    files.write_arrays(
+        paths.statistics(name),
+        {"attribution_mean": np.zeros(len(FAKE_LABELS), np.float32), "mean": np.zeros(CHANNELS, np.float32)},
+    )
     for chunk, start in enumerate(range(0, round(count * painted), ICONS_PER_CHUNK)):
         rows = np.arange(start, min(start + ICONS_PER_CHUNK, count))
         colours = [colour_of(cell_code(layer, side, *coordinates[k].tolist())) for k in rows]
@@ -141,7 +146,7 @@ def _places(photos: int) -> dict[str, np.ndarray]:
 
 
 def _plan(names: Sequence[str], icon_px: int, photos: int) -> dict[str, object]:
-    layer = {"type": "SiLU", "shape": [8, 6, 6], "form": "maps", "stride": 16, "receptive_field_px": 64}
+    layer = {"type": "SiLU", "shape": [CHANNELS, 6, 6], "form": "maps", "stride": 16, "receptive_field_px": 64}
     preprocessing: dict[str, object] = {
         "input_px": [INPUT_PX, INPUT_PX],
         "resize_px": None,

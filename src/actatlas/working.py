@@ -140,6 +140,8 @@ class WorkingAtlas(Atlas):
     ) -> Trace:
         """Which earlier cells the cell that speaks most for a class is made of: see classes/tracing.py.
 
+        Kept in the atlas's folder, for the page.
+
         layer: of the late cell, None takes the latest; cell: (column, row) of another one
         """
         need_torch("a trace")
@@ -148,7 +150,9 @@ class WorkingAtlas(Atlas):
         late = grid_of(self, self._layer(layer).name, grid)
         k = strongest_cell(late, self.class_names.find(name)) if cell is None else late.cell_at(*cell).k
         earlier = self.layer_names[: self.layer_names.index(late.layer.name)]
-        return trace_cell(self.network, late, k, [grid_of(self, each, grid) for each in earlier])
+        found = trace_cell(self.network, late, k, [grid_of(self, each, grid) for each in earlier])
+        found.keep()
+        return found
 
     # --- what the network misunderstands
 

@@ -79,6 +79,10 @@ def address(request: pytest.FixtureRequest, site: Path, served: str) -> str:
     return served if request.param == "http" else (site / "index.html").as_uri()
 
 
+# OpenSeadragon says so of a tile that arrives after its grid has left the map; nothing is wrong then.
+HARMLESS = "Ignoring tile"
+
+
 class Seen:
     """What went wrong in a page, in any of the ways that a browser tells."""
 
@@ -86,8 +90,12 @@ class Seen:
         self.problems: list[str] = []
         self.requests: list[str] = []
 
+    def _hear(self, message) -> None:
+        if message.type in ("error", "warning") and not message.text.startswith(HARMLESS):
+            self.problems.append(message.text)
+
     def watch(self, page) -> None:
-        page.on("console", lambda m: self.problems.append(m.text) if m.type in ("error", "warning") else None)
+        page.on("console", self._hear)
         page.on("pageerror", lambda error: self.problems.append(str(error)))
         page.on("dialog", lambda dialog: (self.problems.append(f"dialog: {dialog.message}"), dialog.dismiss()))
         page.on("requestfailed", lambda request: self.problems.append(f"failed: {request.url}"))

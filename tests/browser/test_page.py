@@ -81,7 +81,9 @@ def test_automatic_grids_go_with_the_zoom(open_page, address):
     card = told(page.get_by_test_id("card"))
     assert card["grid"] == 40 and code_of(colour) == cell_code(3, 40, card["column"], card["row"])
     link = page.evaluate("location.hash")
-    assert re.fullmatch(r"#layer=layer\.3&at=[\d.]+,[\d.]+,[\d.]+", link), "an automatic grid is no choice to be linked to"
+    assert re.fullmatch(r"#layer=layer\.3&at=[\d.]+,[\d.]+,[\d.]+", link), (
+        "an automatic grid is no choice to be linked to"
+    )
 
 
 def test_a_link_opens_its_cell(open_page, address, atlas):

@@ -36,16 +36,25 @@ export interface AtlasValue {
    * columns that came with the photos and are in columns.js
    */
   columns: string[];
-  /**
-   * names.js has what else the classes are called
-   */
-  has_names: boolean;
+  has: FindingsValue;
   /**
    * layers in forward order, then atlases of classes
    *
    * @minItems 1
    */
   layers: LayerValue[];
+}
+/**
+ * what further files there are
+ */
+export interface FindingsValue {
+  confusions: boolean;
+  traces: boolean;
+  tour: boolean;
+  /**
+   * what else the classes are called
+   */
+  names: boolean;
 }
 export interface LayerValue {
   name: string;
@@ -251,4 +260,115 @@ export interface ColumnValue {
    * by photo id, an index of values
    */
   of: number[];
+}
+
+/**
+ * What site/confusions.js hands to the page: misunderstandings by layer, the best proven first.
+ */
+export type ConfusionsValue = StoryValue[];
+
+export interface StoryValue {
+  layer: string;
+  grid: number;
+  column: number;
+  row: number;
+  /**
+   * in its layer, 1 first
+   */
+  rank: number;
+  /**
+   * index of the class that it is taken for
+   */
+  target: number;
+  /**
+   * what it is
+   */
+  concept: string;
+  /**
+   * in one line, with its proof
+   */
+  told: string;
+  /**
+   * what was pasted, and the share of the photos that it turned; null where it was not tested
+   */
+  rates: unknown[][] | null;
+  /**
+   * of the patch's share, 95%
+   */
+  interval: number[] | null;
+  /**
+   * photos
+   */
+  scored: number | null;
+  /**
+   * the share with a second network
+   */
+  transfer: number | null;
+  /**
+   * a picture of the site
+   */
+  patch: string | null;
+  story: string | null;
+}
+
+/**
+ * What site/traces.js hands to the page: which earlier cells late cells are made of.
+ */
+export type TracesValue = TraceValue[];
+
+export interface TraceValue {
+  layer: string;
+  grid: number;
+  /**
+   * COLUMN,ROW of the late cell
+   */
+  cell: string;
+  photos: number;
+  answer: number;
+  origins: OriginsValue[];
+}
+export interface OriginsValue {
+  layer: string;
+  grid: number;
+  /**
+   * share of the answer that is lost without the contributors
+   */
+  lost_named: number;
+  /**
+   * and without as many other cells of these photos
+   */
+  lost_random: number;
+  contributors: ContributorValue[];
+}
+export interface ContributorValue {
+  /**
+   * COLUMN,ROW
+   */
+  cell: string;
+  /**
+   * its share of the late cell's answer
+   */
+  contribution: number;
+  positions: number;
+  /**
+   * that pass through both cells
+   */
+  photos: number;
+}
+
+/**
+ * What site/tour.js hands to the page, and tour.json holds: the stops of a tour.
+ */
+export type TourValue = StopValue[];
+
+export interface StopValue {
+  title: string;
+  /**
+   * an address of the page
+   */
+  link: string;
+  /**
+   * paragraphs
+   */
+  text: string[];
 }

@@ -4,6 +4,8 @@ import { button, el } from "./dom";
 export interface Frame {
   readonly map: HTMLElement;
   readonly stage: HTMLElement;
+  /** Where panels stand above one another, at the left of the stage. */
+  readonly column: HTMLElement;
   readonly minimap: HTMLElement;
   readonly status: HTMLElement;
   readonly spoken: HTMLElement;
@@ -14,7 +16,7 @@ export interface ZoomActions {
   home(): void;
 }
 
-export function makeFrame(app: HTMLElement, top: HTMLElement, layers: HTMLElement, zoom: ZoomActions): Frame {
+export function makeFrame(app: HTMLElement, top: HTMLElement, layers: HTMLElement, tools: HTMLElement, zoom: ZoomActions): Frame {
   const map = mapElement("map", "Map of cells");
   const minimap = el("div", { class: "minimap", id: "minimap", testid: "minimap", "aria-label": "Overview" });
   const status = el("p", { class: "status", role: "status" });
@@ -26,9 +28,10 @@ export function makeFrame(app: HTMLElement, top: HTMLElement, layers: HTMLElemen
     button({ "aria-label": "Zoom out", title: "Zoom out (−)" }, () => zoom.zoom(1 / 1.6), "−"),
     button({ "aria-label": "Whole map", title: "Whole map (0)" }, () => zoom.home(), "⌂"),
   );
-  const stage = el("main", { class: "stage" }, el("div", { class: "corner" }, el("div", { class: "minimap-frame" }, minimap), zoomButtons), status, spoken);
+  const column = el("div", { class: "left-column" });
+  const stage = el("main", { class: "stage" }, el("div", { class: "corner" }, el("div", { class: "minimap-frame" }, minimap), zoomButtons, tools), column, status, spoken);
   app.replaceChildren(top, el("div", { class: "below" }, layers, stage));
-  return { map, stage, minimap, status, spoken };
+  return { map, stage, column, minimap, status, spoken };
 }
 
 export function mapElement(testid: string, name: string): HTMLElement {

@@ -7,18 +7,26 @@ import type { Pane } from "./pane";
 import { About } from "./panels/about";
 import { Card } from "./panels/card";
 import { counts, fidelity } from "./panels/cell";
-import { header, layerStrip, updateGrids, updateLayers } from "./panels/header";
+import { Gallery } from "./panels/gallery";
+import { type HeaderAction, header, layerStrip, toolbar, updateGrids, updateLayers, updateToolbar } from "./panels/header";
 import { Inspector } from "./panels/inspector";
 import { Legend } from "./panels/legend";
+import { PathStrip } from "./panels/path";
+import { Picked, download, placesIn } from "./panels/picked";
 import { Search } from "./panels/search";
+import { Table } from "./panels/table";
+import { Tour } from "./panels/tour";
 import { Panes } from "./panes";
 import type { Names } from "./search";
+import { boxBetween, isBetween, isInside, squaresAlong, thinned } from "./shapes";
 import type { CellTable, Site } from "./site";
-import { type Place, type State, gridOf, layerOf, sideForZoom } from "./state";
+import { type Dialogue, type Place, type Point, type State, gridOf, layerOf, samePlace, sideForZoom } from "./state";
 import type { Store } from "./store";
 import { classInLink, readLink, writeLink } from "./url";
 
 const EDGE_PX = 24;
+const PATH_STEP = 0.008; // of the map's side: what a hand draws is thinned to points so far apart
+const MOST_POINTS = 200;
 
 export class Page {
   readonly keys: KeyActions;
@@ -29,6 +37,12 @@ export class Page {
   private readonly card: Card;
   private readonly inspector: Inspector;
   private readonly about: About;
+  private readonly gallery: Gallery;
+  private readonly cellTable: Table;
+  private readonly tour: Tour;
+  private readonly picked: Picked;
+  private readonly path: PathStrip;
+  private readonly tools: HTMLElement;
   private readonly grids: HTMLElement;
   private readonly strip: HTMLElement;
   /** The chosen cell is still to be moved out from under the panel, once the panel has its size. */
@@ -46,14 +60,15 @@ export class Page {
     const { dispatch } = store;
     document.title = site.atlas.title;
     this.search = new Search(site, dispatch);
-    const top = header(site.atlas, this.search.element, dispatch);
+    const top = header(site.atlas, this.search.element, this.actions());
     this.grids = top.querySelector<HTMLElement>(".grids") ?? top;
     this.strip = layerStrip(site.atlas, dispatch);
     const zoom = {
       zoom: (factor: number) => this.panes.lead(store.state).zoomBy(factor),
       home: () => this.panes.lead(store.state).home(),
     };
-    this.frame = makeFrame(app, top, this.strip, zoom);
+    this.tools = toolbar(dispatch);
+    this.frame = makeFrame(app, top, this.strip, this.tools, zoom);
     this.panes = new Panes(this.frame.stage, this.frame.map, this.frame.minimap, site, dispatch, {
       moved: () => this.moved(),
       drawn: () => {
@@ -61,8 +76,15 @@ export class Page {
         this.updateCells(this.store.state);
       },
       pointed: (pane, place) => this.pointed(pane, place),
+      sketched: (pane, points) => this.sketched(pane, points),
+      sketchEnded: (_, points, isMore) => this.sketchEnded(points, isMore),
     });
-    this.legend = new Legend(this.frame.stage, site, dispatch);
+    this.tour = new Tour(this.frame.column, site, dispatch);
+    this.legend = new Legend(this.frame.column, site, dispatch);
+    this.picked = new Picked(this.frame.column, site, dispatch);
+    this.path = new PathStrip(this.frame.stage, site, dispatch);
+    this.gallery = new Gallery(app, site, dispatch);
+    this.cellTable = new Table(app, site, dispatch);
     this.card = new Card(this.frame.stage, site);
     this.inspector = new Inspector(this.frame.stage, site, dispatch);
     this.about = new About(app, site.atlas, dispatch);
@@ -78,7 +100,27 @@ export class Page {
       names: () => dispatch({ type: "labels", areShown: !store.state.hasLabels }),
       compare: () => dispatch({ type: "beside", name: store.state.beside === null ? earlier(site, store.state.layer) : null }),
       cross: () => dispatch({ type: "cross", cell: null }),
+      tool: (tool) => dispatch({ type: "tool", tool: store.state.tool === tool ? "look" : tool }),
+      pick: () => this.pickChosen(),
+      lengthen: () => this.lengthen(),
+      table: () => dispatch({ type: "dialogue", dialogue: "table" }),
+      gallery: () => site.atlas.has.confusions && dispatch({ type: "dialogue", dialogue: "gallery" }),
+      tour: (by) => this.tour.step(store.state.stop, by),
     };
+  }
+
+  private actions(): HeaderAction[] {
+    const { site, store } = this;
+    const { dispatch } = store;
+    const open = (dialogue: Dialogue) => () => dispatch({ type: "dialogue", dialogue });
+    const actions: HeaderAction[] = [];
+    if (site.atlas.has.tour) actions.push(["tour", "Tour", "A tour through this atlas (.)", () => this.tour.step(null, 1)]);
+    if (site.atlas.has.confusions) actions.push(["gallery", "Misunderstandings", "What the network takes for something else (m)", open("gallery")]);
+    if (site.atlas.layers.length > 1) actions.push(["compare", "Compare", "Two layers side by side (c)", () => this.keys.compare()]);
+    actions.push(["table", "Table", "All cells as a table (t)", open("table")]);
+    actions.push(["picture", "Picture", "Save what is on the map as a PNG", () => this.savePicture()]);
+    actions.push(["about", "About", "About this atlas (?)", open("about")]);
+    return actions;
   }
 
   start(): void {
@@ -109,8 +151,13 @@ export class Page {
     const { atlas } = this.site;
     updateLayers(this.strip, state, before);
     updateGrids(this.grids, atlas, state, this.store.dispatch);
+    updateToolbar(this.tools, state);
     this.writeAddress(state, before);
     this.about.update(state.dialogue === "about");
+    this.gallery.update(state.dialogue === "gallery");
+    this.cellTable.keep(state);
+    this.cellTable.update(state.dialogue === "table");
+    this.tour.update(state);
     this.search.update(state);
     this.panes.update(state, before);
     if (state.cell !== before?.cell) this.isToBeShown = state.cell !== null;
@@ -137,6 +184,9 @@ export class Page {
     this.updateInspector(state);
     const numbers = state.lens === null ? null : this.site.peekNumbers(layer, state.shown, state.lens);
     this.legend.update(state, layer, numbers);
+    const table = this.site.peek(layer, state.shown);
+    this.picked.update(state, layer, table);
+    this.path.update(state, layer, table);
     this.updateStatus(state);
   }
 
@@ -189,6 +239,68 @@ export class Page {
       const painted = grid.painted < grid.cells ? `, ${number(grid.painted)} painted so far` : "";
       const place = el("span", { class: "status-place", text: `${state.layer} · ${grid.side} × ${grid.side} · ` });
       status.replaceChildren(place, `${number(grid.cells)} cells${painted} · icons are painted, not photographed`);
+    }
+  }
+
+  private sketched(pane: Pane, points: readonly Point[]): void {
+    const { tool, path, picked } = this.store.state;
+    const first = points[0];
+    const last = points[points.length - 1];
+    const line = tool === "box" && first !== undefined && last !== undefined ? boxBetween(first, last) : tool === "path" ? [...path, ...points] : points;
+    pane.sketch({ line, isClosed: tool !== "path", picked });
+    pane.draw();
+  }
+
+  /** A drag has drawn something, or a click has hit one point. */
+  private sketchEnded(points: readonly Point[], isMore: boolean): void {
+    const { state, dispatch } = this.store;
+    const table = this.site.peek(layerOf(this.site.atlas, state.layer), state.shown);
+    const [first] = points;
+    if (first === undefined || table === null) return;
+    if (state.tool === "path") {
+      const path = points.length === 1 ? [...state.path, first] : thinned(points, PATH_STEP);
+      return dispatch({ type: "path", path: path.slice(-MOST_POINTS) });
+    }
+    const place = squaresAlong([first], state.shown)[0];
+    if (points.length === 1) {
+      if (place !== undefined && table.has(place.column, place.row)) this.toggle(place);
+      return;
+    }
+    const far = squaresAlong([points[points.length - 1] ?? first], state.shown)[0];
+    if (place === undefined || far === undefined) return;
+    const isIn = state.tool === "box" ? (cell: Place) => isBetween(cell, place, far) : (cell: Place) => isInside(cell, points);
+    dispatch({ type: "pick", cells: placesIn(table, isIn), isMore });
+  }
+
+  private toggle(place: Place): void {
+    const { state, dispatch } = this.store;
+    const isPicked = state.picked.some((cell) => samePlace(cell, place));
+    if (isPicked) dispatch({ type: "pick", cells: state.picked.filter((cell) => !samePlace(cell, place)), isMore: false });
+    else dispatch({ type: "pick", cells: [place], isMore: true });
+  }
+
+  private pickChosen(): void {
+    const { cell } = this.store.state;
+    if (cell !== null) this.toggle(cell);
+  }
+
+  private lengthen(): void {
+    const { cell, path } = this.store.state;
+    if (cell === null) return;
+    const middle = { x: (cell.column + 0.5) / cell.side, y: (cell.row + 0.5) / cell.side };
+    this.store.dispatch({ type: "path", path: [...path, middle].slice(-MOST_POINTS) });
+  }
+
+  private savePicture(): void {
+    const { state, dispatch } = this.store;
+    const tell = (text: string): void => dispatch({ type: "message", text });
+    try {
+      this.panes.active(state).picture().toBlob((data) => {
+        if (data !== null) download(data, `${layerOf(this.site.atlas, state.layer).slug}.png`);
+      });
+    } catch (error) {
+      if (!(error instanceof DOMException)) throw error;
+      tell("A page from a double click may not copy its pictures; open it with actatlas view, or from a web server.");
     }
   }
 

@@ -1,13 +1,14 @@
 // One map on the stage with what lies over it: rings, dimming, names. The page has one, or two side by side.
 import { el } from "./dom";
 import type { GridValue, LayerValue } from "./format";
+import { Drawing } from "./input/drawing";
 import { Pointer } from "./input/pointer";
 import type { CellNumbers, Lens, Sign } from "./lens";
 import { AtlasMap } from "./map/map";
-import { type Label, Overlay } from "./map/overlay";
+import { type Label, Overlay, type Sketch } from "./map/overlay";
 import { Rings } from "./map/rings";
 import type { CellTable } from "./site";
-import type { Place, View } from "./state";
+import type { Place, Point, Tool, View } from "./state";
 
 export interface PaneEvents {
   moved(pane: Pane): void;
@@ -18,6 +19,9 @@ export interface PaneEvents {
   /** The pointer is over another square, or over none. */
   pointed(pane: Pane, place: Place | null): void;
   drawn(pane: Pane): void;
+  /** A tool is being drawn with; no points once it has ended. */
+  sketched(pane: Pane, points: readonly Point[]): void;
+  sketchEnded(pane: Pane, points: readonly Point[], isMore: boolean): void;
   failed(message: string): void;
 }
 
@@ -33,6 +37,7 @@ export class Pane {
   private readonly rings: Rings;
   private readonly overlay: Overlay;
   private readonly pointer: Pointer;
+  private readonly drawing: Drawing;
   private layer: LayerValue | null = null;
   private side = 0;
   private marked: { readonly hover: Place | null; readonly chosen: Place | null } = { hover: null, chosen: null };
@@ -56,6 +61,10 @@ export class Pane {
     this.overlay = new Overlay(over, this.map);
     this.rings = new Rings(over, this.map);
     this.pointer = new Pointer(map, () => this.point());
+    this.drawing = new Drawing(this.element, this.map, {
+      sketched: (points) => events.sketched(this, points),
+      drawn: (points, isMore) => events.sketchEnded(this, points, isMore),
+    });
   }
 
   get shown(): { readonly layer: LayerValue; readonly side: number } | null {
@@ -76,6 +85,30 @@ export class Pane {
     if (dimming === null) return this.overlay.clear();
     const key = JSON.stringify([dimming.lens, this.layer?.name, dimming.numbers.side, sign, gain]);
     this.overlay.dim(key, dimming.lens, dimming.table, dimming.numbers, sign, gain);
+  }
+
+  choose(tool: Tool): void {
+    this.drawing.choose(tool);
+  }
+
+  sketch(sketch: Sketch): void {
+    this.overlay.sketch(sketch);
+  }
+
+  /** The map and what is drawn over it, in device pixels; its pixels cannot be read on a page from a double click. */
+  picture(): HTMLCanvasElement {
+    const over = this.overlay.picture;
+    const canvas = document.createElement("canvas");
+    canvas.width = over.width;
+    canvas.height = over.height;
+    const context = canvas.getContext("2d");
+    if (context !== null) {
+      context.fillStyle = getComputedStyle(this.element).backgroundColor;
+      context.fillRect(0, 0, canvas.width, canvas.height);
+      context.drawImage(this.map.canvas, 0, 0, canvas.width, canvas.height);
+      context.drawImage(over, 0, 0);
+    }
+    return canvas;
   }
 
   /** The theme changed: what was drawn in its colours is drawn anew. */

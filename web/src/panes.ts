@@ -6,7 +6,7 @@ import { type CellNumbers, type Lens, holdsInAllLayers, sameLens } from "./lens"
 import type { Label } from "./map/overlay";
 import { Pane } from "./pane";
 import type { Site } from "./site";
-import { type Place, type State, type View, gridOf, layerOf, nearestSide } from "./state";
+import { type Place, type Point, type State, type View, gridOf, layerOf, nearestSide } from "./state";
 import type { Dispatch } from "./store";
 
 export interface PanesEvents {
@@ -15,6 +15,8 @@ export interface PanesEvents {
   drawn(): void;
   /** The pointer is over a square of a pane, or over none. */
   pointed(pane: Pane, place: Place | null): void;
+  sketched(pane: Pane, points: readonly Point[]): void;
+  sketchEnded(pane: Pane, points: readonly Point[], isMore: boolean): void;
 }
 
 export class Panes {
@@ -59,6 +61,10 @@ export class Panes {
     const beside = state.beside === null ? null : layerOf(this.site.atlas, state.beside);
     if (other !== null && beside !== null) this.showIn(other, beside, nearestSide(beside, state.shown));
     if (state.goal !== null && state.goal !== before?.goal) this.active(state).map.look(state.goal.view, before === null);
+    for (const pane of [this.left, this.right]) {
+      pane?.choose(pane === this.active(state) ? state.tool : "look");
+      pane?.sketch({ line: state.path, isClosed: false, picked: pane === this.active(state) ? state.picked : [] });
+    }
     this.updateLens(state);
   }
 
@@ -154,6 +160,8 @@ export class Panes {
       clicked: (clicked, place) => this.dispatch({ type: clicked === this.left ? "click-left" : "click-right", cell: place }),
       pointed: (pointed, place) => this.events.pointed(pointed, place),
       drawn: () => this.events.drawn(),
+      sketched: (sketching, points) => this.events.sketched(sketching, points),
+      sketchEnded: (sketching, points, isMore) => this.events.sketchEnded(sketching, points, isMore),
       failed: (text) => this.dispatch({ type: "message", text }),
     });
     for (const kind of ["pointerenter", "pointerdown", "focusin"] as const) map.addEventListener(kind, () => (this.leader = pane));

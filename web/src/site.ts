@@ -1,5 +1,17 @@
 // The site's files: data come as scripts that call actatlas(key, value), so that they load from a double click too.
-import type { AtlasValue, BlockValue, CellsValue, ColumnsValue, GridValue, LayerValue, NamesValue, PhotosValue } from "./format";
+import type {
+  AtlasValue,
+  BlockValue,
+  CellsValue,
+  ColumnsValue,
+  ConfusionsValue,
+  GridValue,
+  LayerValue,
+  NamesValue,
+  PhotosValue,
+  TourValue,
+  TracesValue,
+} from "./format";
 import { type CellNumbers, type Lens, cellNumbers, isShare, numberAt, unpacked } from "./lens";
 import { Names } from "./search";
 import { type Place, atSide, gridOf, layerOf } from "./state";
@@ -138,7 +150,7 @@ export class Site {
   /** Which classes are called what. */
   names(): Promise<Names> {
     return this.once("names", async (key) => {
-      const others = this.atlas.has_names ? ((await loadScript(key)) as NamesValue) : null;
+      const others = this.atlas.has.names ? ((await loadScript(key)) as NamesValue) : null;
       return new Names(this.atlas.labels ?? this.classLabels(), others);
     });
   }
@@ -161,6 +173,19 @@ export class Site {
         return cell.map((step) => (id += step));
       });
     });
+  }
+
+  /** What the network misunderstands; nothing where it was not looked for. */
+  async confusions(): Promise<ConfusionsValue> {
+    return this.atlas.has.confusions ? this.once("confusions", async (key) => (await loadScript(key)) as ConfusionsValue) : [];
+  }
+
+  async traces(): Promise<TracesValue> {
+    return this.atlas.has.traces ? this.once("traces", async (key) => (await loadScript(key)) as TracesValue) : [];
+  }
+
+  async tour(): Promise<TourValue> {
+    return this.atlas.has.tour ? this.once("tour", async (key) => (await loadScript(key)) as TourValue) : [];
   }
 
   /** What each class's, channel's or other cell's column of a grid says of its cells. */
@@ -341,7 +366,7 @@ export function tileUrl(layer: LayerValue, grid: GridValue, level: number, colum
   return urlPath(`${gridFolder(layer, grid.side)}/tiles_files/${level}/${column}_${row}.webp`);
 }
 
-function urlPath(path: string): string {
+export function urlPath(path: string): string {
   return path.split("/").map(encodeURIComponent).join("/");
 }
 

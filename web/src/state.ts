@@ -19,6 +19,14 @@ export interface View {
 /** The dialogue that is open over the map. */
 export type Dialogue = "about" | "table" | "gallery";
 
+/** What a click or a drag on the map does. */
+export type Tool = "look" | "box" | "lasso" | "path";
+
+export interface Point {
+  readonly x: number;
+  readonly y: number;
+}
+
 export interface State {
   readonly layer: string;
   /** The layer on the other map where two lie side by side. `layer` is the one that is worked on. */
@@ -44,6 +52,13 @@ export interface State {
   /** Where a link or a jump wants one to look; a new object each time. */
   readonly goal: { readonly view: View | null } | null;
   readonly dialogue: Dialogue | null;
+  readonly tool: Tool;
+  /** A line over the map, on the unit square. */
+  readonly path: readonly Point[];
+  /** Cells that were picked, all of one grid of the layer. */
+  readonly picked: readonly Place[];
+  /** The stop of the tour; null outside it. */
+  readonly stop: number | null;
   /** What could not be done, for the reader; "" when all is well. */
   readonly message: string;
 }
@@ -69,6 +84,11 @@ export type Action =
   | { readonly type: "beside"; readonly name: string | null }
   /** Work on the other map. */
   | { readonly type: "cross"; readonly cell: Place | null }
+  | { readonly type: "tool"; readonly tool: Tool }
+  | { readonly type: "path"; readonly path: readonly Point[] }
+  /** `isMore` keeps what was picked before. */
+  | { readonly type: "pick"; readonly cells: readonly Place[]; readonly isMore: boolean }
+  | { readonly type: "stop"; readonly stop: number | null }
   | { readonly type: "dialogue"; readonly dialogue: Dialogue | null }
   | { readonly type: "message"; readonly text: string }
   | { readonly type: "link"; readonly link: Link };
@@ -82,6 +102,7 @@ export interface Link {
   readonly lens: Lens | null;
   readonly sign: Sign;
   readonly view: View | null;
+  readonly path: readonly Point[];
   readonly problems: readonly string[];
 }
 
@@ -103,6 +124,10 @@ export function initialState(atlas: AtlasValue): State {
     view: null,
     goal: null,
     dialogue: null,
+    tool: "look",
+    path: [],
+    picked: [],
+    stop: null,
     message: "",
   };
 }
@@ -160,6 +185,14 @@ export function reduce(state: State, action: Action, atlas: AtlasValue): State {
       const crossed = { ...state, beside: state.layer, isRight: !state.isRight, cell: null };
       return { ...toLayer(crossed, state.beside, atlas), cell: action.cell };
     }
+    case "tool":
+      return { ...state, tool: action.tool, hover: null };
+    case "path":
+      return { ...state, path: action.path };
+    case "pick":
+      return { ...state, picked: action.isMore ? joined(state.picked, action.cells) : action.cells };
+    case "stop":
+      return { ...state, stop: action.stop };
     case "dialogue":
       return { ...state, dialogue: action.dialogue };
     case "message":
@@ -211,7 +244,7 @@ function toLayer(state: State, name: string, atlas: AtlasValue): State {
   if (name === state.layer) return state;
   const layer = layerOf(atlas, name);
   const lens = state.lens !== null && holdsInAllLayers(state.lens) ? state.lens : null;
-  return withGrid({ ...state, layer: name, lens, hover: null, message: "" }, state.grid, layer);
+  return withGrid({ ...state, layer: name, lens, picked: [], hover: null, message: "" }, state.grid, layer);
 }
 
 function toGrid(state: State, grid: number | "auto", atlas: AtlasValue): State {
@@ -249,7 +282,7 @@ function follow(state: State, link: Link, atlas: AtlasValue): State {
     if (column < next.shown && row < next.shown) cell = { side: next.shown, column, row };
     else problems.push(`Cell ${column}, ${row} lies outside the ${next.shown} × ${next.shown} grid.`);
   }
-  const { sign, view } = link;
+  const { sign, view, path } = link;
   let { beside } = link;
   if (beside !== null && !atlas.layers.some((one) => one.name === beside)) {
     problems.push(`There is no layer “${beside}” in this atlas.`);
@@ -261,7 +294,14 @@ function follow(state: State, link: Link, atlas: AtlasValue): State {
     lens = null;
   }
   const goal = sameView(view, next.view) ? next.goal : { view };
-  return { ...next, beside, isRight: false, cell, lens, sign, view, goal, message: problems.join(" ") };
+  return { ...next, beside, isRight: false, cell, lens, sign, view, path, goal, message: problems.join(" ") };
+}
+
+/** Cells of one grid; those of another are left behind. */
+function joined(before: readonly Place[], more: readonly Place[]): readonly Place[] {
+  const side = more[0]?.side;
+  const kept = before.filter((cell) => cell.side === side && !more.some((other) => samePlace(cell, other)));
+  return more.length === 0 ? before : [...kept, ...more];
 }
 
 function lastLayerWithGrid(atlas: AtlasValue): LayerValue {

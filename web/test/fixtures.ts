@@ -19,13 +19,13 @@ export function atlas(...layers: LayerValue[]): AtlasValue {
     photos: { listed: 1, used: 1, skipped: 0 },
     labels: null,
     columns: [],
-    has_names: false,
+    has: { confusions: false, traces: false, tour: false, names: false },
     layers,
   };
 }
 
 export function link(parts: Partial<Link>): Link {
-  return { layer: null, beside: null, grid: null, cell: null, lens: null, sign: "both", view: null, problems: [], ...parts };
+  return { layer: null, beside: null, grid: null, cell: null, lens: null, sign: "both", view: null, path: [], problems: [], ...parts };
 }
 
 export function state(parts: Partial<State>): State {

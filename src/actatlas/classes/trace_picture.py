@@ -1,39 +1,14 @@
-"""A trace as a picture, a small graph from early to late, and as JSON."""
+"""A trace as a picture: a small graph from early to late."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from actatlas.classes.tracing import Origins, Trace
+from actatlas.classes.tracing import Trace
 
 _ICON_PX, _LATE_PX, _GAP, _MARGIN, _LINE_PX = 112, 176, 56, 20, 18
 _INK, _PAPER, _EDGE = (28, 30, 34), (255, 255, 255), (90, 130, 190)
-
-
-def trace_value(trace: Trace) -> dict[str, Any]:
-    """The trace as JSON: cells as COLUMN,ROW, contributions and losses as shares of the late cell's answer."""
-    return {
-        "layer": trace.grid.layer.name, "grid": trace.grid.side, "cell": _cell(trace.grid.coordinates[trace.k]),
-        "photos": trace.photo_count, "answer": round(trace.answer, 4),
-        "origins": [_origins_value(origins) for origins in trace.origins],
-    }  # fmt: skip
-
-
-def _origins_value(origins: Origins) -> dict[str, Any]:
-    return {
-        "layer": origins.grid.layer.name, "grid": origins.grid.side,
-        "lost_named": round(origins.lost_named, 4), "lost_random": round(origins.lost_random, 4),
-        "contributors": [
-            {
-                "cell": _cell(origins.grid.coordinates[c.k]), "contribution": round(c.contribution, 4),
-                "positions": c.positions, "photos": c.photos,
-            }
-            for c in origins.contributors
-        ],
-    }  # fmt: skip
 
 
 def draw_trace(trace: Trace, title: str) -> Image.Image:
@@ -86,7 +61,3 @@ def _curve(picture: Image.Image, start: tuple[int, int], end: tuple[int, int], t
 
 def _paste(picture: Image.Image, icon: np.ndarray, left: int, top: int, size: int) -> None:
     picture.paste(Image.fromarray(icon).resize((size, size), Image.Resampling.LANCZOS), (left, top))
-
-
-def _cell(coordinate: np.ndarray) -> str:
-    return f"{coordinate[0]},{coordinate[1]}"

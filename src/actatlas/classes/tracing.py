@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor
 from actatlas.atlas import Grid
 from actatlas.collect import map_index, to_pixels
 from actatlas.errors import NoAttributions, UsageError
+from actatlas.store import AtlasFolder, paths, writing
 
 if TYPE_CHECKING:
     from actatlas.networks import Network
@@ -43,6 +44,19 @@ class Origins:
     lost_named: float
     lost_random: float
 
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "layer": self.grid.layer.name, "grid": self.grid.side,
+            "lost_named": round(self.lost_named, 4), "lost_random": round(self.lost_random, 4),
+            "contributors": [
+                {
+                    "cell": _place(self.grid, c.k), "contribution": round(c.contribution, 4),
+                    "positions": c.positions, "photos": c.photos,
+                }
+                for c in self.contributors
+            ],
+        }  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Trace:
@@ -53,6 +67,26 @@ class Trace:
     photo_count: int
     answer: float
     origins: tuple[Origins, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Cells as COLUMN,ROW; contributions and losses as shares of the late cell's answer."""
+        return {
+            "layer": self.grid.layer.name, "grid": self.grid.side, "cell": _place(self.grid, self.k),
+            "photos": self.photo_count, "answer": round(self.answer, 4),
+            "origins": [origins.to_json() for origins in self.origins],
+        }  # fmt: skip
+
+    def keep(self) -> None:
+        """Write it into the atlas's folder, where the page finds it. Raises Locked."""
+        atlas, (column, row) = self.grid.layer.atlas, self.grid.coordinates[self.k].tolist()
+        with writing(atlas.folder):
+            files = AtlasFolder.existing(atlas.folder)
+            with files.reopened():
+                files.write_json(paths.trace(self.grid.layer.name, self.grid.side, column, row), self.to_json())
+
+
+def _place(grid: Grid, k: int) -> str:
+    return ",".join(map(str, grid.coordinates[k].tolist()))
 
 
 def strongest_cell(grid: Grid, index: int) -> int:

@@ -86,7 +86,7 @@ def trace_options(command: argparse.ArgumentParser) -> None:
 
 def trace(options: argparse.Namespace) -> dict[str, Any]:
     from actatlas.classes.following import draw_strip
-    from actatlas.classes.trace_picture import draw_trace, trace_value
+    from actatlas.classes.trace_picture import draw_trace
 
     atlas = opened(options)
     index = atlas.class_names.find(options.name)
@@ -109,7 +109,7 @@ def trace(options: argparse.Namespace) -> dict[str, Any]:
         layers.append({"layer": name, "for": speaks_for, "against": against})
         cells = ", ".join(f"{row['cell']} ({row['attribution']:+.2f})" for row in speaks_for[:5])
         say(options, f"{name}: speak most for {title}: {cells}")
-    value = trace_value(found)
+    value = found.to_json()
     for origin in value["origins"]:
         cells = ", ".join(f"{c['cell']} {c['contribution']:.0%}" for c in origin["contributors"])
         say(

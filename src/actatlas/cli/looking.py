@@ -71,6 +71,13 @@ def site_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "-o", "--out", type=Path, default=None, metavar="OUT", help="default: the atlas's own site folder"
     )
+    command.add_argument(
+        "--tour",
+        type=Path,
+        default=None,
+        metavar="FILE.md",
+        help="stops of a tour, kept in the atlas; see site.md",
+    )
 
 
 def site(options: argparse.Namespace) -> dict[str, Any]:
@@ -80,11 +87,13 @@ def site(options: argparse.Namespace) -> dict[str, Any]:
     from actatlas.store.durable import write_file
 
     atlas = reader.open(options.folder)
+    if options.tour is not None:
+        atlas = _with_tour(atlas, options.tour)
     if options.out is None:
         page = atlas.folder / "site" / "index.html"
         if not atlas.files.has("site/index.html"):
             raise UsageError(f"{atlas.folder} has no site yet; run its build command again, or name a folder with -o")
-        if atlas.is_finished and atlas.class_atlases:  # which may be newer than the page
+        if atlas.is_finished:  # what was found out since may be newer than the page
             with writing(atlas.folder):
                 files = AtlasFolder.existing(atlas.folder)
                 with files.reopened():
@@ -95,6 +104,22 @@ def site(options: argparse.Namespace) -> dict[str, Any]:
         page = write_site(atlas, out, write_file, StderrProgress())
     say(options, f"{page}")
     return {"site": str(page)}
+
+
+def _with_tour(atlas: Any, path: Path) -> Any:
+    from actatlas.site.tour import parse_tour
+    from actatlas.store import AtlasFolder, paths, writing
+
+    try:
+        text = path.expanduser().read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} cannot be read ({error}); name a Markdown file") from None
+    stops = parse_tour(text, str(path))
+    with writing(atlas.folder):
+        files = AtlasFolder.existing(atlas.folder)
+        with files.reopened():
+            files.write_json(paths.TOUR, stops)
+    return type(atlas)(files)
 
 
 # --- report, verify, doctor

@@ -47,14 +47,7 @@ class Confusions:
 
     def story(self, rank: int) -> str:
         """In one line, with its proof."""
-        entry = self.entries[rank - 1]
-        told = f"{entry.proposal.concept} taken for {self.name(entry.proposal.target)}"
-        proof = entry.proof
-        if proof is None:
-            return f"{told}: turned {entry.proposal.tried:.0%} of the photos that it was tried on; not tested yet"
-        controls = ", ".join(f"{name.replace('_', ' ')} {arm.rate:.0%}" for name, arm in proof.controls.items())
-        low, high = proof.patch.interval
-        return f"{told}: turns {proof.patch.rate:.0%} of {proof.scored} photos ({low:.0%} to {high:.0%}); {controls}"
+        return self.entries[rank - 1].told(self.layer.atlas.class_names.labels)
 
     def to_json(self) -> list[dict[str, Any]]:
         return [self._entry(rank, entry) for rank, entry in enumerate(self.entries, 1)]

@@ -26,6 +26,16 @@ class Confusion:
     patch: Image.Image
     proof: Proof | None = None
 
+    def told(self, names: Sequence[str]) -> str:
+        """In one line, with its proof; names: of the classes."""
+        what = f"{self.proposal.concept} taken for {names[self.proposal.target]}"
+        if self.proof is None:
+            return f"{what}: turned {self.proposal.tried:.0%} of the photos that it was tried on; not tested yet"
+        controls = ", ".join(f"{name.replace('_', ' ')} {arm.rate:.0%}" for name, arm in self.proof.controls.items())
+        low, high = self.proof.patch.interval
+        turned = f"turns {self.proof.patch.rate:.0%} of {self.proof.scored} photos ({low:.0%} to {high:.0%})"
+        return f"{what}: {turned}; {controls}"
+
 
 def read_list(layer: Layer, grid: Grid, settings: SearchSettings) -> tuple[list[Confusion], Any] | None:
     """The entries, and what they were tested on; None where nothing was found with these settings yet."""
@@ -64,7 +74,11 @@ def write_list(
             {
                 "layer": layer.name, "grid": grid.side, "settings": asdict(settings), "tested": tested,
                 "entries": [
-                    {"proposal": e.proposal.to_json(), "proof": e.proof and e.proof.to_json()} for e in entries
+                    {
+                        "proposal": e.proposal.to_json(), "proof": e.proof and e.proof.to_json(),
+                        "told": e.told(layer.atlas.class_names.labels),
+                    }
+                    for e in entries
                 ],
             },
         )  # fmt: skip

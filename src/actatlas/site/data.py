@@ -15,9 +15,11 @@ import numpy as np
 
 from actatlas.atlas import Atlas, ClassAtlas, Grid, Layer
 from actatlas.site.examples import CELLS_PER_BLOCK, PATCH_PX, patch_count
-from actatlas.site.numbers import columns_a_block
+from actatlas.site.findings import confusions_value, traces_value
+from actatlas.site.numbers import columns_a_block, number_counts
 from actatlas.site.pyramid import CELLS_PER_TILE, cell_px
 from actatlas.site.regions import regions_of
+from actatlas.store import paths
 
 FORMAT_VERSION = 1
 TOP_CLASSES = 5
@@ -25,8 +27,6 @@ TOP_VALUES = 3
 MOST_VALUES = 2000  # of a column that the map can be dimmed by: more are no groups of photos
 TOP_CHANNELS = 5
 NEAREST = 6
-# Channels and likeness are for every cell a column of their own: past this side the page takes them from a coarser grid.
-FINEST_SIDE_WITH_COLUMNS = 40
 # Past so many activations only the finest grid says which photos its cells are of: a coarser one's are theirs together.
 MOST_LISTED_EVERYWHERE = 200_000
 
@@ -54,7 +54,12 @@ def atlas_value(atlas: Atlas, with_patches: Mapping[str, bool]) -> dict[str, Any
         "photos": dict(atlas.image_counts),
         "labels": atlas.labels,
         "columns": list(columns_value(atlas)),
-        "has_names": names_value(atlas) is not None,
+        "has": {
+            "confusions": bool(confusions_value(atlas)),
+            "traces": bool(traces_value(atlas)),
+            "tour": has_tour(atlas),
+            "names": names_value(atlas) is not None,
+        },
         "layers": [_layer_value(layer, with_patches) for layer in shown_layers(atlas)],
     }
 
@@ -81,22 +86,6 @@ def _layer_value(layer: Layer, with_patches: Mapping[str, bool]) -> dict[str, An
         ],
         "regions": _regions_value(layer),
     }
-
-
-def number_counts(grid: Grid) -> dict[str, int]:
-    """What the map can be dimmed by, and how many columns of numbers that is."""
-    counts = {"classes": 0 if grid.attributions_over_mean is None else grid.attributions_over_mean.shape[1]}
-    if grid.side <= FINEST_SIDE_WITH_COLUMNS and grid.has_means:
-        counts |= {"channels": grid.means.shape[1], "likeness": len(grid)}
-    return {kind: count for kind, count in counts.items() if count and len(grid)}
-
-
-def numbers(grid: Grid, kind: str) -> np.ndarray | None:
-    """(K, N): for each cell and class its attribution over the layer's average, for each channel how far the cell's mean
-    is above the layer's, in deviations, or for each cell the cosine of both means, less the layer's."""
-    if kind == "classes":
-        return grid.attributions_over_mean
-    return grid.channel_scores if kind == "channels" else grid.directions @ grid.directions.T
 
 
 def lists_photos(grid: Grid) -> bool:
@@ -128,6 +117,10 @@ def columns_value(atlas: Atlas) -> dict[str, dict[str, list[Any]]]:
             of = images.set_index("id")[name].reindex(range(int(images["id"].max()) + 1), fill_value="")
             found[name] = {"values": values, "of": [index.get(value, len(values)) for value in of]}
     return found
+
+
+def has_tour(atlas: Atlas) -> bool:
+    return atlas.files.has(paths.TOUR)
 
 
 def _column_names(atlas: Atlas) -> list[str]:

@@ -28,7 +28,7 @@ class Region:
 
 
 def regions_of(grid: Grid) -> list[Region]:
-    """Regions of a grid's map, those that most of it belongs to and that are clearest first; none without attributions."""
+    """Regions of a grid's map, the largest and clearest first; none without attributions."""
     attributions = grid.attributions_over_mean
     if attributions is None or len(grid) < 2 * _LEAST_CELLS:
         return []

@@ -16,8 +16,10 @@ from actatlas.errors import ImageError, MissingExtra
 from actatlas.progress import Progress, Silent
 from actatlas.site import data
 from actatlas.site.examples import sheet_name, sheet_names, sheets
-from actatlas.site.numbers import blocks
+from actatlas.site.findings import confusion_pictures, confusions_value, traces_value
+from actatlas.site.numbers import blocks, number_counts, numbers
 from actatlas.site.pyramid import Pyramid
+from actatlas.store import paths
 
 # What `npm run build` in web/ makes. page.html is the frame of index.html.
 APP_FILES = ("app.js", "app.css", "icon.svg", "THIRD-PARTY.txt")
@@ -47,6 +49,7 @@ def write_site(
             _write_numbers(grid, name, out, write, has)
             write(out / name / "cells.js", data.script(f"{name}/cells", data.cells_value(grid)))
             tick(len(grid))
+    _write_findings(atlas, out, write)
     names = data.names_value(atlas)
     if names is not None:
         write(out / "names.js", data.script("names", names))
@@ -79,15 +82,26 @@ def _write_tiles(grid: Grid, folder: Path, write: Write) -> None:
     write(folder / "tiles.dzi", pyramid.descriptor())
 
 
-def _write_numbers(
-    grid: Grid, name: str, out: Path, write: Write, has: Callable[[Path], bool] | None
-) -> None:
+def _write_findings(atlas: Atlas, out: Path, write: Write) -> None:
+    """Those that there are."""
+    for name, path in confusion_pictures(atlas):
+        picture = Image.open(io.BytesIO(atlas.files.read_bytes(path))).convert("RGB")
+        write(out / name, _jpeg(picture))
+    found = {"confusions": confusions_value(atlas), "traces": traces_value(atlas)}
+    if data.has_tour(atlas):
+        found["tour"] = atlas.files.read_json(paths.TOUR)
+    for key, value in found.items():
+        if value:
+            write(out / f"{key}.js", data.script(key, value))
+
+
+def _write_numbers(grid: Grid, name: str, out: Path, write: Write, has: Callable[[Path], bool] | None) -> None:
     """What does not change while icons are painted: written once."""
     if has is not None and has(out / name / "photos.js"):
         return
-    for kind in data.number_counts(grid):
-        for block in blocks(data.numbers(grid, kind)):
-            key = f"{name}/{kind}/{block.index}"
+    for kind in number_counts(grid):
+        for block in blocks(numbers(grid, kind)):
+            key = f"{name}/{kind}/{block.number}"
             write(out / f"{key}.js", data.script(key, block.value))
     # Last, and even where it says nothing: with it the rest is there.
     write(out / name / "photos.js", data.script(f"{name}/photos", data.photos_value(grid)))

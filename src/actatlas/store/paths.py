@@ -91,3 +91,15 @@ def confusion_list(layer: str) -> str:
 def confusion_picture(layer: str, kind: str, rank: int) -> str:
     """kind: "patch", as it is in the photo; "pasted", as large as it was pasted; "story"."""
     return f"{confusions(layer)}{rank:02d}-{kind}.png"
+
+
+def traces(layer: str) -> str:
+    """The folder of which earlier cells the layer's cells are made of."""
+    return f"{home(layer)}traces/"
+
+
+def trace(layer: str, side: int, column: int, row: int) -> str:
+    return f"{traces(layer)}{side}/{column},{row}.json"
+
+
+TOUR = "tour.json"

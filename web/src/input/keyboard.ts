@@ -1,4 +1,5 @@
 // Keys → actions. The map has no keys of its own.
+import type { Tool } from "../state";
 import type { Undo } from "../store";
 
 export interface KeyActions {
@@ -16,6 +17,14 @@ export interface KeyActions {
   /** Two maps, or one. */
   compare(): void;
   cross(): void;
+  tool(tool: Tool): void;
+  /** The chosen cell is picked, or let go. */
+  pick(): void;
+  /** The path goes on to the chosen cell. */
+  lengthen(): void;
+  table(): void;
+  gallery(): void;
+  tour(by: 1 | -1): void;
 }
 
 const ARROWS: Record<string, readonly [-1 | 0 | 1, -1 | 0 | 1]> = {
@@ -41,6 +50,15 @@ export function listenToKeys(actions: KeyActions): Undo {
     n: () => actions.names(),
     c: () => actions.compare(),
     x: () => actions.cross(),
+    b: () => actions.tool("box"),
+    l: () => actions.tool("lasso"),
+    p: () => actions.tool("path"),
+    s: () => actions.pick(),
+    d: () => actions.lengthen(),
+    t: () => actions.table(),
+    m: () => actions.gallery(),
+    ",": () => actions.tour(-1),
+    ".": () => actions.tour(1),
   };
   const onKey = (event: KeyboardEvent) => {
     if (event.ctrlKey || event.metaKey || event.altKey || isBusy(event.target)) return;

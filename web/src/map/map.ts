@@ -104,6 +104,12 @@ export class AtlasMap {
     return placeAt(point.x, point.y, side);
   }
 
+  /** The point of the map under a point of the element; beside the map the nearest on its edge. */
+  pointAt(x: number, y: number): { x: number; y: number } {
+    const point = this.viewer.viewport.pointFromPixel(new OpenSeadragon.Point(x, y), true);
+    return { x: Math.min(Math.max(point.x, 0), 1), y: Math.min(Math.max(point.y, 0), 1) };
+  }
+
   /** Where a place is on the element at this moment, in CSS pixels. */
   boxOnScreen(place: Place): { x: number; y: number; size: number } {
     const box = boxOf(place);

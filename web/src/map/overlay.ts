@@ -3,6 +3,7 @@
 import { percent } from "../dom";
 import { type CellNumbers, type Lens, type Sign, isShare, strength } from "../lens";
 import type { CellTable } from "../site";
+import type { Place, Point } from "../state";
 import type { AtlasMap } from "./map";
 
 const COVER = 0.93; // how far a cell that says nothing is covered
@@ -16,6 +17,12 @@ export interface Label {
   readonly x: number;
   readonly y: number;
   readonly text: string;
+}
+
+export interface Sketch {
+  readonly line: readonly Point[];
+  readonly isClosed: boolean;
+  readonly picked: readonly Place[];
 }
 
 interface Dimming {
@@ -33,6 +40,7 @@ export class Overlay {
   private dimming: Dimming | null = null;
   private key = "";
   private labels: readonly Label[] = [];
+  private drawing: Sketch = { line: [], isClosed: false, picked: [] };
 
   constructor(
     layer: HTMLElement,
@@ -59,6 +67,11 @@ export class Overlay {
     this.labels = labels;
   }
 
+  /** A line that is drawn or was, and the cells that are picked. */
+  sketch(drawing: Sketch): void {
+    this.drawing = drawing;
+  }
+
   draw(): void {
     const { canvas, map } = this;
     const ratio = Math.min(window.devicePixelRatio || 1, 2);
@@ -75,6 +88,34 @@ export class Overlay {
     const whole = map.boxOnScreen({ side: 1, column: 0, row: 0 });
     if (this.dimming !== null) this.drawDimming(context, this.dimming, whole, width, height);
     if (this.labels.length > 0) this.drawLabels(context, whole, width, height);
+    this.drawSketch(context, whole);
+  }
+
+  private drawSketch(context: CanvasRenderingContext2D, whole: Square): void {
+    const { line, isClosed, picked } = this.drawing;
+    for (const [style, width] of [
+      ["rgb(0 0 0 / 70%)", 5],
+      ["#ffd24a", 2.5],
+    ] as const) {
+      context.strokeStyle = style;
+      context.lineWidth = width;
+      context.lineJoin = "round";
+      context.beginPath();
+      line.forEach(({ x, y }, i) => {
+        const to: [number, number] = [whole.x + x * whole.size, whole.y + y * whole.size];
+        if (i === 0) context.moveTo(...to);
+        else context.lineTo(...to);
+      });
+      if (isClosed) context.closePath();
+      const cell = whole.size / (picked[0]?.side ?? 1);
+      for (const { column, row } of picked) context.rect(whole.x + column * cell + 1, whole.y + row * cell + 1, cell - 2, cell - 2);
+      context.stroke();
+    }
+  }
+
+  /** The picture on the canvas, for a copy of the view. */
+  get picture(): HTMLCanvasElement {
+    return this.canvas;
   }
 
   private drawDimming(context: CanvasRenderingContext2D, dimming: Dimming, whole: Square, width: number, height: number): void {

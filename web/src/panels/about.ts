@@ -1,7 +1,8 @@
 // Where the atlas came from, how to read it, which keys there are.
-import { button, el, number } from "../dom";
+import { el, number } from "../dom";
 import type { AtlasValue } from "../format";
 import type { Dispatch } from "../store";
+import { Dialogue } from "./dialogue";
 
 const KEYS: readonly (readonly [string, string])[] = [
   ["drag, wheel, pinch", "move and zoom"],
@@ -11,6 +12,11 @@ const KEYS: readonly (readonly [string, string])[] = [
   ["[  ]", "earlier layer, later layer"],
   ["g", "next grid"],
   ["/", "find a class"],
+  ["b  l  p", "pick cells by a box or a lasso, draw a path; once more to look about again"],
+  ["s", "pick the chosen cell, or let it go"],
+  ["d", "draw the path on to the chosen cell"],
+  ["t  m", "table of cells, misunderstandings"],
+  [",  .", "stops of the tour"],
   ["c  x", "two layers side by side; work on the other"],
   ["n", "names of regions on or off"],
   ["Esc", "close the cell, then show the whole map undimmed"],
@@ -23,36 +29,26 @@ const READING = [
   "“Speaks for” is an estimate of what the cell’s activations add to each class. It is an average, and no proof of what the network decides on a single photo.",
 ];
 
-export class About {
-  readonly dialog = el("dialog", { class: "about", "aria-label": "About this atlas" });
+export class About extends Dialogue {
+  constructor(
+    app: HTMLElement,
+    private readonly atlas: AtlasValue,
+    dispatch: Dispatch,
+  ) {
+    super(app, { name: atlas.title, testid: "about", class: "about" }, dispatch);
+  }
 
-  constructor(app: HTMLElement, atlas: AtlasValue, dispatch: Dispatch) {
-    const { used, listed, skipped } = atlas.photos;
+  protected override fill(): void {
+    const { used, listed, skipped } = this.atlas.photos;
     const photos = `${number(used)} photos${skipped > 0 ? ` (${number(listed)} listed, ${number(skipped)} could not be used)` : ""}`;
-    this.dialog.append(
-      el(
-        "header",
-        { class: "inspector-head" },
-        el("h2", { text: atlas.title }),
-        button({ class: "plain", "aria-label": "Close", title: "Close (Esc)" }, () => dispatch({ type: "dialogue", dialogue: null }), "✕"),
-      ),
-      el("p", { class: "origin", text: atlas.origin }),
-      el("p", { class: "quiet", text: `Network ${atlas.network}. ${photos}.` }),
+    this.body.replaceChildren(
+      el("p", { class: "origin", text: this.atlas.origin }),
+      el("p", { class: "quiet", text: `Network ${this.atlas.network}. ${photos}.` }),
       el("h3", { text: "How to read it" }),
       ...READING.map((text) => el("p", { text })),
       el("h3", { text: "Keys" }),
       el("dl", { class: "keys" }, ...KEYS.flatMap(([keys, what]) => [el("dt", { text: keys }), el("dd", { text: what })])),
       el("p", { class: "quiet", text: "After “Activation Atlas”, Carter, Armstrong, Schubert, Johnson and Olah, Distill 2019. Made with actatlas." }),
     );
-    this.dialog.addEventListener("close", () => dispatch({ type: "dialogue", dialogue: null }));
-    this.dialog.addEventListener("click", (event) => {
-      if (event.target === this.dialog) this.dialog.close(); // beside it, on the backdrop
-    });
-    app.append(this.dialog);
-  }
-
-  update(isOpen: boolean): void {
-    if (isOpen && !this.dialog.open) this.dialog.showModal();
-    if (!isOpen && this.dialog.open) this.dialog.close();
   }
 }

@@ -2,11 +2,13 @@
 import { breakable, button, el, number, plural } from "../dom";
 import type { AtlasValue, LayerValue } from "../format";
 import { finestLevel, tileUrl } from "../site";
-import { type State, gridChoices, layerOf } from "../state";
+import { type State, type Tool, gridChoices, layerOf } from "../state";
 import type { Dispatch } from "../store";
 
-export function header(atlas: AtlasValue, search: HTMLElement, dispatch: Dispatch): HTMLElement {
-  const about = button({ class: "plain about-button", title: "About this atlas (?)" }, () => dispatch({ type: "dialogue", dialogue: "about" }), "About");
+/** What the header's buttons do, and the names of those that are there. */
+export type HeaderAction = readonly [testid: string, text: string, title: string, act: () => void];
+
+export function header(atlas: AtlasValue, search: HTMLElement, actions: readonly HeaderAction[]): HTMLElement {
   const activations = atlas.layers[0]?.activations ?? 0;
   const sizes = `${plural(atlas.photos.used, "photo")}, ${plural(activations, "activation")} a layer`;
   const growing = atlas.is_finished ? "" : " · still being painted";
@@ -17,8 +19,28 @@ export function header(atlas: AtlasValue, search: HTMLElement, dispatch: Dispatc
     el("p", { class: "quiet sizes", text: sizes + growing }),
     search,
     grids(),
-    about,
+    el("nav", { class: "actions", "aria-label": "More" }, ...actions.map(([testid, text, title, act]) => button({ class: "plain", testid: `open-${testid}`, title }, act, text))),
   );
+}
+
+const TOOLS: readonly (readonly [Tool, string, string])[] = [
+  ["look", "✥", "Look about"],
+  ["box", "▭", "Pick cells by a box (b)"],
+  ["lasso", "◯", "Pick cells by a lasso (l)"],
+  ["path", "∿", "Draw a path (p)"],
+];
+
+export function toolbar(dispatch: Dispatch): HTMLElement {
+  const buttons = TOOLS.map(([tool, sign, title]) => {
+    const one = button({ title, "aria-label": title, testid: `tool-${tool}` }, () => dispatch({ type: "tool", tool }), sign);
+    one.dataset.tool = tool;
+    return one;
+  });
+  return el("div", { class: "zoom tools", role: "group", "aria-label": "What a drag does" }, ...buttons);
+}
+
+export function updateToolbar(element: HTMLElement, state: State): void {
+  for (const one of element.querySelectorAll("button")) one.setAttribute("aria-pressed", String(one.dataset.tool === state.tool));
 }
 
 function grids(): HTMLElement {

@@ -1,9 +1,9 @@
 // The panel about the cell that was chosen: a side panel, on small screens a sheet from below.
-import { button, el, number, plural, square } from "../dom";
-import type { LayerValue } from "../format";
+import { breakable, button, el, number, percent, plural, square } from "../dom";
+import type { LayerValue, OriginsValue, TracesValue } from "../format";
 import type { Lens } from "../lens";
 import type { Cell, CellTable, Site } from "../site";
-import { type Place, gridOf } from "../state";
+import { type Place, gridOf, layerOf } from "../state";
 import type { Dispatch } from "../store";
 import { allClasses } from "./all-classes";
 import { attributionNote, classBars, counts, fidelity, fidelityLine, mark, patches, remarks } from "./cell";
@@ -35,6 +35,39 @@ export class Inspector {
     const scroll = this.element.lastElementChild?.scrollTop ?? 0;
     this.element.replaceChildren(this.head(layer, place), body);
     body.scrollTop = scroll; // the same part of the next cell
+  }
+
+  /** The earlier cells that a trace found; nothing where none was made of this cell. */
+  private madeOf(layer: LayerValue, place: Place): HTMLElement {
+    const holder = el("section", { testid: "made-of" });
+    holder.hidden = true;
+    const fill = (traces: TracesValue): void => {
+      const found = traces.find((trace) => trace.layer === layer.name && trace.grid === place.side && trace.cell === `${place.column},${place.row}`);
+      if (found === undefined) return;
+      holder.hidden = false;
+      holder.append(
+        el("h3", { text: "Made of" }),
+        ...found.origins.map((origins) => this.origins(origins)),
+        el("p", { class: "note", text: `By one backward pass over ${plural(found.photos, "photo")}; the shares are of this cell’s answer.` }),
+      );
+    };
+    this.site.traces().then(fill, (error: Error) => this.dispatch({ type: "message", text: error.message }));
+    return holder;
+  }
+
+  private origins(origins: OriginsValue): HTMLElement {
+    const from = layerOf(this.site.atlas, origins.layer);
+    const icons = origins.contributors.map(({ cell, contribution, photos }) => {
+      const [column, row] = cell.split(",").map(Number);
+      const there = { side: origins.grid, column: column ?? 0, row: row ?? 0 };
+      const icon = square(48, {});
+      this.site.drawIcon(icon, from, there);
+      const title = `${from.name}, cell ${cell}: ${percent(contribution)} of the answer; ${plural(photos, "photo")} pass through both`;
+      const go = (): void => this.dispatch({ type: "go", layer: from.name, cell: there });
+      return button({ class: "follow-cell", title, "aria-label": title }, go, icon, el("span", { class: "quiet", text: percent(contribution) }));
+    });
+    const lost = `Without them ${percent(origins.lost_named)} of the answer goes, without as many others ${percent(origins.lost_random)}.`;
+    return el("div", {}, breakable(from.name, { class: "quiet" }), el("div", { class: "near" }, ...icons), el("p", { class: "note", text: lost }));
   }
 
   private channels(layer: LayerValue, cell: Cell): HTMLElement {
@@ -122,6 +155,7 @@ export class Inspector {
       const lens: Lens = { kind: "photos", layer: layer.name, cell: place };
       parts.push(section("The same photos", button({ class: "wide" }, () => this.dispatch({ type: "lens", lens }), "Where do these photos go?"), "Dims the map, of every layer, by how many of this cell’s photos pass through a cell."));
     }
+    if (this.site.atlas.has.traces) parts.push(this.madeOf(layer, place));
     if (cell.cohesion !== null) {
       const bar = el("span", { class: "bar" });
       bar.style.width = `${100 * Math.max(cell.cohesion, 0)}%`;

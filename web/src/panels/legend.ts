@@ -45,7 +45,7 @@ export class Legend {
     this.element.append(
       el("header", { class: "legend-head" }, el("div", {}, this.name, this.note), close),
       el("div", { class: "scale" }, this.least, this.negative, el("span", { class: "scale-part is-positive", "aria-hidden": "true" }), this.most),
-      el("div", { class: "legend-controls" }, this.signs, el("label", { class: "gain-label" }, "faint too", this.gain)),
+      el("div", { class: "legend-controls" }, this.signs, el("label", { class: "gain-label" }, "faint", this.gain)),
       this.strip,
     );
     this.element.hidden = true;

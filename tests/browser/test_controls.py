@@ -1,0 +1,398 @@
+"""Every control of the page by mouse and by keyboard: classes, two maps, picking, paths, tour, table, gallery."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from actatlas.site import write_site
+from actatlas.site.data import photos_value
+from actatlas.store import paths
+from actatlas.testing import FAKE_LABELS, fake_atlas
+
+pytestmark = pytest.mark.browser
+TOUR = [
+    {"title": "Early", "link": "#layer=layer.0&grid=20&at=0.3,0.4,3", "text": ["The <b>first</b> layer."]},
+    {"title": "Kites", "link": "#layer=layer.1&grid=20&class=kite", "text": ["A class."]},
+]
+
+
+@pytest.fixture(scope="module")
+def found_out(tmp_path_factory, write_file):
+    """An atlas with photos, whose network was looked into: a trace, a misunderstanding, a tour."""
+    atlas = fake_atlas(tmp_path_factory.mktemp("found") / "atlas", layers=2, sides=(20,), icon_px=32)
+    files = atlas.files
+    cell = {"positions": 9, "photos": 4}
+    files.write_json(
+        paths.trace("layer.1", 20, 10, 10),
+        {
+            "layer": "layer.1", "grid": 20, "cell": "10,10", "photos": 12, "answer": 3.5,
+            "origins": [
+                {
+                    "layer": "layer.0", "grid": 20, "lost_named": 0.4, "lost_random": 0.05,
+                    "contributors": [{"cell": "6,7", "contribution": 0.31, **cell}],
+                }
+            ],
+        },
+    )  # fmt: skip
+    arm = {"spot": {"share": 0.3, "corner": "top-left"}, "rate": 0.64, "interval": [0.4, 0.8]}
+    weak = arm | {"rate": 0.04}
+    proof = {
+        "scored": 25, "patch": arm, "controls": {"noise": weak, "grey": weak, "other_patch": weak}, "icon": weak,
+        "transfer": None, "example": "x",
+    }  # fmt: skip
+    proposal = {"rank": 1, "target": 2, "concept": "<i>baseball</i>", "k": 40}
+    entry = {"proposal": proposal, "proof": proof, "told": "baseball taken for great white shark: turns 64%"}
+    files.write_json(paths.confusion_list("layer.1"), {"grid": 20, "entries": [entry]})
+    buffer = io.BytesIO()
+    Image.new("RGB", (40, 40), (200, 30, 30)).save(buffer, "PNG")
+    files.write(paths.confusion_picture("layer.1", "patch", 1), buffer.getvalue())
+    files.write_json(paths.TOUR, TOUR)
+    write_site(atlas, atlas.folder / "site", write_file)
+    return atlas
+
+
+@pytest.fixture(params=["file", "http"])
+def looked_into(request, found_out, serve) -> str:
+    site = found_out.folder / "site"
+    return serve(site) if request.param == "http" else (site / "index.html").as_uri()
+
+
+def hash_of(page) -> str:
+    return page.evaluate("location.hash")
+
+
+def grid_of(atlas, layer: str = "layer.1"):
+    return atlas.layer(layer).grid(20)
+
+
+# --- classes
+
+
+def test_a_class_is_found_by_typing_and_dims_the_map(open_page, looked_into, found_out):
+    page = open_page(looked_into, "#layer=layer.1&grid=20")
+    before = pixels(page)
+    page.keyboard.press("/")
+    field = page.get_by_test_id("class-search")
+    field.press_sequentially("great wh")
+    options = page.get_by_role("option").all_inner_texts()
+    assert options == ["great white shark", "great white shark\nphotos’ label"]
+    page.keyboard.press("Enter")
+    legend = page.get_by_test_id("legend")
+    legend.wait_for()
+    assert legend.locator("h2").inner_text() == "great white shark"
+    assert hash_of(page) == "#layer=layer.1&grid=20&class=great+white+shark"
+    values = grid_of(found_out).attributions_over_mean[:, 2]
+    assert f"{values.max():.2f}" in legend.inner_text()
+    page.wait_for_function("document.querySelectorAll('[data-testid=follow] button').length === 8")
+    settle(page)
+    dimmed = pixels(page)
+    grid, strong, faint = grid_of(found_out), int(values.argmax()), int(np.abs(values).argmin())
+    assert apart(before, dimmed, place(page, grid.coordinates[strong])) < 8, "the strongest cell is not to be dimmed"
+    assert apart(before, dimmed, place(page, grid.coordinates[faint])) > 25, "a cell that says nothing is to be dimmed"
+    page.keyboard.press("Escape")
+    assert legend.is_hidden() and hash_of(page) == "#layer=layer.1&grid=20"
+
+
+def test_a_class_by_mouse_its_signs_and_its_strongest_cells(open_page, looked_into, found_out):
+    page = open_page(looked_into, "#layer=layer.1&grid=20")
+    page.get_by_test_id("class-search").click()
+    page.get_by_test_id("class-search").fill("kite")
+    page.get_by_role("option").first.click()
+    legend = page.get_by_test_id("legend")
+    legend.get_by_role("button", name="against").click()
+    assert hash_of(page).endswith("&class=kite&sign=against")
+    values = grid_of(found_out, "layer.0").attributions_over_mean[:, FAKE_LABELS.index("kite")]
+    column, row = grid_of(found_out, "layer.0").coordinates[int(values.argmin())].tolist()
+    first = page.get_by_test_id("follow").locator("li").first.locator("button").first
+    first.click()
+    page.wait_for_selector("html[data-ready]")
+    inspector = page.get_by_test_id("inspector")
+    assert (inspector.get_attribute("data-layer"), inspector.get_attribute("data-column")) == ("layer.0", str(column))
+    assert inspector.get_attribute("data-row") == str(row)
+    legend.get_by_role("slider").fill("8")
+    legend.get_by_role("button", name="Show the whole map").click()
+    assert "class" not in hash_of(page)
+
+
+def test_a_class_stays_when_the_layer_changes_and_comes_with_a_link(open_page, looked_into):
+    page = open_page(looked_into, "#layer=layer.0&grid=20&class=kite")
+    page.keyboard.press("]")
+    page.wait_for_selector("html[data-ready]")
+    assert hash_of(page) == "#layer=layer.1&grid=20&class=kite"
+    page.go_back()
+    page.wait_for_function("location.hash.includes('layer.0')")
+    assert page.locator("[data-layer='layer.0'][aria-pressed=true]").count() == 1
+    page.evaluate("location.hash = '#layer=layer.0&class=nothing'")
+    page.wait_for_function("document.querySelector('.status').textContent.includes('nothing')")
+
+
+def test_a_channel_a_value_of_the_photos_and_likeness_dim_the_map_too(open_page, looked_into, found_out):
+    page = open_page(looked_into, "#layer=layer.1&grid=20&cell=10,10")
+    inspector = page.get_by_test_id("inspector")
+    inspector.get_by_role("button", name=re.compile(r"^channel \d")).first.click()
+    k = grid_of(found_out).coordinates.tolist().index([10, 10])
+    channel = grid_of(found_out).strongest_channels(1)[0][k, 0]
+    page.wait_for_function(f"location.hash.includes('channel={channel}')")
+    inspector.get_by_role("button", name="Dim the map by likeness").click()
+    page.wait_for_function("location.hash.includes('like=10,10')")
+    inspector.get_by_role("button", name="Where do these photos go?").click()
+    page.wait_for_function("location.hash.includes('photos=layer.1:20:10,10')")
+    settle(page)
+    assert "100%" in page.get_by_test_id("legend").inner_text(), "the cell's own photos all pass through it"
+    page.keyboard.press("/")
+    page.get_by_test_id("class-search").fill("ostrich")
+    page.get_by_role("option").filter(has_text="photos’ label").click()
+    page.wait_for_function("location.hash.includes('value=label:ostrich')")
+
+
+def test_all_classes_of_a_cell_can_be_sorted_and_searched(open_page, looked_into, found_out):
+    page = open_page(looked_into, "#layer=layer.1&grid=20&cell=10,10")
+    inspector = page.get_by_test_id("inspector")
+    inspector.get_by_role("button", name=f"All {len(FAKE_LABELS)} classes").click()
+    rows = inspector.locator(".class-table li")
+    rows.first.wait_for()
+    k = grid_of(found_out).coordinates.tolist().index([10, 10])
+    order = np.argsort(-grid_of(found_out).attributions_over_mean[k], kind="stable")
+    assert rows.locator("button").all_text_contents()[:3] == [FAKE_LABELS[i] for i in order[:3]]
+    inspector.get_by_role("button", name="most against").click()
+    assert rows.locator("button").first.text_content() == FAKE_LABELS[order[-1]]
+    inspector.get_by_role("textbox", name="Part of a class’s name").fill("FISH")
+    assert rows.locator("button").all_text_contents() == ["goldfish"]
+
+
+# --- what was found out
+
+
+def test_what_a_cell_is_made_of_leads_to_the_earlier_cell(open_page, looked_into):
+    page = open_page(looked_into, "#layer=layer.1&grid=20&cell=10,10")
+    made_of = page.get_by_test_id("made-of")
+    made_of.get_by_role("button", name=re.compile("layer.0, cell 6,7: 31%")).click()
+    assert "layer=layer.0" in hash_of(page) and "cell=6,7" in hash_of(page)
+    assert page.get_by_test_id("made-of").is_hidden(), "no trace was made of that one"
+
+
+def test_the_gallery_tells_each_story_with_its_proof(open_page, looked_into, found_out):
+    page = open_page(looked_into)
+    page.get_by_test_id("open-gallery").click()
+    gallery = page.get_by_test_id("gallery")
+    story = gallery.locator("article")
+    story.wait_for()
+    text = story.inner_text()
+    assert "<i>baseball</i> → great white shark" in text and "64%" in text and "other patch" in text
+    assert story.locator("img").evaluate("image => image.decode().then(() => image.naturalWidth)") == 40
+    story.get_by_role("button", name="Show it on the map").click()
+    column, row = grid_of(found_out).coordinates[40].tolist()
+    page.wait_for_function("location.hash.includes('class=great+white+shark')")
+    assert f"cell={column},{row}" in hash_of(page) and gallery.is_hidden()
+    page.keyboard.press("Escape")
+    page.keyboard.press("m")
+    assert gallery.is_visible()
+    page.keyboard.press("Escape")
+    assert gallery.is_hidden()
+
+
+def test_the_tour_goes_from_stop_to_stop(open_page, looked_into):
+    page = open_page(looked_into)
+    page.get_by_test_id("open-tour").click()
+    tour = page.get_by_test_id("tour")
+    tour.wait_for()
+    assert "Stop 1 of 2" in tour.inner_text() and "The <b>first</b> layer." in tour.inner_text()
+    page.wait_for_function("location.hash.includes('at=0.3,0.4,3')")
+    page.keyboard.press(".")
+    page.wait_for_function("location.hash.includes('class=kite')")
+    assert "Kites" in tour.inner_text() and "at=" not in hash_of(page)
+    assert tour.get_by_role("button", name="Next").is_disabled()
+    tour.get_by_role("button", name="Before").click()
+    page.wait_for_function("location.hash.includes('layer.0')")
+    tour.get_by_role("button", name="End the tour").click()
+    assert tour.is_hidden()
+
+
+# --- two maps
+
+
+def test_two_layers_lie_side_by_side_and_move_together(open_page, looked_into):
+    page = open_page(looked_into, "#layer=layer.1&grid=20&cell=10,10")
+    page.get_by_test_id("open-compare").click()
+    beside = page.get_by_test_id("map-beside")
+    beside.wait_for()
+    assert "beside=layer.0" in hash_of(page)
+    settle(page)
+    page.get_by_test_id("map").hover(position={"x": 200, "y": 300})
+    page.mouse.wheel(0, -500)
+    settle(page)
+    found = re.search(r"at=([\d.]+),([\d.]+),([\d.]+)", hash_of(page))
+    assert found and float(found[3]) > 1.2
+    box = beside.bounding_box()
+    page.mouse.click(box["x"] + 120, box["y"] + box["height"] / 2)
+    assert "layer=layer.0&beside=layer.1" in hash_of(page), "a click on the other map works on that one"
+    page.keyboard.press("x")
+    assert "layer=layer.1&beside=layer.0" in hash_of(page)
+    page.keyboard.press("c")
+    assert beside.count() == 0 and "beside" not in hash_of(page)
+
+
+def test_a_link_opens_two_maps(open_page, looked_into):
+    page = open_page(looked_into, "#layer=layer.0&beside=layer.1&grid=20")
+    page.get_by_test_id("map-beside").wait_for()
+    page.get_by_test_id("beside").select_option("layer.0")
+    assert "layer=layer.0&beside=layer.0" in hash_of(page)
+    page.get_by_role("button", name="One map").click()
+    assert page.get_by_test_id("map-beside").count() == 0
+
+
+# --- picking, paths, the table
+
+
+def test_cells_are_picked_by_box_by_lasso_by_click_and_by_numbers(open_page, looked_into, found_out):
+    page = open_page(looked_into, "#layer=layer.1&grid=20")
+    grid = grid_of(found_out)
+    page.get_by_test_id("tool-box").click()
+    picked = page.get_by_test_id("picked")
+    drag(page, [place(page, (6, 6)), place(page, (9, 8))])
+    assert "12 cells" in picked.inner_text()
+    page.mouse.click(*place(page, (12, 12)))
+    assert "13 cells" in picked.inner_text()
+    page.keyboard.press("l")
+    drag(page, [place(page, at) for at in ((10, 5), (13, 5), (13, 8), (10, 8))])
+    assert re.search(r"\b(4|6|9) cells", picked.inner_text()), "the middles that it goes round"
+    picked.get_by_role("button", name="Let all go").click()
+    assert picked.is_hidden()
+    page.keyboard.press("b")
+    picked.get_by_role("textbox").fill("3-6, 10-12")
+    picked.get_by_role("button", name="Pick", exact=True).click()
+    kept = [k for k, (c, r) in enumerate(grid.coordinates.tolist()) if 3 <= c <= 6 and 10 <= r <= 12]
+    assert f"{len(kept)} cells, {grid.counts[kept].sum():,} activations" in picked.inner_text()
+    page.keyboard.press("b")
+    with page.expect_download() as waited:
+        picked.get_by_role("button", name="CSV").click()
+    rows = list(csv.DictReader(io.StringIO(Path(waited.value.path()).read_text())))
+    assert [(int(r["column"]), int(r["row"])) for r in rows] == [tuple(grid.coordinates[k].tolist()) for k in kept]
+    with page.expect_download() as waited:
+        picked.get_by_role("button", name="JSON").click()
+    cells = json.loads(Path(waited.value.path()).read_text())
+    ids = [np.cumsum(steps).tolist() for steps in photos_value(grid)]
+    assert [cell["image_ids"] for cell in cells] == [ids[k] for k in kept]
+    assert [cell["activations"] for cell in cells] == grid.counts[kept].tolist()
+
+
+def test_a_cell_is_picked_by_key(open_page, looked_into):
+    page = open_page(looked_into, "#layer=layer.1&grid=20&cell=10,10")
+    page.keyboard.press("s")
+    assert "1 cell," in page.get_by_test_id("picked").inner_text()
+    page.keyboard.press("s")
+    assert page.get_by_test_id("picked").is_hidden()
+
+
+def test_a_path_is_drawn_clicked_typed_by_keys_and_linked(open_page, looked_into, found_out):
+    page = open_page(looked_into, "#layer=layer.1&grid=20")
+    page.get_by_test_id("tool-path").click()
+    drag(page, [place(page, (5, 10)), place(page, (14, 10))], steps=12)
+    strip = page.get_by_test_id("path")
+    names = strip.get_by_role("listitem").get_by_role("button")
+    titles = [name.split(":")[0] for name in names.evaluate_all("all => all.map((one) => one.title)")]
+    assert titles == [f"Cell {column}, 10" for column in range(5, 15)]
+    assert re.search(r"path=[\d.,;]+", hash_of(page))
+    page.get_by_test_id("tool-look").click()
+    names.nth(3).click()
+    assert "cell=8,10" in hash_of(page)
+    page.keyboard.press("d")
+    assert strip.get_by_role("listitem").count() > 10
+    strip.get_by_role("button", name="Take the path away").click()
+    assert strip.is_hidden() and "path=" not in hash_of(page)
+    page.evaluate("location.hash = '#layer=layer.1&grid=20&path=0.5,0.3;0.5,0.62'")
+    page.wait_for_function("document.querySelectorAll('[data-testid=path] li').length === 7")
+
+
+def test_the_table_has_every_cell_and_can_be_sorted_without_a_mouse(open_page, looked_into, found_out):
+    page = open_page(looked_into, "#layer=layer.1&grid=20")
+    grid = grid_of(found_out)
+    page.keyboard.press("t")
+    table = page.get_by_test_id("table")
+    assert f"{len(grid)} cells" in table.inner_text()
+    table.get_by_role("button", name="Activations").press("Enter")
+    table.get_by_role("columnheader").filter(has_text="Activations ↓").wait_for()
+    shown = [int(text.replace(",", "")) for text in table.locator("tbody tr td:nth-child(3)").all_inner_texts()]
+    assert shown == sorted(grid.counts.tolist(), reverse=True)[: len(shown)]
+    table.get_by_role("textbox").fill("ostrich")
+    table.locator("tbody tr").first.get_by_role("checkbox").check()
+    first = table.locator("tbody tr").first.locator("td").nth(1).inner_text()
+    table.locator("tbody tr").first.get_by_role("button").click()
+    assert table.is_hidden() and f"cell={first.replace(' ', '')}" in hash_of(page)
+    assert "1 cell," in page.get_by_test_id("picked").inner_text()
+
+
+def test_the_view_is_saved_as_a_picture_where_the_browser_allows_it(open_page, found_out, serve):
+    page = open_page(serve(found_out.folder / "site"), "#layer=layer.1&grid=20&class=kite")
+    settle(page)
+    with page.expect_download() as waited:
+        page.get_by_test_id("open-picture").click()
+    saved = np.asarray(Image.open(waited.value.path()).convert("RGB"), np.float64)
+    assert saved.shape[1] > 700 and saved.std() > 20
+
+
+def test_a_page_from_a_double_click_says_why_it_saves_no_picture(open_page, found_out):
+    page = open_page((found_out.folder / "site" / "index.html").as_uri())
+    page.get_by_test_id("open-picture").click()
+    assert "double click" in page.get_by_role("status").first.inner_text()
+
+
+def test_names_of_regions_come_and_go_by_key(open_page, looked_into, found_out):
+    page = open_page(looked_into, "#layer=layer.1&grid=20")
+    settle(page)
+    named = pixels(page)
+    page.keyboard.press("n")
+    settle(page)
+    bare = pixels(page)
+    page.keyboard.press("n")
+    settle(page)
+    assert np.abs(named - bare).mean() > 0.05 and np.array_equal(named, pixels(page))
+
+
+# --- helpers
+
+
+def settle(page) -> None:
+    """Until two screenshots are alike."""
+    before = b""
+    for _ in range(40):
+        now = page.screenshot()
+        if now == before:
+            return
+        before = now
+        page.wait_for_timeout(80)
+    raise AssertionError("the page does not come to rest")
+
+
+def pixels(page) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(page.screenshot())).convert("RGB"), np.float64)
+
+
+def place(page, coordinate, side: int = 20) -> tuple[float, float]:
+    """The middle of a square on the whole map, on the screen."""
+    box = page.get_by_test_id("map").bounding_box()
+    px = min(box["width"], box["height"]) / 1.07
+    left, top = box["x"] + (box["width"] - px) / 2, box["y"] + (box["height"] - px) / 2
+    column, row = (int(v) for v in coordinate)
+    return left + (column + 0.5) * px / side, top + (row + 0.5) * px / side
+
+
+def apart(a: np.ndarray, b: np.ndarray, at: tuple[float, float]) -> float:
+    x, y = (round(v) for v in at)
+    return float(np.abs(a[y - 3 : y + 4, x - 3 : x + 4] - b[y - 3 : y + 4, x - 3 : x + 4]).mean())
+
+
+def drag(page, points, steps: int = 6) -> None:
+    page.mouse.move(*points[0])
+    page.mouse.down()
+    for point in points[1:]:
+        page.mouse.move(*point, steps=steps)
+    page.mouse.up()

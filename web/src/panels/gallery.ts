@@ -1,0 +1,90 @@
+// Misunderstandings: each in a line, with the patch, the cell that it lies in, and its proof beside the controls.
+import { button, el, percent, square } from "../dom";
+import type { LayerValue, StoryValue } from "../format";
+import { urlPath, type Site } from "../site";
+import { layerOf } from "../state";
+import type { Dispatch } from "../store";
+import { Dialogue } from "./dialogue";
+
+export class Gallery extends Dialogue {
+  private isFilled = false;
+
+  constructor(
+    app: HTMLElement,
+    private readonly site: Site,
+    private readonly send: Dispatch,
+  ) {
+    super(app, { name: "Misunderstandings", testid: "gallery", class: "gallery" }, send);
+  }
+
+  protected override fill(): void {
+    if (this.isFilled) return;
+    this.isFilled = true;
+    this.body.replaceChildren(
+      el("p", {
+        class: "quiet",
+        text: "Patches of one thing that the network takes for another. The share is of photos on which neither the patch’s size nor its corner was chosen; noise, grey and another patch had the same search.",
+      }),
+    );
+    this.site.confusions().then(
+      (stories) => this.body.append(...stories.map((story) => this.card(story))),
+      (error: Error) => this.body.append(el("p", { class: "remarks", text: error.message })),
+    );
+  }
+
+  private card(story: StoryValue): HTMLElement {
+    const { atlas } = this.site;
+    const layer = layerOf(atlas, story.layer);
+    const cell = { side: story.grid, column: story.column, row: story.row };
+    const icon = square(96, { role: "img", "aria-label": "icon of the cell that the patch lies in" });
+    this.site.drawIcon(icon, layer, cell);
+    const pictures = el("div", { class: "story-pictures" }, icon);
+    if (story.patch !== null) pictures.prepend(picture(story.patch, `patch of ${story.concept}`, "story-patch"));
+    const go = (): void => {
+      this.send({ type: "dialogue", dialogue: null });
+      this.send({ type: "go", layer: story.layer, cell });
+      this.send({ type: "lens", lens: { kind: "class", index: story.target } });
+    };
+    const text = el(
+      "div",
+      { class: "story-text" },
+      el("h3", { text: `${story.concept} → ${this.site.className(story.target)}` }),
+      el("p", { text: story.told }),
+      ...(story.rates === null ? [] : [rates(story)]),
+      el("div", { class: "story-buttons" }, button({ class: "wide" }, go, "Show it on the map"), ...this.atlasButton(story, layer)),
+    );
+    const card = el("article", { class: "story" }, pictures, text);
+    if (story.story !== null) card.append(picture(story.story, `the story of ${story.concept} taken for ${this.site.className(story.target)}`, "story-whole"));
+    return card;
+  }
+
+  /** Where the target has an atlas of its own in that layer. */
+  private atlasButton(story: StoryValue, layer: LayerValue): HTMLElement[] {
+    const name = this.site.className(story.target);
+    const own = this.site.atlas.layers.find((other) => other.of === layer.name && other.name.startsWith(`${name} ·`));
+    if (own === undefined) return [];
+    const open = (): void => {
+      this.send({ type: "dialogue", dialogue: null });
+      this.send({ type: "layer", name: own.name });
+    };
+    return [button({ class: "wide" }, open, `Atlas of ${name}`)];
+  }
+}
+
+function rates(story: StoryValue): HTMLElement {
+  const rows = (story.rates ?? []).map((entry, i) => {
+    const [name, rate] = entry as [string, number];
+    const bar = el("span", { class: i === 0 ? "bar" : "bar is-control" });
+    bar.style.width = `${100 * rate}%`;
+    return el("li", {}, el("span", { class: "class-name", text: name }), el("span", { class: "class-value", text: percent(rate) }), el("span", { class: "track" }, bar));
+  });
+  return el("ol", { class: "classes", "aria-label": `Share of ${story.scored ?? 0} photos that turned` }, ...rows);
+}
+
+function picture(path: string, alt: string, name: string): HTMLElement {
+  const image = el("img", { class: name });
+  image.src = urlPath(path);
+  image.alt = alt;
+  image.loading = "lazy";
+  return image;
+}
