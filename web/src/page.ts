@@ -16,6 +16,7 @@ import { Picked, download, placesIn } from "./panels/picked";
 import { Search } from "./panels/search";
 import { Table } from "./panels/table";
 import { Tour } from "./panels/tour";
+import { ViewMenu } from "./panels/view";
 import { Panes } from "./panes";
 import type { Names } from "./search";
 import { boxBetween, isBetween, isInside, squaresAlong, thinned } from "./shapes";
@@ -34,6 +35,7 @@ export class Page {
   private readonly panes: Panes;
   private readonly legend: Legend;
   private readonly search: Search;
+  private readonly view: ViewMenu;
   private readonly card: Card;
   private readonly inspector: Inspector;
   private readonly about: About;
@@ -60,7 +62,8 @@ export class Page {
     const { dispatch } = store;
     document.title = site.atlas.title;
     this.search = new Search(site, dispatch);
-    const top = header(site.atlas, this.search.element, this.actions());
+    this.view = new ViewMenu(dispatch);
+    const top = header(site.atlas, this.search.element, this.view.element, this.actions());
     this.grids = top.querySelector<HTMLElement>(".grids") ?? top;
     this.strip = layerStrip(site.atlas, dispatch);
     const zoom = {
@@ -159,6 +162,7 @@ export class Page {
     this.cellTable.update(state.dialogue === "table");
     this.tour.update(state);
     this.search.update(state);
+    this.view.update(state);
     this.panes.update(state, before);
     if (state.cell !== before?.cell) this.isToBeShown = state.cell !== null;
     this.updateCells(state);

@@ -5,6 +5,7 @@ import { Drawing } from "./input/drawing";
 import { Pointer } from "./input/pointer";
 import type { CellNumbers, Lens, Sign } from "./lens";
 import { AtlasMap } from "./map/map";
+import { sizesOf } from "./map/shrinking";
 import { type Label, Overlay, type Sketch } from "./map/overlay";
 import { Rings } from "./map/rings";
 import type { CellTable } from "./site";
@@ -40,6 +41,7 @@ export class Pane {
   private readonly drawing: Drawing;
   private layer: LayerValue | null = null;
   private side = 0;
+  private shrunkBy = "";
   private marked: { readonly hover: Place | null; readonly chosen: Place | null } = { hover: null, chosen: null };
 
   constructor(stage: HTMLElement, map: HTMLElement, minimap: HTMLElement | null, private readonly events: PaneEvents) {
@@ -85,6 +87,14 @@ export class Pane {
     if (dimming === null) return this.overlay.clear();
     const key = JSON.stringify([dimming.lens, this.layer?.name, dimming.numbers.side, sign, gain]);
     this.overlay.dim(key, dimming.lens, dimming.table, dimming.numbers, sign, gain);
+  }
+
+  /** Icons as large as their cells are full, as far as `share` says. */
+  shrink(table: CellTable | null, share: number): void {
+    const key = share === 0 || table === null ? "" : `${this.layer?.slug} ${this.side} ${share}`;
+    if (key === this.shrunkBy) return;
+    this.shrunkBy = key;
+    this.map.shrinkTo(table === null || key === "" ? null : sizesOf(this.side, table.places(), share));
   }
 
   choose(tool: Tool): void {

@@ -62,6 +62,8 @@ export class Panes {
     if (other !== null && beside !== null) this.showIn(other, beside, nearestSide(beside, state.shown));
     if (state.goal !== null && state.goal !== before?.goal) this.active(state).map.look(state.goal.view, before === null);
     for (const pane of [this.left, this.right]) {
+      const { shown } = pane ?? {};
+      pane?.shrink(shown ? this.site.peek(shown.layer, shown.side) : null, state.density);
       pane?.choose(pane === this.active(state) ? state.tool : "look");
       pane?.sketch({ line: state.path, isClosed: false, picked: pane === this.active(state) ? state.picked : [] });
     }

@@ -88,6 +88,12 @@ export class CellTable {
     return { side: this.value.side, column: this.value.columns[k] ?? 0, row: this.value.rows[k] ?? 0 };
   }
 
+  /** Where every cell is, and how many activations it holds. */
+  places(): { readonly column: number; readonly row: number; readonly count: number }[] {
+    const { columns, rows, counts } = this.value;
+    return columns.map((column, k) => ({ column, row: rows[k] ?? 0, count: counts[k] ?? 0 }));
+  }
+
   indexOf(place: Place): number | null {
     return this.index.get(place.column + this.value.side * place.row) ?? null;
   }

@@ -47,6 +47,8 @@ export interface State {
   /** How strongly faint cells show: 1 to 8. */
   readonly gain: number;
   readonly hasLabels: boolean;
+  /** How far an icon's size says how many activations its cell holds: 0 (not at all) to 1. */
+  readonly density: number;
   /** Where one looks; null while the whole map is seen. */
   readonly view: View | null;
   /** Where a link or a jump wants one to look; a new object each time. */
@@ -77,6 +79,7 @@ export type Action =
   | { readonly type: "lens"; readonly lens: Lens | null }
   | { readonly type: "sign"; readonly sign: Sign }
   | { readonly type: "gain"; readonly gain: number }
+  | { readonly type: "density"; readonly share: number }
   | { readonly type: "labels"; readonly areShown: boolean }
   | { readonly type: "looked"; readonly view: View | null }
   | { readonly type: "go"; readonly layer: string; readonly cell: Place }
@@ -121,6 +124,7 @@ export function initialState(atlas: AtlasValue): State {
     sign: "both",
     gain: 1.5,
     hasLabels: true,
+    density: 0,
     view: null,
     goal: null,
     dialogue: null,
@@ -169,6 +173,8 @@ export function reduce(state: State, action: Action, atlas: AtlasValue): State {
       return { ...state, sign: action.sign };
     case "gain":
       return { ...state, gain: Math.min(Math.max(action.gain, 1), 8) };
+    case "density":
+      return { ...state, density: Math.min(Math.max(action.share, 0), 1) };
     case "labels":
       return { ...state, hasLabels: action.areShown };
     case "looked":

