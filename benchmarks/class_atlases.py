@@ -41,7 +41,9 @@ def main() -> None:
     parser.add_argument("--layer", default=None, help="default: the latest")
     parser.add_argument("--classes", type=int, default=100)
     parser.add_argument("--traces", type=int, default=100)
-    parser.add_argument("--min-images", type=int, default=ClassSettings().min_images, help="photos of a class atlas's cell, at least")
+    parser.add_argument(
+        "--min-images", type=int, default=ClassSettings().min_images, help="photos of a class atlas's cell, at least"
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "atlas"
