@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from actatlas.collect import Collector, CollectSettings, Pilot
-from actatlas.inversion import InversionSettings, Renderer, learn_expectation, round_sizes
+from actatlas.inversion import InversionSettings, Renderer, learn_expectation, round_sizes, side_px
 from actatlas.networks import Network
 from actatlas.planning import BuildSettings, planned_sides
 from actatlas.progress import Progress
@@ -47,7 +47,7 @@ def expected(
         tick(1)
         step_s = {}
         for name in layers:
-            step_s[name] = _step_seconds(network, name, channels[name], settings, pilot)
+            step_s[name] = _step_seconds(network, name, channels[name], settings.icons, pilot)
             tick(1)
     icons = sum(cells.values())
     attributed = _attributed_rows(collect, cells, activations) if is_sampled else activations
@@ -109,14 +109,15 @@ def _picture_steps(cells: dict[int, int], icons: InversionSettings) -> int:
     return steps
 
 
-def _step_seconds(network: Network, layer: str, channel_count: int, settings: BuildSettings, pilot: Pilot) -> float:
+def _step_seconds(network: Network, layer: str, channel_count: int, icons: InversionSettings, pilot: Pilot) -> float:
     """Of one picture; with an expectation that expects nothing, but is as much work as any."""
     targets = np.random.default_rng(0).random((_PROBED_ICONS, channel_count), np.float32)
-    patches = np.full((2, 16, 16, network.preprocessing.channel_count), 128, np.uint8)
+    side = side_px(network, layer, icons.size_px)
+    patches = np.full((2, side, side, network.preprocessing.channel_count), 128, np.uint8)
     mean, pair = targets.mean(axis=0), np.arange(2)
-    every = settings.icons.look_every
+    every = icons.look_every
     expectation = learn_expectation(network, layer, targets[:2], patches, pair, mean, pilot.colour, every)
-    renderer = Renderer(network, layer, mean, pilot.colour, settings.icons, expectation)
+    renderer = Renderer(network, layer, mean, pilot.colour, icons, expectation)
     centred, keys, nothing = targets - mean, np.arange(_PROBED_ICONS), renderer.no_correction
     renderer.paint(centred, keys, 1, None, None, nothing)  # the first call is slower
     started = time.monotonic()
