@@ -47,7 +47,7 @@ def reading(attributions, rows=None, parts=3):
 
 def test_a_row_has_the_same_key_in_a_longer_list_and_another_in_another_layer():
     keys = row_keys(0, "one", 1000)
-    assert np.array_equal(keys[:300], row_keys(0, "one", 300)) and 0 <= keys.min() and keys.max() < 1
+    assert np.array_equal(keys[:300], row_keys(0, "one", 300)) and keys.min() >= 0 and keys.max() < 1
     assert abs(keys.mean() - 0.5) < 0.05
     for other in (row_keys(1, "one", 1000), row_keys(0, "other", 1000)):
         assert abs(np.corrcoef(keys, other)[0, 1]) < 0.1
@@ -118,7 +118,9 @@ def test_parts_and_their_order_do_not_matter_and_rows_that_failed_are_left_out(w
     rows = sample.rows
     one = average_cells(sample, reading(attributions, rows, parts=1), np.zeros(CLASSES))
     many = average_cells(sample, reading(attributions, rows[::-1], parts=9), np.zeros(CLASSES))
-    assert np.allclose(one.attributions, many.attributions, atol=1e-6) and np.allclose(one.errors, many.errors, atol=2e-3)
+    assert np.allclose(one.attributions, many.attributions, atol=1e-6) and np.allclose(
+        one.errors, many.errors, atol=2e-3
+    )
     average = np.array([1.0, 2.0, 3.0])
     lacking = average_cells(sample, reading(attributions, rows[sample.cells != 2]), average)
     assert lacking.photos[2] == 0 and np.array_equal(lacking.attributions[2], average)
