@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from actatlas.collect import Collector, Pilot
-from actatlas.inversion import InversionSettings, Renderer, learn_expectation, round_sizes
+from actatlas.collect import Collector, CollectSettings, Pilot
+from actatlas.inversion import InversionSettings, Renderer, learn_expectation, round_sizes, side_px
 from actatlas.networks import Network
 from actatlas.planning import BuildSettings, planned_sides
 from actatlas.progress import Progress
@@ -22,6 +22,7 @@ _LAYOUT_S_PER_ACTIVATION = 6e-4  # umap-learn on two cores, measured between 10,
 _LAYOUT_START_S = 15.0
 _LEARNING_S = 4.0  # a layer, on two cores
 _STEPS_TO_MEASURE = 3  # an icon's fidelity takes as long
+_PHOTOS_OF_MEMBERS = 0.7  # distinct photos in a cell, for each of its members
 _SITE_BYTES_PER_CELL = 30_000  # tiles and patches
 
 
@@ -32,19 +33,26 @@ def expected(
     layers = [layer["name"] for layer in plan["layers"]]
     channels = {layer["name"]: layer["shape"][0] for layer in plan["layers"]}
     images = len(source.records)
-    activations = images * max(settings.collect.crops, 1) * settings.collect.positions
+    collect = settings.collect
+    activations = collect.activation_count(images)
+    has_attributions = collect.attribution is not None and network.class_count is not None
+    is_sampled = has_attributions and collect.attributes_a_sample(images)
     sides = planned_sides(settings, images)
     cells = {side: _likely_cells(side, activations) for side in sides}
     pilot = _plain_pilot(network, layers, channels)
     with progress.stage("Timing a few photos and icons", 1 + len(layers)) as tick:
-        image_s = _image_seconds(network, source, layers, settings, pilot)
+        bare = replace(collect, attribution=None)
+        image_s = _image_seconds(network, source, layers, bare if is_sampled else collect, pilot)
+        attributed_s = _image_seconds(network, source, layers, collect, pilot) - image_s if is_sampled else 0.0
         tick(1)
         step_s = {}
         for name in layers:
-            step_s[name] = _step_seconds(network, name, channels[name], settings, pilot)
+            step_s[name] = _step_seconds(network, name, channels[name], settings.icons, pilot)
             tick(1)
-    row_bytes = sum(2 * c for c in channels.values()) + 2 * (network.class_count or 0) * len(layers)
     icons = sum(cells.values())
+    attributed = _attributed_rows(collect, cells, activations) if is_sampled else activations
+    class_bytes = (2 * attributed + 6 * icons * is_sampled) * (network.class_count or 0) * has_attributions
+    disk_bytes = 2 * sum(channels.values()) * activations + class_bytes * len(layers)
     cell_bytes = 3 * max(plan["icon_px"].values()) ** 2 * 0.6 + _SITE_BYTES_PER_CELL
     seconds = {
         "collect": image_s * images,
@@ -52,24 +60,44 @@ def expected(
         "icons": sum(_LEARNING_S + s * _picture_steps(cells, settings.icons) for s in step_s.values()),
         "site": 0.004 * icons * len(layers),
     }
+    if is_sampled:
+        seconds["attributions"] = _sample_seconds(collect, images, attributed, len(layers), (image_s, attributed_s))
     return {
         "images": images, "activations": activations, "layers": layers, "grids": sides,
         "cells": {str(side): count for side, count in cells.items()},
         "seconds": {stage: round(s, 1) for stage, s in seconds.items()},
-        "disk_bytes": int(row_bytes * activations + icons * len(layers) * cell_bytes),
+        "disk_bytes": int(disk_bytes + icons * len(layers) * cell_bytes),
         "memory_bytes": int(1.0e9 + activations * (2 * max(channels.values()) * 3 + 40 * 20)),
     }  # fmt: skip
 
 
 def _image_seconds(
-    network: Network, source: ImageSource, layers: list[str], settings: BuildSettings, pilot: Pilot
+    network: Network, source: ImageSource, layers: list[str], collect: CollectSettings, pilot: Pilot
 ) -> float:
-    collect = replace(settings.collect, shard_images=min(_PROBED_IMAGES, len(source.records)))
+    collect = replace(collect, shard_images=min(_PROBED_IMAGES, len(source.records)))
     collector = Collector(network, source, layers, collect, pilot)
     started = time.monotonic()
     for _ in collector.shards([0]):
         pass
     return (time.monotonic() - started) / collect.shard_images
+
+
+def _attributed_rows(collect: CollectSettings, cells: dict[int, int], activations: int) -> int:
+    """Of a layer, by the finest grid: what stands for coarser cells mostly stands for finer ones too."""
+    of_cell = {side: min(collect.attributed_photos, _PHOTOS_OF_MEMBERS * activations / n) for side, n in cells.items()}
+    chosen = max((of_cell[side] * n for side, n in cells.items()), default=0)
+    return int(min(chosen + collect.attributed_for_average, activations))
+
+
+def _sample_seconds(
+    collect: CollectSettings, images: int, rows: int, layer_count: int, of_image: tuple[float, float]
+) -> float:
+    """of_image: seconds of one image without attributions, and what those of all of its activations add"""
+    inputs = images * collect.crops_per_photo
+    run = inputs * (1 - np.exp(-rows * layer_count / inputs))  # those that any of the rows falls on
+    turns = min(1 + rows / run, collect.positions)  # in a batch all wait for the input with the most rows
+    bare_s, attributed_s = (s / collect.crops_per_photo for s in of_image)
+    return run * (bare_s + max(attributed_s, 0) * turns / collect.positions)
 
 
 def _picture_steps(cells: dict[int, int], icons: InversionSettings) -> int:
@@ -81,14 +109,15 @@ def _picture_steps(cells: dict[int, int], icons: InversionSettings) -> int:
     return steps
 
 
-def _step_seconds(network: Network, layer: str, channel_count: int, settings: BuildSettings, pilot: Pilot) -> float:
+def _step_seconds(network: Network, layer: str, channel_count: int, icons: InversionSettings, pilot: Pilot) -> float:
     """Of one picture; with an expectation that expects nothing, but is as much work as any."""
     targets = np.random.default_rng(0).random((_PROBED_ICONS, channel_count), np.float32)
-    patches = np.full((2, 16, 16, network.preprocessing.channel_count), 128, np.uint8)
+    side = side_px(network, layer, icons.size_px)
+    patches = np.full((2, side, side, network.preprocessing.channel_count), 128, np.uint8)
     mean, pair = targets.mean(axis=0), np.arange(2)
-    every = settings.icons.look_every
+    every = icons.look_every
     expectation = learn_expectation(network, layer, targets[:2], patches, pair, mean, pilot.colour, every)
-    renderer = Renderer(network, layer, mean, pilot.colour, settings.icons, expectation)
+    renderer = Renderer(network, layer, mean, pilot.colour, icons, expectation)
     centred, keys, nothing = targets - mean, np.arange(_PROBED_ICONS), renderer.no_correction
     renderer.paint(centred, keys, 1, None, None, nothing)  # the first call is slower
     started = time.monotonic()

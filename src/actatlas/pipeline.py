@@ -9,12 +9,14 @@ import hashlib
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from actatlas.atlas import Atlas, Layer
+from actatlas.attributing import AttributionWork
 from actatlas.collect import Collector, Pilot, run_pilot
 from actatlas.errors import NoImages, TooFewImages
 from actatlas.grid import GridSettings, make_cells
@@ -43,6 +45,7 @@ def build(network: Network, source: ImageSource, folder: Path, settings: BuildSe
         run.collect()
         run.lay_out()
         run.make_grids()
+        run.attribute()
         run.paint()
         run.write_site()
         files.finish({"plan_sha256": hashlib.sha256(files.read_bytes("plan.json")).hexdigest()})
@@ -102,7 +105,9 @@ class _Run:
     def collect(self) -> None:
         with self._timed("collect"):
             pilot = self._pilot()
-            collector = Collector(self.network, self.source, self.layers, self.settings.collect, pilot)
+            collect = self.settings.collect
+            wanted = replace(collect, attribution=None) if self._attributes_a_sample else collect
+            collector = Collector(self.network, self.source, self.layers, wanted, pilot)
             missing = [i for i in range(collector.shard_count) if not self.files.has(paths.shard(i))]
             if missing:
                 self._collect_shards(collector, missing)
@@ -183,6 +188,21 @@ class _Run:
         cells = make_cells(Layout(layer.layout), lambda: layer.read_shards(self._has_classes), layer.mean, settings)
         write_cells(self.files, layer.home, cells)
 
+    # --- attributions of some of each cell
+
+    def attribute(self) -> None:
+        """Where there are too many activations for all of them to have been attributed as they were collected."""
+        if not self._attributes_a_sample:
+            return
+        with self._timed("attributions"):
+            collect = self.settings.collect
+            work = AttributionWork(self.network, self.source, self.files, collect, self.sides, self.progress)
+            if work.is_done:
+                return
+            self._change()
+            work.attribute()
+            work.average()
+
     # --- icons
 
     def paint(self) -> None:
@@ -208,6 +228,10 @@ class _Run:
     @property
     def _has_classes(self) -> bool:
         return self.settings.collect.attribution is not None and self.network.class_count is not None
+
+    @property
+    def _attributes_a_sample(self) -> bool:
+        return self._has_classes and self.settings.collect.attributes_a_sample(len(self.source.records))
 
     def _write_page(self) -> None:
         write_own_site(Atlas(self.files), self.progress)

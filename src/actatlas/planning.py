@@ -95,8 +95,7 @@ def make_plan(network: Network, source: ImageSource, settings: BuildSettings) ->
 
 
 def planned_sides(settings: BuildSettings, listed: int) -> list[int]:
-    activations = listed * max(settings.collect.crops, 1) * settings.collect.positions
-    return sorted(set(settings.grids)) or default_sides(activations)
+    return sorted(set(settings.grids)) or default_sides(settings.collect.activation_count(listed))
 
 
 def _is_painted(path: str) -> bool:
@@ -104,8 +103,14 @@ def _is_painted(path: str) -> bool:
 
 
 def _is_laid_out(path: str) -> bool:
+<<<<<<< HEAD
     of_cells = any(folder in path for folder in ("/grids/", "/classes/", "/confusions/", "/traces/"))
     return of_cells or path.endswith("/layout.safetensors") or path.startswith("site/")
+=======
+    made = "/grids/", "/attributions/", "/classes/"  # of the cells' members some are chosen to carry attributions
+    in_layer = path.endswith("/layout.safetensors") or any(part in path for part in made)
+    return in_layer or path.startswith("site/")
+>>>>>>> attr
 
 
 # What has to be made anew when this part of the plan is another: which committed files it stands in.
@@ -114,6 +119,8 @@ _REDONE: dict[str, Callable[[str], bool]] = {
     "settings.icons": _is_painted,
     "icon_px": _is_painted,
 }
+
+_SAMPLING = ("attribute_all_up_to", "attributed_photos", "attributed_for_average")
 
 
 def begin_or_continue(
@@ -124,7 +131,7 @@ def begin_or_continue(
     Other layout or icon settings redo those stages and keep the activations. Raises PlanChanged for other differences.
     """
     if files.has("plan.json"):
-        differing = _differences(files.read_json("plan.json"), _as_read(plan))
+        differing = _differences(_as_begun(files, plan), _as_read(plan))
         redone = [part for part in _REDONE if any(name.startswith(part) for name in differing)]
         if redone and all(name.startswith(tuple(redone)) for name in differing):
             progress.say(f"{files.root} was begun with other {', '.join(differing)}: what depends on it is made anew")
@@ -146,6 +153,15 @@ def begin_or_continue(
     if not files.has("labels.json"):
         files.write_json("labels.json", network.labels)
         files.write_json("synonyms.json", other_names(network.labels))
+
+
+def _as_begun(files: AtlasFolder, plan: dict[str, Any]) -> dict[str, Any]:
+    """The stored plan. One from before some activations could carry attributions for all says nothing of that."""
+    begun = files.read_json("plan.json")
+    collect, wanted = begun["settings"]["collect"], plan["settings"]["collect"]
+    if not CollectSettings(**wanted).attributes_a_sample(plan["images"]["listed"]):
+        begun["settings"]["collect"] = {name: wanted[name] for name in _SAMPLING} | collect
+    return begun
 
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:

@@ -6,9 +6,9 @@ from dataclasses import asdict, fields
 
 import numpy as np
 
-from actatlas.collect import Pilot, Shard
+from actatlas.collect import Attributed, Pilot, Shard
 from actatlas.store import AtlasFolder, paths, pictures
-from actatlas.values import Cells, ColourStatistics, Expectation, Icons
+from actatlas.values import CellAttributions, Cells, ColourStatistics, Expectation, Icons
 
 
 def write_pilot(files: AtlasFolder, pilot: Pilot) -> None:
@@ -56,6 +56,24 @@ def write_cells(files: AtlasFolder, home: str, cells: Cells) -> None:
     arrays = {name: value for name, value in vars(cells).items() if isinstance(value, np.ndarray)}
     arrays["lost"] = np.array([cells.dropped_count, cells.cut_count], np.int64)
     files.write_arrays(paths.cells(home, cells.side), arrays)
+
+
+def write_attributed(files: AtlasFolder, layer: str, unit: int, found: Attributed) -> None:
+    failed = found.failed if len(found.failed) else None
+    arrays = {"rows": found.rows, "attributions": found.attributions, "failed": failed}
+    files.write_arrays(paths.attributions(layer, unit), arrays)
+
+
+def write_average_attribution(
+    files: AtlasFolder, layer: str, rows: np.ndarray, mean: np.ndarray, error: np.ndarray
+) -> None:
+    """rows: the activations that these are of"""
+    arrays = {"rows": rows, "attribution_mean": mean, "attribution_mean_error": error}
+    files.write_arrays(paths.average_attribution(layer), arrays)
+
+
+def write_cell_attributions(files: AtlasFolder, home: str, side: int, found: CellAttributions) -> None:
+    files.write_arrays(paths.cell_attributions(home, side), vars(found))
 
 
 def write_expectation(files: AtlasFolder, layer: str, expectation: Expectation) -> None:

@@ -67,6 +67,12 @@ def as_text(figures: dict[str, Any]) -> Iterator[str]:
                 held, chance = grid["labels"]["held"], grid["labels"]["by_chance"]
                 named = "name what the network sees in a photo of the cell"
                 yield f"    labels   {held:.0%} {named} ({chance:.0%} by chance)"
+            if grid["attributions"]:
+                of = grid["attributions"]
+                yield (
+                    f"    classes  estimated from up to {of['photos']} photos a cell; the label's value is "
+                    f"{of['value']:.2g} ± {of['error']:.2g} over the average (medians)"
+                )
             yield f"    worst    {worst}"
         if layer["stability"]:
             kept, chance = layer["stability"]["kept"], layer["stability"]["by_chance"]
@@ -96,6 +102,7 @@ def _grid_report(grid: Grid, has_members: bool) -> dict[str, Any]:
         "same_photo_pairs": _same_photo_pairs(grid) if has_members else None,
         "coverage": _coverage(photos, grid) if photos is not None else None,
         "labels": _labels(photos, grid) if photos is not None else None,
+        "attributions": _attributions(grid),
         "worst": [
             {
                 "cell": f"{grid.coordinates[k, 0]},{grid.coordinates[k, 1]}",
@@ -156,6 +163,19 @@ def _labels(photos: list[np.ndarray], grid: Grid) -> dict[str, float] | None:
     held = np.mean([label in classes for label, classes in zip(labels, seen, strict=True)])
     chance = np.mean([how_often[classes].sum() / len(labels) for classes in seen])
     return {"held": round(float(held), 4), "by_chance": round(float(chance), 4)}
+
+
+def _attributions(grid: Grid) -> dict[str, float] | None:
+    """Medians over cells of the label's value and its standard error; None where every activation carries its own."""
+    errors, top = grid.attribution_errors, grid.top_classes(1)
+    if errors is None or top is None or not len(grid):
+        return None
+    error = np.nanmedian(np.take_along_axis(errors, top[0], axis=1))
+    return {
+        "photos": int(grid.attribution_photos.max()),
+        "value": round(float(np.median(top[1])), 5),
+        "error": round(float(error), 5),
+    }
 
 
 def _stability(atlas: Atlas, seeds: int, progress: Progress) -> dict[str, dict[str, float]]:

@@ -197,6 +197,24 @@ class Cells:
 
 
 @dataclass(frozen=True)
+class CellAttributions:
+    """What the cells of one grid speak for, where not every activation carries attributions but some of each cell do.
+
+    attributions: (K, classes) float32, weighted means over those, estimates of the mean over all members
+    errors: (K, classes) float16, their standard errors; NaN where a single member cannot tell
+    photos: (K,) int64, distinct photos that those come from
+    """
+
+    attributions: np.ndarray
+    errors: np.ndarray
+    photos: np.ndarray
+
+    def __post_init__(self) -> None:
+        _require(self.attributions.shape == self.errors.shape, f"an error for each of {self.attributions.shape}")
+        _require(self.photos.shape == (len(self.attributions),), f"photos are ({len(self.attributions)},)")
+
+
+@dataclass(frozen=True)
 class ColourStatistics:
     """Colour of the photos themselves, in [0, 1]: what an icon's prior is made of.
 

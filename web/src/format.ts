@@ -201,6 +201,14 @@ export interface CellsValue {
    */
   values: (number | null)[][] | null;
   /**
+   * standard errors of the values, before the mean of all is taken off; only where not every activation carries attributions
+   */
+  errors?: (number | null)[][];
+  /**
+   * how many photos of the cell the values are estimated from, one activation each; only where not every activation carries attributions
+   */
+  value_photos?: number[];
+  /**
    * for each column that came with the photos: the commonest values of each cell's photos, with how many have them
    */
   photo_columns: {

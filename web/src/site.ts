@@ -33,7 +33,9 @@ export interface Cell {
   readonly rank: number | null;
   readonly cohesion: number | null;
   readonly remarks: readonly CellsValue["remarks"][number][number][];
-  readonly classes: readonly { readonly index: number; readonly name: string; readonly value: number }[];
+  readonly classes: readonly { readonly index: number; readonly name: string; readonly value: number; readonly error: number | null }[];
+  /** Of how many photos the classes' values are estimates; null where they are of all activations. */
+  readonly valuePhotos: number | null;
   readonly photoColumns: readonly { readonly name: string; readonly values: readonly (readonly [string, number])[] }[];
   readonly channels: readonly { readonly index: number; readonly score: number }[];
   readonly near: readonly { readonly place: Place; readonly cosine: number }[];
@@ -73,7 +75,9 @@ export class CellTable {
         index,
         name: this.labels?.[index] ?? `class ${index}`,
         value: value.values?.[k]?.[i] ?? 0,
+        error: value.errors?.[k]?.[i] ?? null,
       })),
+      valuePhotos: value.value_photos?.[k] ?? null,
       photoColumns: Object.entries(value.photo_columns).map(([name, cells]) => ({
         name,
         values: (cells[k] ?? []) as [string, number][],

@@ -64,12 +64,31 @@ class Grid:
 
     @cached_property
     def attributions(self) -> np.ndarray | None:
-        """(K, classes) float32; within a tenth in an atlas without activations, which carries them in six bits."""
+        """(K, classes) float32: the mean over the members, or its estimate from some (`attribution_errors`).
+
+        Within a tenth in an atlas without activations, which carries them in six bits.
+        """
+        if self._is_sampled:
+            return self._files.read_arrays(self._sampled_path, ["attributions"])["attributions"]
         arrays = self._files.read_arrays(self._cells_path, ["attributions", "attribution_levels", "attribution_peaks"])
         if "attribution_levels" in arrays:
             over_mean = levels.from_levels(arrays["attribution_levels"], arrays["attribution_peaks"])
             return over_mean + self.layer.attribution_mean
         return arrays.get("attributions")
+
+    @cached_property
+    def attribution_errors(self) -> np.ndarray | None:
+        """(K, classes) float32, standard errors of `attributions`; None where all members carry them."""
+        if not self._is_sampled:
+            return None
+        return self._files.read_arrays(self._sampled_path, ["errors"])["errors"].astype(np.float32)
+
+    @cached_property
+    def attribution_photos(self) -> np.ndarray:
+        """(K,) distinct photos that `attributions` are of."""
+        if not self._is_sampled:
+            return self.image_counts
+        return self._files.read_arrays(self._sampled_path, ["photos"])["photos"]
 
     @cached_property
     def attributions_over_mean(self) -> np.ndarray | None:
@@ -292,6 +311,19 @@ class Grid:
                 f"{self.layer.atlas.folder} carries no {name} of its cells; an atlas that you build does"
             )
         return arrays[name]
+
+    @property
+    def all_members(self) -> tuple[np.ndarray, np.ndarray]:
+        """Offsets (K + 1,) into rows (M,) of layer.activations: cell k has those from offset k to k + 1."""
+        return self._member_offsets, self._member_rows
+
+    @property
+    def _sampled_path(self) -> str:
+        return paths.cell_attributions(self.layer.home, self.side)
+
+    @property
+    def _is_sampled(self) -> bool:
+        return self._files.has(self._sampled_path)
 
     @cached_property
     def _member_offsets(self) -> np.ndarray:

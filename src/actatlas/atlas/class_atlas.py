@@ -47,8 +47,16 @@ class ClassAtlas(Layer):
 
     @property
     def coverage(self) -> float:
-        """Of all that the layer's activations speak for it (positive scores, added up), the share that was chosen."""
+        """Of all that the layer's activations speak for it (positive scores, added up), the share that was chosen.
+
+        Of those activations alone that have a score: see `scored_count`.
+        """
         return float(self.facts["coverage"])
+
+    @property
+    def scored_count(self) -> int:
+        """Activations of the layer that it was chosen from: all, or those that carry attributions."""
+        return int(self.facts.get("scored", self.layer.activation_count))
 
     @property
     def image_count(self) -> int:
@@ -90,6 +98,15 @@ class ClassAtlas(Layer):
     def read_shards(self, attributions: bool = False) -> Iterator[ActivationSet]:
         """The chosen activations, in row order, by the layer's shards."""
         return self.layer.read_rows(self.rows, attributions)
+
+    def read_attributed(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        for rows, attributions in self.layer.read_attributed():
+            is_chosen = np.isin(rows, self.rows, assume_unique=True)
+            yield np.searchsorted(self.rows, rows[is_chosen]), attributions[is_chosen]
+
+    @cached_property
+    def attributed_rows(self) -> np.ndarray:
+        return np.flatnonzero(np.isin(self.rows, self.layer.attributed_rows))
 
     @cached_property
     def places(self) -> ActivationSet:

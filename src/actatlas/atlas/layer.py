@@ -62,43 +62,97 @@ class Layer:
             yield part.taken(rows[(rows >= start) & (rows < start + len(part))] - start)
             start += len(part)
 
-    def attributions_over_mean(self, rows: np.ndarray) -> np.ndarray:
-        """(n, classes) float32 of some rows, ascending: over the layer's average activation. Raises NoAttributions."""
-        parts = [part.attributions for part in self.read_rows(rows, attributions=True)]
-        found = [part.astype(np.float32) for part in parts if part is not None]
-        if not found:
-            raise NoAttributions(self.atlas.folder)
-        return np.concatenate(found) - self.attribution_mean
+    # --- attributions
+
+    @property
+    def attribution_units(self) -> list[str]:
+        """Files of what carries attributions, where not all activations do."""
+        average = paths.average_attribution(self.name)
+        return [path for path in self._files.committed(paths.attribution_units(self.name)) if path != average]
+
+    def read_attributed(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """What carries attributions, part by part: its rows (n,), ascending in each, and attributions (n, classes)."""
+        for path in self.attribution_units:
+            arrays = self._files.read_arrays(path, ["rows", "attributions"])
+            yield arrays["rows"], arrays["attributions"]
+        if self.attribution_units:
+            return
+        start = 0
+        for index, shard in enumerate(self.atlas.shards):
+            arrays = self._files.read_arrays(paths.activations(self.name, index), ["attributions"])
+            rows = np.arange(start, start + shard["activations"])
+            start += len(rows)
+            if arrays:
+                yield rows, arrays["attributions"]
 
     @cached_property
-    def activations(self) -> ActivationSet:
-        """All activations, without attributions (those are `attributions`)."""
-        parts = list(self.read_shards())
-        if not parts:
-            raise UnfinishedAtlas(f"{self.atlas.folder} carries no activations of {self.name}; build it to have them")
-        fields = ("vectors", "image_ids", "positions", "boxes")
-        return ActivationSet(**{f: np.concatenate([getattr(p, f) for p in parts]) for f in fields})
+    def attributed_rows(self) -> np.ndarray:
+        """(n,) int64, ascending: the activations that carry attributions."""
+        if self.attribution_units:
+            parts = [self._files.read_arrays(path, ["rows"])["rows"] for path in self.attribution_units]
+            return np.sort(np.concatenate(parts))
+        return np.arange(self.activation_count if next(self.read_attributed(), None) else 0)
+
+    def carrying(self, rows: np.ndarray) -> np.ndarray:
+        """Those of `rows` that carry attributions, in their order."""
+        return rows[np.isin(rows, self.attributed_rows)]
+
+    def attributions_of(self, rows: np.ndarray) -> np.ndarray | None:
+        """(n, classes) float16 of some rows, ascending; None where one of them carries none."""
+        found, count = None, 0
+        for part_rows, attributions in self.read_attributed():
+            is_wanted = np.isin(part_rows, rows, assume_unique=True)
+            if found is None:
+                found = np.empty((len(rows), attributions.shape[1]), attributions.dtype)
+            found[np.searchsorted(rows, part_rows[is_wanted])] = attributions[is_wanted]
+            count += int(is_wanted.sum())
+        return found if count == len(rows) else None
+
+    def attributions_over_mean(self, rows: np.ndarray) -> np.ndarray:
+        """(n, classes) float32 of some rows, ascending: over the layer's average activation.
+
+        Raises NoAttributions where one of them carries none.
+        """
+        found = self.attributions_of(rows)
+        if found is None:
+            raise NoAttributions(self.atlas.folder)
+        return found.astype(np.float32) - self.attribution_mean
 
     @cached_property
     def attributions(self) -> np.ndarray | None:
-        """(N, classes) float16 of the single activations, or None."""
-        parts = [part.attributions for part in self.read_shards(attributions=True)]
-        return np.concatenate(parts) if parts and parts[0] is not None else None  # type: ignore[arg-type]
-
-    @cached_property
-    def layout(self) -> np.ndarray:
-        """(N, 2) float32: x, y in [0, 1], y downwards; NaN for what the percentile cut left out."""
-        return Layout(self._files.read_arrays(paths.layout(self.home))["points"]).points
-
-    @cached_property
-    def mean(self) -> np.ndarray:
-        """(C,) float32, over all N activations."""
-        return self._files.read_arrays(paths.statistics(self.name))["mean"]
+        """(N, classes) float16 of the single activations, or None. Raises UsageError where only some carry any."""
+        parts = list(self.read_attributed())
+        if not parts:
+            return None
+        rows = np.concatenate([rows for rows, _ in parts])
+        if len(rows) < self.activation_count:
+            raise UsageError(
+                f"{self.atlas.folder}: {len(rows):,} of {self.activation_count:,} activations of {self.title} carry "
+                "attributions; read_attributed() gives these, with their rows"
+            )
+        return np.concatenate([attributions for _, attributions in parts])[np.argsort(rows)]
 
     @cached_property
     def attribution_mean(self) -> np.ndarray:
-        """(classes,) float32, over all N activations: what an average one speaks for."""
-        return self._files.read_arrays(paths.statistics(self.name))["attribution_mean"]
+        """(classes,) float32: what an average activation speaks for, over all N, or over a uniform sample of them.
+
+        Raises NoAttributions.
+        """
+        return self._average_attribution("attribution_mean")
+
+    @cached_property
+    def attribution_mean_error(self) -> np.ndarray | None:
+        """(classes,) float32: its standard error; None where it is over all activations."""
+        is_sampled = self._files.has(paths.average_attribution(self.name))
+        return self._average_attribution("attribution_mean_error") if is_sampled else None
+
+    def _average_attribution(self, name: str) -> np.ndarray:
+        of_some = paths.average_attribution(self.name)
+        path = of_some if self._files.has(of_some) else paths.statistics(self.name)
+        arrays = self._files.read_arrays(path, [name])
+        if name not in arrays:
+            raise NoAttributions(self.atlas.folder)
+        return arrays[name]
 
     @property
     def attribution_method(self) -> str | None:
@@ -113,6 +167,27 @@ class Layer:
     def attribution_window(self) -> int:
         """Side, in positions of the map, of what patch replacement replaces; 1 for the other methods."""
         return int(self.atlas.pilot["windows"][self.name]) if self.attribution_method == "patch-replacement" else 1
+
+    # --- activations
+
+    @cached_property
+    def activations(self) -> ActivationSet:
+        """All activations, without attributions (those are `attributions`)."""
+        parts = list(self.read_shards())
+        if not parts:
+            raise UnfinishedAtlas(f"{self.atlas.folder} carries no activations of {self.name}; build it to have them")
+        fields = ("vectors", "image_ids", "positions", "boxes")
+        return ActivationSet(**{f: np.concatenate([getattr(p, f) for p in parts]) for f in fields})
+
+    @cached_property
+    def layout(self) -> np.ndarray:
+        """(N, 2) float32: x, y in [0, 1], y downwards; NaN for what the percentile cut left out."""
+        return Layout(self._files.read_arrays(paths.layout(self.home))["points"]).points
+
+    @cached_property
+    def mean(self) -> np.ndarray:
+        """(C,) float32, over all N activations."""
+        return self._files.read_arrays(paths.statistics(self.name))["mean"]
 
     @property
     def patch_px(self) -> int:

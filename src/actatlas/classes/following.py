@@ -18,9 +18,9 @@ _MARGIN, _LINE_PX, _INK, _PAPER = 16, 20, (28, 30, 34), (255, 255, 255)
 def followed(atlas: Atlas, index: int, side: int | None = None) -> pd.DataFrame:
     """One row a cell of every layer, in each layer the strongest for the class first.
 
-    Columns: layer, grid, cell, column, row, attribution (the mean over the cell's activations, in logits),
-    deviations (its distance from the layer's average activation, in standard deviations of the cells), count, images,
-    identified, label.
+    Columns: layer, grid, cell, column, row, attribution (the mean over the cell's activations, in logits), error (its
+    standard error where it is an estimate from some of these, else 0), deviations (its distance from the layer's
+    average activation, in standard deviations of the cells), count, images, identified, label.
 
     side: of the grid; None takes each layer's coarsest
     """
@@ -31,12 +31,14 @@ def followed(atlas: Atlas, index: int, side: int | None = None) -> pd.DataFrame:
             raise NoAttributions(atlas.folder)
         values = grid.attributions[:, index]
         over = values - grid.layer.attribution_mean[index]
+        errors = 0.0 if grid.attribution_errors is None else grid.attribution_errors[:, index]
         table = grid.table()
         found = pd.DataFrame(
             {
                 "layer": name, "grid": grid.side, "cell": table["cell"], "column": table["column"], "row": table["row"],
-                "attribution": values, "deviations": over / max(float(over.std()), 1e-12), "count": table["count"],
-                "images": table["images"], "identified": table["identified"], "label": table["label"],
+                "attribution": values, "error": errors, "deviations": over / max(float(over.std()), 1e-12),
+                "count": table["count"], "images": table["images"], "identified": table["identified"],
+                "label": table["label"],
             }
         )  # fmt: skip
         parts.append(found.sort_values("attribution", ascending=False, kind="stable"))

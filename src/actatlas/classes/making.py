@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from actatlas.atlas import ClassAtlas, Layer
+from actatlas.attributing import attribute_cells
 from actatlas.classes.targets import Choice, ClassTarget, Target, VersusTarget
 from actatlas.errors import TooFewImages, UsageError
 from actatlas.grid import GridSettings, make_cells
 from actatlas.icons import paint_cells
 from actatlas.layout import LayoutSettings, lay_out, lay_out_between, lay_out_tsne
 from actatlas.progress import Progress
-from actatlas.records import write_cells, write_icons
+from actatlas.records import write_cell_attributions, write_cells, write_icons
 from actatlas.store import AtlasFolder, paths, writing
 from actatlas.values import ActivationSet, Cells, Icons, Layout
 
@@ -66,13 +67,18 @@ def make_class_atlas(
         home = paths.class_home(layer.name, target.key)
         if not _is_made(files, home, settings):
             choice = target.choose(layer, settings.most)
-            has_attributions = layer.attribution_method is not None
-            chosen = ActivationSet.joined(list(layer.read_rows(choice.rows, has_attributions)))
+            chosen = ActivationSet.joined(list(layer.read_rows(choice.rows)))
+            chosen = replace(chosen, attributions=layer.attributions_of(choice.rows))
             points = _points(layer, target, choice, chosen, settings, progress)
-            cells = _divided(layer, target, chosen, points, settings)
+            cells = _divided(layer, target, choice, chosen, points, settings)
+            speak = None
+            if chosen.attributions is None and layer.attribution_units:
+                speak = attribute_cells(network(), layer, choice.rows, cells, progress)
             icons = paint_cells(network(), layer, cells, f"{target.key}/{settings.seed}", progress)
             with files.reopened():
                 files.forget(home)
+                if speak is not None:
+                    write_cell_attributions(files, home, cells.side, speak)
                 _write(files, home, choice, points, cells, icons, _facts(layer, target, choice, chosen, settings))
     return ClassAtlas(type(atlas)(files).layer(layer.name), target.key)
 
@@ -83,7 +89,7 @@ def _points(
     """(n, 2) places on the map."""
     photos = len(np.unique(chosen.image_ids))
     if photos < settings.min_images:
-        raise TooFewImages(_too_few(layer, target, chosen), activations=len(chosen), images=photos)
+        raise TooFewImages(_too_few(layer, target, choice, chosen), activations=len(chosen), images=photos)
     how = LayoutSettings(align=False, seed=settings.seed)
     if isinstance(target, VersusTarget):
         return lay_out_between(chosen.vectors, chosen.image_ids, choice.scores, how).points
@@ -92,19 +98,24 @@ def _points(
     return lay_out({layer.name: chosen.vectors}, chosen.image_ids, how, progress)[layer.name].points
 
 
-def _divided(layer: Layer, target: Target, chosen: ActivationSet, points: np.ndarray, settings: ClassSettings) -> Cells:
+def _divided(
+    layer: Layer, target: Target, choice: Choice, chosen: ActivationSet, points: np.ndarray, settings: ClassSettings
+) -> Cells:
     grid = GridSettings(side=settings.grid, min_images=settings.min_images)
     cells = make_cells(Layout(points), lambda: iter([chosen]), layer.mean, grid)
     if len(cells) == 0:
-        raise TooFewImages(f"{_too_few(layer, target, chosen)}, or ask for a smaller --grid", activations=len(chosen))
+        raise TooFewImages(
+            f"{_too_few(layer, target, choice, chosen)}, or ask for a smaller --grid", activations=len(chosen)
+        )
     return cells
 
 
-def _too_few(layer: Layer, target: Target, chosen: ActivationSet) -> str:
+def _too_few(layer: Layer, target: Target, choice: Choice, chosen: ActivationSet) -> str:
     photos = len(np.unique(chosen.image_ids))
+    of = f", of the {choice.scored:,} that carry attributions" if choice.scored < layer.activation_count else ""
     return (
-        f"{len(chosen)} activations of {photos} photos speak for {target.title} in {layer.name}, too few for an atlas; "
-        "build one with more --crops and --positions, or with more photos of it"
+        f"{len(chosen)} activations of {photos} photos speak for {target.title} in {layer.name}{of}: too few for an "
+        "atlas; build one with more --crops and --positions, or with more photos of it"
     )
 
 
@@ -114,7 +125,8 @@ def _facts(
     of_class = {"class": target.index} if isinstance(target, ClassTarget) else {}
     return of_class | {
         "title": target.title, "layer": layer.name, "activations": len(choice.rows),
-        "images": len(np.unique(chosen.image_ids)), "coverage": round(choice.coverage, 6), "settings": asdict(settings),
+        "images": len(np.unique(chosen.image_ids)), "coverage": round(choice.coverage, 6), "scored": choice.scored,
+        "settings": asdict(settings),
     }  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,12 +17,18 @@ class Choice:
     """Activations that were chosen.
 
     rows: (n,) of the layer's activations, ascending; scores: (n,) float32, what each was chosen by
-    coverage: their positive scores, added up, as a share of those of all
+    coverage: their positive scores, added up, as a share of those of all that have a score
+    scored: how many have one: all, or those that carry attributions
     """
 
     rows: np.ndarray
     scores: np.ndarray
     coverage: float
+    scored: int
+
+    def among(self, rows: np.ndarray) -> Choice:
+        """The same, where `rows` (n,), ascending, are the activations that have a score."""
+        return replace(self, rows=rows[self.rows])
 
 
 class Target(ABC):
@@ -53,8 +59,8 @@ class ClassTarget(Target):
         return f"class-{self.index}"
 
     def choose(self, layer: Layer, most: int) -> Choice:
-        scores, is_strongest = _attributions(layer, [self.index])
-        return _highest(scores[:, 0], most, is_strongest[:, 0])
+        rows, scores, is_strongest = _attributions(layer, [self.index])
+        return _highest(scores[:, 0], most, is_strongest[:, 0]).among(rows)
 
 
 @dataclass(frozen=True)
@@ -73,10 +79,11 @@ class VersusTarget(Target):
         return f"class-{self.first.index}-versus-{self.second.index}"
 
     def choose(self, layer: Layer, most: int) -> Choice:
-        scores, is_strongest = _attributions(layer, [self.first.index, self.second.index])
+        rows, scores, is_strongest = _attributions(layer, [self.first.index, self.second.index])
         either = [_highest(scores[:, i], -(-most // 2), is_strongest[:, i]) for i in (0, 1)]
-        rows = np.union1d(either[0].rows, either[1].rows)
-        return Choice(rows, scores[rows, 1] - scores[rows, 0], _coverage(scores, rows))
+        taken = np.union1d(either[0].rows, either[1].rows)
+        difference = scores[taken, 1] - scores[taken, 0]
+        return Choice(taken, difference, _coverage(scores, taken), len(scores)).among(rows)
 
 
 @dataclass(frozen=True)
@@ -125,16 +132,20 @@ class DirectionTarget(Target):
         return _highest(np.concatenate(parts), most)
 
 
-def _attributions(layer: Layer, classes: list[int]) -> tuple[np.ndarray, np.ndarray]:
-    """(N, k) float32 attributions to some classes, and (N, k) whether each is what the activation speaks for most."""
-    if layer.attribution_method is None:
+def _attributions(layer: Layer, classes: list[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of the activations that carry attributions: rows (n,), ascending, attributions (n, k) float32 to some classes,
+    and (n, k) whether each is what the activation speaks for most. Raises NoAttributions.
+    """
+    average = layer.attribution_mean
+    rows, found, strongest = [], [], []
+    for part_rows, attributions in layer.read_attributed():
+        rows.append(part_rows)
+        found.append(attributions[:, classes].astype(np.float32))
+        strongest.append((attributions - average).argmax(axis=1)[:, None] == np.array(classes))
+    if not rows:
         raise NoAttributions(layer.atlas.folder)
-    average, found, strongest = layer.attribution_mean, [], []
-    for part in layer.read_shards(attributions=True):
-        assert part.attributions is not None  # its method is named
-        found.append(part.attributions[:, classes].astype(np.float32))
-        strongest.append((part.attributions - average).argmax(axis=1)[:, None] == np.array(classes))
-    return np.concatenate(found), np.concatenate(strongest)
+    order = np.argsort(np.concatenate(rows), kind="stable")
+    return tuple(np.concatenate(parts)[order] for parts in (rows, found, strongest))  # type: ignore[return-value]
 
 
 def _highest(scores: np.ndarray, most: int, also: np.ndarray | None = None) -> Choice:
@@ -142,7 +153,7 @@ def _highest(scores: np.ndarray, most: int, also: np.ndarray | None = None) -> C
     chosen = np.zeros(len(scores), bool) if also is None else also.copy()
     chosen[np.argsort(-scores, kind="stable")[:most]] = True
     rows = np.flatnonzero(chosen & (scores > 0))
-    return Choice(rows, scores[rows], _coverage(scores, rows))
+    return Choice(rows, scores[rows], _coverage(scores, rows), len(scores))
 
 
 def _coverage(scores: np.ndarray, rows: np.ndarray) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 from typing import Any
 
@@ -50,12 +51,15 @@ def class_atlas(options: argparse.Namespace) -> dict[str, Any]:
     result: dict[str, Any] = {
         "class": made.subject, "layer": made.layer.name, "activations": made.activation_count,
         "images": made.image_count, "labelled": made.labelled_count, "coverage": made.coverage,
+        "scored": made.scored_count,
         "cells": len(made.grid(made.side)), "atlas": str(made.folder), "picture": str(picture),
     }  # fmt: skip
+    every = made.layer.activation_count
+    of = f" in the {made.scored_count:,} of {every:,} that carry attributions" if made.scored_count < every else ""
     say(
         options,
         f"{made.subject} in {made.layer.name}: {result['activations']:,} activations of {result['images']:,} photos, "
-        f"{made.coverage:.0%} of all that speaks for it, in {result['cells']} cells",
+        f"{made.coverage:.0%} of all that speaks for it{of}, in {result['cells']} cells",
     )
     if options.versus is not None:
         told = told_apart(made)
@@ -98,7 +102,7 @@ def trace(options: argparse.Namespace) -> dict[str, Any]:
     strip = write_picture(
         draw_strip(atlas, index, title, options.grid), options.strip or picture.with_name(f"{picture.stem}-layers.png")
     )
-    columns = ["cell", "attribution", "deviations", "count", "images", "label"]
+    columns = ["cell", "attribution", "error", "deviations", "count", "images", "label"]
     layers = []
     for name in atlas.layer_names:
         rows = table[table.layer == name]
@@ -106,8 +110,10 @@ def trace(options: argparse.Namespace) -> dict[str, Any]:
         speaks_for, against = (
             [dict(zip(columns, r, strict=True)) for r in part[columns].values.tolist()] for part in chosen
         )
+        for row in (*speaks_for, *against):
+            row["error"] = row["error"] if math.isfinite(row["error"]) else None  # of a single photo
         layers.append({"layer": name, "for": speaks_for, "against": against})
-        cells = ", ".join(f"{row['cell']} ({row['attribution']:+.2f})" for row in speaks_for[:5])
+        cells = ", ".join(f"{row['cell']} ({_told(row)})" for row in speaks_for[:5])
         say(options, f"{name}: speak most for {title}: {cells}")
     value = found.to_json()
     for origin in value["origins"]:
@@ -119,6 +125,10 @@ def trace(options: argparse.Namespace) -> dict[str, Any]:
         )
     say(options, f"{picture}\n{strip}")
     return {"class": title, "layers": layers, "trace": value, "picture": str(picture), "strip": str(strip)}
+
+
+def _told(row: dict[str, Any]) -> str:
+    return f"{row['attribution']:+.2f}" + (f" ± {row['error']:.2f}" if row["error"] else "")
 
 
 def _model_option(command: argparse.ArgumentParser) -> None:

@@ -1,12 +1,14 @@
-"""Network × photos → activations: what is measured once and frozen (`run_pilot`), then shard by shard (`Collector`)."""
+"""Network × photos → activations: what is measured once and frozen (`run_pilot`), then shard by shard (`Collector`),
+and attributions of some of them, read again (`Attributor`)."""
 
 from actatlas.collect.attribution import attribute
+from actatlas.collect.attributor import Attributed, Attributor
 from actatlas.collect.collector import Collector, Predictions, Shard
 from actatlas.collect.pilot import Pilot, run_pilot, to_pixels
 from actatlas.collect.sampling import map_index, photo_order
 from actatlas.collect.settings import CollectSettings
 
 __all__ = [
-    "CollectSettings", "Collector", "Pilot", "Predictions", "Shard", "attribute", "map_index", "photo_order",
-    "run_pilot", "to_pixels",
+    "Attributed", "Attributor", "CollectSettings", "Collector", "Pilot", "Predictions", "Shard", "attribute",
+    "map_index", "photo_order", "run_pilot", "to_pixels",
 ]  # fmt: skip

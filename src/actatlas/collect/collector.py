@@ -62,16 +62,13 @@ class Collector:
         self, network: Network, source: ImageSource, layers: Sequence[str], settings: CollectSettings, pilot: Pilot
     ):
         self._layers = list(layers)
-        self._network = folded(network, self._layers)
-        if pilot.precision != "float32":
-            self._network = self._network.converted(getattr(torch, pilot.precision))
+        self._network = as_collected(network, self._layers, pilot)
         self._settings = settings
         self._pilot = pilot
         self._order = photo_order(len(source.records), settings.seed)
         self._decoder = Decoder(source, network.preprocessing, settings)
         self._has_logits = network.class_count is not None
-        usual = _CPU_BATCH_BYTES // self._network.dtype.itemsize if network.device.type == "cpu" else _GPU_BATCH
-        self._batch_size = settings.batch_size or usual
+        self._batch_size = settings.batch_size or usual_batch(self._network)
 
     @property
     def shard_count(self) -> int:
@@ -152,17 +149,8 @@ class Collector:
                 rows.add_top(recording.logits)
             if recording and settings.attribution is not None:
                 for layer in self._layers:
-                    found = self._attributions(recording, layer, positions, settings.attribution)
+                    found = attributions_at(recording, layer, positions, settings.attribution, self._pilot)
                     rows.add_attributions(layer, found)
-
-    def _attributions(
-        self, recording: Recording, layer: str, positions: np.ndarray, method: AttributionMethod
-    ) -> np.ndarray:
-        """(B, K, classes) float32, at the positions (B, K, 2)."""
-        baseline = torch.from_numpy(self._pilot.baselines[layer]).to(self._network.device)
-        places, window = torch.from_numpy(positions), self._pilot.windows[layer]
-        found = [attribute(recording, layer, places[:, k], method, baseline, window) for k in range(places.shape[1])]
-        return torch.stack(found, dim=1).cpu().numpy()
 
     def _shard(self, rows: _Rows) -> Shard:
         crop_ids = np.array([slot.image_id for slot in rows.slots], np.int64)
@@ -192,6 +180,27 @@ class Collector:
             classes, logits = (np.concatenate(part)[is_good] for part in zip(*rows.top, strict=True))
             predictions = Predictions(crop_ids[is_good], boxes[is_good], classes, logits)
         return Shard(activations, predictions, dict(sorted(rows.skipped.items())))
+
+
+def as_collected(network: Network, layers: Sequence[str], pilot: Pilot) -> Network:
+    """The network as it is run here: batch norms folded, in the pilot's precision."""
+    quick = folded(network, list(layers))
+    return quick if pilot.precision == "float32" else quick.converted(getattr(torch, pilot.precision))
+
+
+def usual_batch(network: Network) -> int:
+    """Inputs at once."""
+    return _CPU_BATCH_BYTES // network.dtype.itemsize if network.device.type == "cpu" else _GPU_BATCH
+
+
+def attributions_at(
+    recording: Recording, layer: str, positions: np.ndarray, method: AttributionMethod, pilot: Pilot
+) -> np.ndarray:
+    """(B, K, classes) float32, at the positions (B, K, 2)."""
+    baseline, window = torch.from_numpy(pilot.baselines[layer]), pilot.windows[layer]
+    places = torch.from_numpy(positions)
+    found = [attribute(recording, layer, places[:, k], method, baseline, window) for k in range(places.shape[1])]
+    return torch.stack(found, dim=1).cpu().numpy()
 
 
 @dataclass(frozen=True)
@@ -226,11 +235,11 @@ class _Rows:
 
     def add_vectors(self, layer: str, vectors: np.ndarray) -> None:
         self._skip_not_finite(vectors, f'activations in layer "{layer}"')
-        self.vectors.setdefault(layer, []).append(_clipped(vectors))
+        self.vectors.setdefault(layer, []).append(clipped(vectors))
 
     def add_attributions(self, layer: str, attributions: np.ndarray) -> None:
         self._skip_not_finite(attributions, f'attributions of layer "{layer}"')
-        self.attributions.setdefault(layer, []).append(_clipped(attributions))
+        self.attributions.setdefault(layer, []).append(clipped(attributions))
 
     def add_top(self, logits: torch.Tensor) -> None:
         values, classes = logits.float().topk(min(_TOP, logits.shape[1]), dim=1)
@@ -251,6 +260,6 @@ def _at(maps: torch.Tensor, index: np.ndarray) -> np.ndarray:
     return maps[inputs, :, place[..., 0], place[..., 1]].float().cpu().numpy()
 
 
-def _clipped(values: np.ndarray) -> np.ndarray:
+def clipped(values: np.ndarray) -> np.ndarray:
     """float16; what is beyond its range becomes its largest number, ± 65,504."""
     return np.clip(values, -_FLOAT16_MAX, _FLOAT16_MAX).astype(np.float16)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -48,32 +49,39 @@ class Decoder:
         self._read_reduced = getattr(source, "read_reduced", None)
         self._wanted_px = self._needed_px()
 
-    def prepare(self, image_id: int) -> Prepared:
-        """Never raises for a bad photo."""
+    def prepare(self, image_id: int, crops: Sequence[int] | None = None) -> Prepared:
+        """Never raises for a bad photo. crops: those that are wanted, by number; None takes all"""
         try:
             photo = self._read(image_id)
         except UnreadableImage as error:
             return self._unusable(image_id, error.reason)
         boxes = tuple(self._boxes(image_id, photo))
+        boxes = boxes if crops is None else tuple(boxes[crop] for crop in crops)
         try:
-            crops = [np.asarray(self._preprocessing.crop(photo, box)) for box in boxes]
+            cut = [np.asarray(self._preprocessing.crop(photo, box)) for box in boxes]
         except (ValueError, MemoryError) as error:  # Pillow's, for sizes that it cannot resize
             return self._unusable(image_id, f"cannot be resized: {error or type(error).__name__}")
-        inputs = np.stack(crops).reshape(len(crops), *self._preprocessing.input_px, self._preprocessing.channel_count)
+        inputs = np.stack(cut).reshape(len(cut), *self._preprocessing.input_px, self._preprocessing.channel_count)
         return Prepared(image_id, inputs, boxes)
 
-    def run_ahead(self, image_ids: Iterable[int], photos_ahead: int) -> Generator[Prepared, None, None]:
+    def run_ahead(
+        self,
+        image_ids: Iterable[int],
+        photos_ahead: int,
+        crops: Iterable[Sequence[int] | None] = itertools.repeat(None),
+    ) -> Generator[Prepared, None, None]:
         """`prepare` for each id, in order, at most `photos_ahead` of them before they are asked for.
 
+        crops: of each photo, which are wanted; by default all
         Closing the iterator stops the threads after the photos that they hold.
         """
         pool = ThreadPoolExecutor(min(os.cpu_count() or 1, _MAX_THREADS), thread_name_prefix="actatlas-decode")
-        ids = iter(image_ids)
+        wanted = zip(image_ids, crops, strict=False)
         waiting: deque[Future[Prepared]] = deque()
         try:
             while True:
-                while len(waiting) < photos_ahead and (image_id := next(ids, None)) is not None:
-                    waiting.append(pool.submit(self.prepare, image_id))
+                while len(waiting) < photos_ahead and (photo := next(wanted, None)) is not None:
+                    waiting.append(pool.submit(self.prepare, *photo))
                 if not waiting:
                     return
                 yield waiting.popleft().result()

@@ -8,6 +8,10 @@ from actatlas.errors import UsageError
 from actatlas.values import ATTRIBUTION_METHODS, AttributionMethod, Precision
 
 PRECISIONS: tuple[Precision, ...] = ("auto", "float32", "bfloat16", "float16")
+_LEAST = {
+    "crops": 0, "positions": 1, "seed": 0, "shard_images": 1, "batch_size": 1, "attribute_all_up_to": 0,
+    "attributed_photos": 2, "attributed_for_average": 2,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,10 @@ class CollectSettings:
     shard_images: photos in one unit of work and one file
     batch_size: inputs in one forward pass; None takes 64, on a CPU 4, or 8 in half precision
     predictions: keep the logits' top 5; without them and without attribution the pass stops at the last wanted layer
+    attribute_all_up_to: so many activations a layer all carry attributions; where more are planned, a sample does,
+        chosen when the cells are known
+    attributed_photos: of each cell, then; one activation of each
+    attributed_for_average: activations of all, then, for what an average one speaks for
     """
 
     crops: int = 0
@@ -32,9 +40,12 @@ class CollectSettings:
     shard_images: int = 256
     batch_size: int | None = None
     predictions: bool = True
+    attribute_all_up_to: int = 100_000
+    attributed_photos: int = 16
+    attributed_for_average: int = 2_000
 
     def __post_init__(self) -> None:
-        for name, least in (("crops", 0), ("positions", 1), ("seed", 0), ("shard_images", 1), ("batch_size", 1)):
+        for name, least in _LEAST.items():
             value = getattr(self, name)
             if name == "batch_size" and value is None:
                 continue
@@ -49,3 +60,11 @@ class CollectSettings:
     def crops_per_photo(self) -> int:
         """How many inputs one photo gives: 1 without random crops."""
         return max(self.crops, 1)
+
+    def activation_count(self, photo_count: int) -> int:
+        """Of one layer, if all of the photos can be used."""
+        return photo_count * self.crops_per_photo * self.positions
+
+    def attributes_a_sample(self, photo_count: int) -> bool:
+        """Whether so many listed photos are planned to give more activations than shall all carry attributions."""
+        return self.attribution is not None and self.activation_count(photo_count) > self.attribute_all_up_to

@@ -77,8 +77,8 @@ class PhotoClasses:
 
 
 def draw_rows(layer: Layer, grid: Grid, most: int, seed: int) -> np.ndarray:
-    """Up to `most` activations in kept cells, drawn at random, ascending."""
-    kept = np.sort(np.concatenate([grid.members(k) for k in range(len(grid))]))
+    """Up to `most` activations in kept cells that carry attributions, drawn at random, ascending."""
+    kept = layer.carrying(np.sort(grid.all_members[1]))
     return np.sort(np.random.default_rng(seed).permutation(kept)[:most])
 
 

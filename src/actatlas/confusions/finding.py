@@ -65,12 +65,13 @@ class Confusions:
         """The photos that carry each foreign concept: of the proposal's cell, those that speak for the target.
 
         Columns: rank, target, concept, path, the images' own columns, attribution (the photo's strongest activation in
-        the cell, to the target, in logits over the layer's average), and whether the patch is from it.
+        the cell, to the target, in logits over the layer's average), and whether the patch is from it. Of the cell's
+        activations those that carry attributions.
         """
         atlas, found = self.layer.atlas, []
         images = atlas.images.set_index("id")
         for rank, entry in enumerate(self.entries, 1):
-            proposal, rows = entry.proposal, self.grid.members(entry.proposal.k)
+            proposal, rows = entry.proposal, self.layer.carrying(self.grid.members(entry.proposal.k))
             values = self.layer.attributions_over_mean(rows)[:, proposal.target]
             ids = self.layer.places.image_ids[rows]
             strongest = pd.Series(values).groupby(ids).max().sort_values(ascending=False, kind="stable")

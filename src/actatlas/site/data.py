@@ -187,6 +187,10 @@ def cells_value(grid: Grid) -> dict[str, Any]:
     if top is not None:
         value["classes"] = top[0].tolist()
         value["values"] = [[_significant(v) for v in row] for row in top[1].tolist()]
+    if top is not None and grid.attribution_errors is not None:
+        errors = np.take_along_axis(grid.attribution_errors, top[0], axis=1)
+        value["errors"] = [[_significant(v) for v in row] for row in errors.tolist()]
+        value["value_photos"] = grid.attribution_photos.tolist()
     if grid.has_means or grid.has_neighbours:
         channels, scores = grid.strongest_channels(TOP_CHANNELS)
         near, cosines = grid.nearest_cells(NEAREST)

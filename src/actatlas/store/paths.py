@@ -38,6 +38,20 @@ def activations(layer: str, index: int) -> str:
     return f"{home(layer)}activations/{index:05d}.safetensors"
 
 
+def attribution_units(layer: str) -> str:
+    """The folder of what carries attributions where not all activations do."""
+    return f"{home(layer)}attributions/"
+
+
+def attributions(layer: str, unit: int) -> str:
+    return f"{attribution_units(layer)}{unit:05d}.safetensors"
+
+
+def average_attribution(layer: str) -> str:
+    """What an average activation speaks for, in that case; written after all units."""
+    return f"{attribution_units(layer)}average.safetensors"
+
+
 def statistics(layer: str) -> str:
     return f"{home(layer)}statistics.safetensors"
 
@@ -63,6 +77,11 @@ def grids(home: str) -> str:
 
 def cells(home: str, side: int) -> str:
     return f"{grids(home)}{side}/cells.safetensors"
+
+
+def cell_attributions(home: str, side: int) -> str:
+    """What the cells speak for, by some members of each; otherwise that stands with the cells."""
+    return f"{grids(home)}{side}/attributions.safetensors"
 
 
 def icons(home: str, side: int, chunk: int) -> str:

@@ -56,7 +56,7 @@ export function remarks(cell: Cell): HTMLElement | null {
  */
 export function classBars(cell: Cell, choose: ((index: number) => void) | null): HTMLElement {
   const largest = Math.max(...cell.classes.map((entry) => Math.abs(entry.value)), 1e-9);
-  const rows = cell.classes.map(({ index, name, value }) => {
+  const rows = cell.classes.map(({ index, name, value, error }) => {
     const bar = el("span", { class: value < 0 ? "bar is-negative" : "bar" });
     bar.style.width = `${(100 * Math.abs(value)) / largest}%`;
     return el(
@@ -65,16 +65,21 @@ export function classBars(cell: Cell, choose: ((index: number) => void) | null):
       choose === null
         ? el("span", { class: "class-name", text: name, title: name })
         : button({ class: "class-name link", title: `Dim the map by ${name}` }, () => choose(index), name),
-      el("span", { class: "class-value", text: logit(value) }),
+      el("span", { class: "class-value", text: error === null ? logit(value) : `${logit(value)} ± ${logit(error)}` }),
       el("span", { class: "track" }, bar),
     );
   });
   return el("ol", { class: "classes" }, ...rows);
 }
 
-export function attributionNote(layer: LayerValue): string {
+export function attributionNote(layer: LayerValue, cell: Cell): string {
   const method = layer.attribution !== null && METHODS[layer.attribution];
-  return method ? `${method}; over what the layer’s average activation does.` : "";
+  if (!method) return "";
+  const few =
+    cell.valuePhotos === null
+      ? ""
+      : ` Estimated from ${plural(cell.valuePhotos, "photo")} of the cell, one activation each; ± one standard error.`;
+  return `${method}; over what the layer’s average activation does.${few}`;
 }
 
 /** Patches of photos whose activations lie in the cell; null where the site has none. */

@@ -147,7 +147,7 @@ export class Inspector {
     if (cell.classes.length > 0) {
       const bars = classBars(cell, (index) => this.dispatch({ type: "lens", lens: { kind: "class", index } }));
       const all = allClasses(this.site, layer, place, table.indexOf(place) ?? 0, this.dispatch);
-      parts.push(section("Speaks for", el("div", {}, bars, ...[all].filter((part) => part !== null)), attributionNote(layer)));
+      parts.push(section("Speaks for", el("div", {}, bars, ...[all].filter((part) => part !== null)), attributionNote(layer, cell)));
     }
     if (cell.channels.length > 0) parts.push(section("Strongest channels", this.channels(layer, cell), "Above the layer’s mean, in deviations over the cells."));
     if (cell.near.length > 0) parts.push(section("Nearest cells", this.near(layer, cell), "By the cosine of the means, less the layer’s."));

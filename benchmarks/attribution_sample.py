@@ -1,0 +1,125 @@
+"""Attributions of at most 16 photos a cell against those of all members, from an atlas in which all carry them.
+
+    python benchmarks/attribution_sample.py ATLAS [--photos 16] [--seeds 20] [--cost PHOTOS]
+
+ATLAS: a finished atlas of at most 100,000 activations a layer, such as `actatlas build` makes. The rule for larger ones
+is followed on it, once for each seed. By layer and grid: how far the estimates are from the means over all members
+(error), how far their mean over the seeds is (bias; beside it what so many seeds leave of an estimate without any), the
+same without weights (plain), the standard errors that are told, how often the truth lies within two of them, in how
+many cells the label stays, and how many labels are classes that the network predicts for a photo in the cell.
+
+--cost: seconds of processor time and bytes a photo, on 16 of these photos, with the atlas's crops, positions and
+method: collected without attributions, with all, and one in four of the activations attributed afterwards.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import replace
+
+import numpy as np
+
+import actatlas
+from actatlas.atlas import Grid, Layer
+from actatlas.collect import Attributor, Collector, CollectSettings
+from actatlas.images import open_source
+from actatlas.records import read_pilot
+from actatlas.sample import CellSample, average_cells, choose_members, row_keys
+from actatlas.values import ActivationSet
+
+COST_PHOTOS, COST_SHARE = 16, 4
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("atlas")
+    parser.add_argument("--photos", type=int, default=16, help="of a cell")
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--cost", default=None, metavar="PHOTOS")
+    options = parser.parse_args()
+    atlas = actatlas.open(options.atlas)
+    print("| layer | grid | photos | carry | error, bias | plain: error, bias | told | within 2 | label | held, all |")
+    print("|---|---|---|---|---|---|---|---|---|---|")
+    for name in atlas.layer_names:
+        for side in atlas.layer(name).grid_sides:
+            print(accuracy_row(atlas.layer(name).grid(side), options.photos, options.seeds))
+    if options.cost:
+        print(cost(atlas, options.cost))
+
+
+def accuracy_row(grid: Grid, most: int, seeds: int) -> str:
+    layer, truth = grid.layer, grid.attributions
+    average = layer.attribution_mean
+    labels = (truth - average).argmax(axis=1)
+    estimates, plain, told, within, same, held, carry = [], [], [], [], [], [], []
+    for seed in range(seeds):
+        sample = choose(layer, grid, most, seed)
+        found = average_cells(sample, layer.read_attributed, average)
+        unweighted = CellSample(sample.rows, sample.cells, np.ones(len(sample.rows)), sample.cell_count)
+        errors = found.errors.astype(np.float32)
+        estimates.append(found.attributions - truth)
+        plain.append(average_cells(unweighted, layer.read_attributed, average).attributions - truth)
+        told.append(rms(errors))
+        within.append((np.abs(estimates[-1]) <= 2 * errors)[errors > 0].mean())
+        by_sample = (found.attributions - average).argmax(axis=1)
+        same.append((by_sample == labels).mean())
+        held.append(share_held(grid, by_sample))
+        carry.append(len(sample.rows) / layer.activation_count)
+    noise = rms(np.std(estimates, axis=0, ddof=1)) / np.sqrt(seeds)
+    return (
+        f"| {layer.name} | {grid.side} | {np.median(grid.image_counts):.0f} | {np.mean(carry):.0%} "
+        f"| {rms(estimates):.3g}, {rms(np.mean(estimates, axis=0)):.2g} ({noise:.2g}) "
+        f"| {rms(plain):.3g}, {rms(np.mean(plain, axis=0)):.2g} | {np.mean(told):.3g} | {np.mean(within):.0%} "
+        f"| {np.mean(same):.0%} | {np.mean(held):.0%}, {share_held(grid, labels):.0%} |"
+    )
+
+
+def choose(layer: Layer, grid: Grid, most: int, seed: int) -> CellSample:
+    keys = row_keys(seed, layer.name, layer.activation_count)
+    return choose_members(*grid.all_members, layer.places.image_ids, keys, most)
+
+
+def share_held(grid: Grid, labels: np.ndarray) -> float:
+    """Of the labels (K,), those that the network predicts for a photo of their cell."""
+    predicted = grid.layer.atlas.predicted_classes
+    of_photo = predicted.groupby("image_id")["class"].unique()
+    seen = [np.concatenate(of_photo.loc[grid.photos(k)].to_list()) for k in range(len(grid))]
+    return float(np.mean([label in classes for label, classes in zip(labels, seen, strict=True)]))
+
+
+def cost(atlas: actatlas.Atlas, photos: str) -> str:
+    pilot, network = read_pilot(atlas.files), actatlas.load_network(atlas.plan["network"]["spec"])
+    wanted = CollectSettings(**(atlas.plan["settings"]["collect"] | {"shard_images": COST_PHOTOS}))
+    source, names = open_source(photos), atlas.layer_names
+
+    def collected(settings: CollectSettings) -> tuple[float, dict[str, ActivationSet]]:
+        collector = Collector(network, source, names, settings, pilot)
+        started = time.process_time()
+        (_, shard), *_ = collector.shards([0])
+        return (time.process_time() - started) / COST_PHOTOS, dict(shard.activations)
+
+    bare_s, _ = collected(replace(wanted, attribution=None))
+    all_s, activations = collected(wanted)
+    first = activations[names[0]]
+    random = np.random.default_rng(0)
+    count = len(first)
+    rows = {name: np.sort(random.permutation(count)[: count // COST_SHARE]) for name in names}
+    attributor = Attributor(network, source, names, wanted, pilot)
+    started = time.process_time()
+    list(attributor.units(rows, first))
+    some_s = (time.process_time() - started) / COST_PHOTOS
+    row_bytes = sum(2 * part.attributions.shape[1] for part in activations.values())
+    return (
+        f"\nA photo of {count // COST_PHOTOS} activations in {len(names)} layers, seconds of processor time: collected "
+        f"{bare_s:.2f}, with attributions of all {all_s:.2f}; of one in {COST_SHARE}, afterwards, {some_s:.2f}. "
+        f"Attributions of all: {row_bytes * count // COST_PHOTOS:,} bytes."
+    )
+
+
+def rms(values: object) -> float:
+    return float(np.sqrt(np.mean(np.square(values))))
+
+
+if __name__ == "__main__":
+    main()
