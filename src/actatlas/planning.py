@@ -103,14 +103,9 @@ def _is_painted(path: str) -> bool:
 
 
 def _is_laid_out(path: str) -> bool:
-<<<<<<< HEAD
-    of_cells = any(folder in path for folder in ("/grids/", "/classes/", "/confusions/", "/traces/"))
-    return of_cells or path.endswith("/layout.safetensors") or path.startswith("site/")
-=======
-    made = "/grids/", "/attributions/", "/classes/"  # of the cells' members some are chosen to carry attributions
-    in_layer = path.endswith("/layout.safetensors") or any(part in path for part in made)
-    return in_layer or path.startswith("site/")
->>>>>>> attr
+    # "/attributions/": of the cells' members some are chosen to carry them
+    made = "/grids/", "/attributions/", "/classes/", "/confusions/", "/traces/"
+    return path.endswith("/layout.safetensors") or any(part in path for part in made) or path.startswith("site/")
 
 
 # What has to be made anew when this part of the plan is another: which committed files it stands in.
