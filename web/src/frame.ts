@@ -18,7 +18,7 @@ export interface ZoomActions {
 
 export function makeFrame(app: HTMLElement, top: HTMLElement, layers: HTMLElement, tools: HTMLElement, zoom: ZoomActions): Frame {
   const map = mapElement("map", "Map of cells");
-  const minimap = el("div", { class: "minimap", id: "minimap", testid: "minimap", "aria-label": "Overview" });
+  const minimap = el("div", { class: "minimap", id: "minimap", testid: "minimap", role: "group", "aria-label": "Overview" });
   const status = el("p", { class: "status", role: "status" });
   const spoken = el("p", { class: "spoken", "aria-live": "polite" });
   const zoomButtons = el(
