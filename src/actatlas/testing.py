@@ -15,7 +15,8 @@ INPUT_PX = 96
 CHANNELS = 8
 ICONS_PER_CHUNK = 32
 CODE_BASE = 12  # levels a colour channel; 12³ = 1,728 codes, enough for 40 × 40 cells
-_STEP = 21
+MOST_COLOURED = 40  # side of the largest grid that has a colour for each cell
+_STEP, _BLOCKS = 21, 5
 FAKE_LABELS = (
     "tench",
     "goldfish",
@@ -34,8 +35,10 @@ def fake_atlas(
     photos: int = 24,
     painted: float = 1.0,
     icon_px: int = 80,
+    labels: Sequence[str] = FAKE_LABELS,
 ) -> Atlas:
-    """An atlas whose every icon is one flat colour that says which cell it is (`cell_code`, `code_of`).
+    """An atlas whose every icon says which cell it is: a flat colour (`cell_code`, `code_of`) up to 40 × 40 cells,
+    beyond that black and white blocks (`blocks_of`, `place_in`).
 
     layers: layer.0, layer.1 …; cells fill a disc, a little smaller in each layer
     photos: drawn and stored in folder/../photos; 0 makes an atlas that carries none, as the shipped one
@@ -44,8 +47,8 @@ def fake_atlas(
     files = AtlasFolder.begin(folder)
     names = [f"layer.{i}" for i in range(layers)]
     drawn = _draw_photos(folder.parent / "photos", photos)
-    files.write_json("plan.json", _plan(names, icon_px, photos))
-    files.write_json("labels.json", list(FAKE_LABELS))
+    files.write_json("plan.json", _plan(names, icon_px, photos, len(labels)))
+    files.write_json("labels.json", list(labels))
     files.write_json("pilot.json", {"patch_px": dict.fromkeys(names, 48)})
     if photos:
         rows = "".join(f"{i},{path},{FAKE_LABELS[i % 5]}\n" for i, path in enumerate(drawn))
@@ -54,7 +57,7 @@ def fake_atlas(
         files.write_arrays(paths.places(0), _places(photos))
     for index, name in enumerate(names):
         for side in sides:
-            _write_grid(files, name, index, side, photos, painted, icon_px)
+            _write_grid(files, name, (index, side), photos, painted, icon_px, len(labels))
     if painted >= 1:
         files.finish({})
     return Atlas(AtlasFolder.existing(folder))
@@ -76,6 +79,34 @@ def code_of(colour: Sequence[int]) -> int:
     return digits[0] + CODE_BASE * digits[1] + CODE_BASE**2 * digits[2]
 
 
+def blocks_of(layer: int, column: int, row: int, px: int) -> np.ndarray:
+    """(px, px, 3) uint8: 5 × 5 blocks, black or white, that say where a cell is, and a check of four bits."""
+    value = column | row << 9 | layer << 18
+    bits = [(value | _check(value) << 21) >> i & 1 for i in range(_BLOCKS**2)]
+    at = np.arange(px) * _BLOCKS // px
+    grey = (235 * np.array(bits, np.uint8).reshape(_BLOCKS, _BLOCKS) + 10)[at[:, None], at]
+    return np.repeat(grey[:, :, None], 3, axis=2)
+
+
+def place_in(pixels: np.ndarray) -> tuple[int, int, int] | None:
+    """(layer, column, row) that an icon of `blocks_of` says, read from (H, W, 3) of any size from 15 px on; or None."""
+    middles = [round((i + 0.5) * pixels.shape[axis] / _BLOCKS) for axis in (0, 1) for i in range(_BLOCKS)]
+    grey = pixels[np.ix_(middles[:_BLOCKS], middles[_BLOCKS:])].mean(axis=2)
+    whole = sum(1 << i for i, white in enumerate((grey > 128).ravel().tolist()) if white)
+    value, check = whole & (1 << 21) - 1, whole >> 21
+    return (value >> 18, value & 511, value >> 9 & 511) if check == _check(value) else None
+
+
+def _check(value: int) -> int:
+    return (value * 2654435761 >> 7) & 15
+
+
+def _icon(layer: int, side: int, place: Sequence[int], px: int) -> np.ndarray:
+    if side > MOST_COLOURED:
+        return blocks_of(layer, place[0], place[1], px)
+    return np.tile(np.array(colour_of(cell_code(layer, side, place[0], place[1])), np.uint8), (px, px, 1))
+
+
 def kept_cells(layer: int, side: int) -> np.ndarray:
     """(K, 2) int32 column and row, row-major: a disc that is a little smaller in each layer."""
     rows, columns = np.mgrid[:side, :side]
@@ -85,14 +116,15 @@ def kept_cells(layer: int, side: int) -> np.ndarray:
 
 
 def _write_grid(
-    files: AtlasFolder, name: str, layer: int, side: int, photos: int, painted: float, icon_px: int
+    files: AtlasFolder, name: str, which: tuple[int, int], photos: int, painted: float, icon_px: int, classes: int
 ) -> None:
+    layer, side = which
     coordinates = kept_cells(layer, side)
     count = len(coordinates)
     rng = np.random.default_rng(1000 * layer + side)
     counts = rng.integers(3, 400, count)
-    order = rng.random((count, len(FAKE_LABELS))).argsort(axis=1)
-    attributions = np.take_along_axis(np.linspace(2, -0.4, len(FAKE_LABELS))[None].repeat(count, 0), order, axis=1)
+    order = rng.random((count, classes)).argsort(axis=1)
+    attributions = np.linspace(2, -0.4, classes)[order]
     image_counts = np.clip(counts // 3, 3, max(photos, 3))
     members = [
         np.sort(rng.permutation(max(photos, 3))[:n]) * 4 + rng.integers(0, 4, n) for n in image_counts
@@ -110,18 +142,19 @@ def _write_grid(
     files.write_arrays(paths.cells(paths.home(name), side), arrays)
     files.write_arrays(
         paths.statistics(name),
-        {"attribution_mean": np.zeros(len(FAKE_LABELS), np.float32), "mean": np.zeros(CHANNELS, np.float32)},
+        {"attribution_mean": np.zeros(classes, np.float32), "mean": np.zeros(CHANNELS, np.float32)},
     )
     for chunk, start in enumerate(range(0, round(count * painted), ICONS_PER_CHUNK)):
         rows = np.arange(start, min(start + ICONS_PER_CHUNK, count))
-        colours = [colour_of(cell_code(layer, side, *coordinates[k].tolist())) for k in rows]
-        flat = np.tile(np.array(colours, np.uint8)[:, None, None], (1, icon_px, icon_px, 1))
+        drawn = np.stack([_icon(layer, side, coordinates[k].tolist(), icon_px) for k in rows])
         figures = {
             "cosine": rng.uniform(0.6, 0.95, len(rows)).astype(np.float32),
             "rank": (rng.random(len(rows)) > 0.8).astype(np.int32) * 3,
             "shifted_cosine": rng.uniform(0.5, 0.9, len(rows)).astype(np.float32),
         }
-        files.write_arrays(paths.icons(paths.home(name), side, chunk), pictures.encode(flat) | figures | {"rows": rows})
+        files.write_arrays(
+            paths.icons(paths.home(name), side, chunk), pictures.encode(drawn) | figures | {"rows": rows}
+        )
 
 
 def _draw_photos(folder: Path, count: int) -> list[Path]:
@@ -145,7 +178,7 @@ def _places(photos: int) -> dict[str, np.ndarray]:
     }
 
 
-def _plan(names: Sequence[str], icon_px: int, photos: int) -> dict[str, object]:
+def _plan(names: Sequence[str], icon_px: int, photos: int, classes: int) -> dict[str, object]:
     layer = {"type": "SiLU", "shape": [CHANNELS, 6, 6], "form": "maps", "stride": 16, "receptive_field_px": 64}
     preprocessing: dict[str, object] = {
         "input_px": [INPUT_PX, INPUT_PX],
@@ -166,7 +199,7 @@ def _plan(names: Sequence[str], icon_px: int, photos: int) -> dict[str, object]:
         "title": "A <b>fake</b> atlas",
         "origin": "Drawn for tests: every icon is one colour. </script><b>Nothing</b> was computed.",
         "network": {
-            "spec": "fake:network", "weights_sha256": "0" * 64, "class_count": len(FAKE_LABELS), "is_fixed_size": False,
+            "spec": "fake:network", "weights_sha256": "0" * 64, "class_count": classes, "is_fixed_size": False,
             "preprocessing": preprocessing,
         },
         "layers": [{"name": name, "recommended": True, **layer} for name in names],

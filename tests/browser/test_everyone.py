@@ -1,4 +1,4 @@
-"""The page for everyone: axe-core's rules, targets that a finger finds, keys with visible focus, cells that are spoken."""
+"""The page for everyone: axe-core's rules, targets that a finger finds, visible focus, cells that are spoken."""
 
 from __future__ import annotations
 

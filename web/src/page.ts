@@ -76,6 +76,7 @@ export class Page {
       moved: () => this.moved(),
       drawn: () => {
         document.documentElement.dataset.ready = "";
+        performance.mark("actatlas-sharp");
         this.updateCells(this.store.state);
       },
       pointed: (pane, place) => this.pointed(pane, place),

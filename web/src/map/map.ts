@@ -70,6 +70,7 @@ export class AtlasMap {
       if (event.quick) this.events.clicked(event.position);
     });
     viewer.addHandler("tile-invalidated", (event) => this.shrink(event));
+    viewer.addOnceHandler("tile-drawn", () => performance.mark("actatlas-shape"));
     viewer.addHandler("tile-load-failed", () => {
       this.events.failed("A part of the map could not be read; copy the whole folder, or write the site again.");
     });

@@ -55,6 +55,7 @@ export class Overlay {
   dim(key: string, lens: Lens, table: CellTable, numbers: CellNumbers, sign: Sign, gain: number): void {
     if (key === this.key && this.dimming !== null) return;
     this.key = key;
+    performance.mark("actatlas-dimmed");
     this.dimming = { ...dimmed(table, numbers, sign, gain), table, numbers, isShare: isShare(lens) };
   }
 
