@@ -159,14 +159,14 @@ def test_patches_are_the_cells_own(open_page, pictured, serve):
     site = pictured.folder / "site"
     grid = pictured.layer("layer.1").grid(20)
     k = grid.coordinates.tolist().index([6, 9])
-    expected = [np.asarray(p.resize((8, 8), Image.Resampling.BOX), np.float64) for p in grid.examples(k, 6)]
-    others = [np.asarray(p.resize((8, 8), Image.Resampling.BOX), np.float64) for p in grid.examples(k + 1, 6)]
+    expected = [np.asarray(p.resize((8, 8), Image.Resampling.BOX), np.float64) for p in grid.examples(k, 12)]
+    others = [np.asarray(p.resize((8, 8), Image.Resampling.BOX), np.float64) for p in grid.examples(k + 1, 12)]
     page = open_page(serve(site), "#layer=layer.1&grid=20&cell=6,9")
     page.get_by_test_id("inspector").wait_for()
     page.wait_for_load_state("networkidle")
     canvases = page.get_by_test_id("inspector").locator(".patches canvas")
     urls = canvases.evaluate_all("all => all.map((canvas) => canvas.toDataURL())")
-    assert len(urls) == len(expected) == 6
+    assert len(urls) == len(expected) == 12
     shown = [np.asarray(from_data_url(u).resize((8, 8), Image.Resampling.BOX), np.float64) for u in urls]
     own = [np.abs(a - b).mean() for a, b in zip(shown, expected, strict=False)]
     foreign = [np.abs(a - b).mean() for a, b in zip(shown, others, strict=False)]

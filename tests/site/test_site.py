@@ -16,7 +16,6 @@ from PIL import Image
 
 from actatlas.site import write_site
 from actatlas.site.data import script
-from actatlas.site.examples import Block, sheet_name
 from actatlas.site.pyramid import Pyramid
 from actatlas.testing import FAKE_LABELS, cell_code, code_of, fake_atlas, kept_cells
 
@@ -97,17 +96,17 @@ def test_the_data_are_what_their_schemas_say_and_what_the_atlas_holds(files, atl
 
 
 def test_patches_lie_where_the_page_looks_for_them(files, atlas):
-    grid = atlas.layer("layer.0").grid(20)
-    for k in (0, 100, 200, len(grid) - 1):
-        column, row = grid.coordinates[k].tolist()
-        name = f"layers/layer.0/20/examples/{sheet_name(Block(column // 4, row // 4))}"
-        sheet = np.asarray(Image.open(io.BytesIO(files[name])), np.int16)
-        top = (row % 4 * 4 + column % 4) * 64
-        for i, patch in enumerate(grid.examples(k, 6)):
-            shown = sheet[top : top + 64, i * 64 : i * 64 + 64]
-            expected = np.asarray(patch.resize((64, 64)), np.int16)
-            other = np.asarray(grid.examples((k + 1) % len(grid), 6)[i % 3].resize((64, 64)), np.int16)
-            assert np.abs(shown - expected).mean() < 8 < np.abs(shown - other).mean()
+    pool = value_of(files["atlas.js"], "atlas")["layers"][0]["patches"]
+    for side in (20, 5):
+        grid = atlas.layer("layer.0").grid(side)
+        numbers = value_of(files[f"layers/layer.0/{side}/cells.js"], f"layers/layer.0/{side}/cells")["patches"]
+        for k in range(0, len(grid), 7):
+            real = [np.asarray(patch.resize((64, 64)), np.int16) for patch in grid.examples(k, 12)]
+            shown = [patch_of(files, "layer.0", pool, number) for number in numbers[k]]
+            assert len(shown) == len(real)
+            own = [np.abs(patch - expected).mean() for patch, expected in zip(shown, real, strict=True)]
+            foreign = [np.abs(patch - real[i - 1]).mean() for i, patch in enumerate(shown)]
+            assert max(own) < 8 < np.mean(foreign) / 2
 
 
 def test_equal_atlases_give_equal_bytes_and_the_frame_comes_last(files, atlas):
@@ -138,7 +137,8 @@ def test_a_growing_atlas_is_shown_grey_and_written_again_when_it_has_grown(tmp_p
     half = written(fake_atlas(tmp_path / "half" / "atlas", layers=1, sides=(20,), photos=0, painted=0.5, icon_px=24))
     index = value_of(half["atlas.js"], "atlas")
     grid = index["layers"][0]["grids"][0]
-    assert not index["is_finished"] and 0 < grid["painted"] < grid["cells"] and grid["patches"] is None
+    assert not index["is_finished"] and 0 < grid["painted"] < grid["cells"]
+    assert index["layers"][0]["patches"] is None
     cells = value_of(half["layers/layer.0/20/cells.js"], "layers/layer.0/20/cells")
     assert cells["cosine"][-1] is None and cells["rank"][-1] is None and cells["cosine"][0] > 0
     column, row = cells["columns"][-1], cells["rows"][-1]
@@ -155,8 +155,9 @@ def test_photos_that_are_gone_leave_a_page_without_patches(tmp_path):
         photo.unlink()
     told: list[str] = []
     files = written(atlas, Told(told))
-    assert not [name for name in files if "/examples/" in name]
-    assert value_of(files["atlas.js"], "atlas")["layers"][0]["grids"][0]["patches"] is None
+    assert not [name for name in files if name.endswith(".jpg")]
+    assert value_of(files["atlas.js"], "atlas")["layers"][0]["patches"] is None
+    assert value_of(files["layers/layer.0/5/cells.js"], "layers/layer.0/5/cells")["patches"] is None
     assert len(told) == 1 and "no patches" in told[0]
 
 
@@ -185,6 +186,14 @@ def written(atlas, progress=None) -> dict[str, bytes]:
     page = write_site(atlas, out, lambda path, data: found.update({path.relative_to(out).as_posix(): data}), progress)
     assert page == out / "index.html"
     return found
+
+
+def patch_of(files: dict[str, bytes], slug: str, pool: dict, number: int) -> np.ndarray:
+    """(px, px, 3) int16, from the sheet where the page looks for it."""
+    edge, px = pool["sheet_edge"], pool["size_px"]
+    sheet = np.asarray(Image.open(io.BytesIO(files[f"layers/{slug}/patches/{number // edge**2}.jpg"])), np.int16)
+    row, column = divmod(number % edge**2, edge)
+    return sheet[row * px : (row + 1) * px, column * px : (column + 1) * px]
 
 
 def value_of(text: bytes, key: str):

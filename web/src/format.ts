@@ -9,7 +9,7 @@ export type Numbers = null | NumbersValue;
  * What site/atlas.js hands to the page: `actatlas("atlas", VALUE);`
  */
 export interface AtlasValue {
-  format_version: 1;
+  format_version: 2;
   title: string;
   /**
    * where network and photos came from
@@ -79,6 +79,10 @@ export interface LayerValue {
   activations: number;
   attribution: "patch-replacement" | "mean-replacement" | "gradient" | "smooth-gradient" | "removal" | null;
   /**
+   * the pool of real patches that its cells show, in sheets patches/N.jpg; null where there is none
+   */
+  patches: null | PatchesValue;
+  /**
    * coarsest first
    */
   grids: GridValue[];
@@ -86,6 +90,17 @@ export interface LayerValue {
    * named parts of the map, those first that most of it belongs to and that are clearest
    */
   regions: RegionValue[];
+}
+export interface PatchesValue {
+  /**
+   * patch i is in sheet i ÷ sheet_edge²
+   */
+  count: number;
+  size_px: number;
+  /**
+   * a full sheet holds sheet_edge × sheet_edge patches, row-major
+   */
+  sheet_edge: number;
 }
 export interface GridValue {
   side: number;
@@ -102,26 +117,11 @@ export interface GridValue {
    * icons along a tile's edge
    */
   tile_cells: number;
-  /**
-   * sheets of real patches; null where there are none
-   */
-  patches: null | PatchesValue;
   numbers: GridNumbersValue;
   /**
    * photos.js says which photos each cell is of
    */
   lists_photos: boolean;
-}
-export interface PatchesValue {
-  /**
-   * patches a cell, at most
-   */
-  count: number;
-  size_px: number;
-  /**
-   * a sheet holds block × block cells
-   */
-  block: number;
 }
 export interface GridNumbersValue {
   classes: Numbers;
@@ -230,6 +230,10 @@ export interface CellsValue {
    * of the means, less the layer's
    */
   near_cosines: (number | null)[][] | null;
+  /**
+   * of each cell the numbers of its patches in the layer's pool, the member nearest the mean first; null where there is no pool
+   */
+  patches: number[][] | null;
 }
 
 /**

@@ -22,7 +22,7 @@ declare global {
   }
 }
 
-export const FORMAT_VERSION = 1;
+export const FORMAT_VERSION = 2;
 
 /** One kept cell, in words that panels use. */
 export interface Cell {
@@ -36,6 +36,8 @@ export interface Cell {
   readonly classes: readonly { readonly index: number; readonly name: string; readonly value: number; readonly error: number | null }[];
   /** Of how many photos the classes' values are estimates; null where they are of all activations. */
   readonly valuePhotos: number | null;
+  /** Numbers of its real patches in the layer's pool, the nearest to its mean first. */
+  readonly patches: readonly number[];
   readonly photoColumns: readonly { readonly name: string; readonly values: readonly (readonly [string, number])[] }[];
   readonly channels: readonly { readonly index: number; readonly score: number }[];
   readonly near: readonly { readonly place: Place; readonly cosine: number }[];
@@ -78,6 +80,7 @@ export class CellTable {
         error: value.errors?.[k]?.[i] ?? null,
       })),
       valuePhotos: value.value_photos?.[k] ?? null,
+      patches: value.patches?.[k] ?? [],
       photoColumns: Object.entries(value.photo_columns).map(([name, cells]) => ({
         name,
         values: (cells[k] ?? []) as [string, number][],
@@ -305,15 +308,13 @@ export class Site {
     this.drawPart(canvas, url, left, top, grid.cell_px);
   }
 
-  /** Draws a cell's i-th real patch over the whole canvas. */
-  drawPatch(canvas: HTMLCanvasElement, layer: LayerValue, place: Place, i: number): void {
-    const patches = gridOf(layer, place.side)?.patches;
-    if (!patches) return;
-    const { block, size_px } = patches;
-    const folder = urlPath(gridFolder(layer, place.side));
-    const url = `${folder}/examples/${Math.floor(place.column / block)}_${Math.floor(place.row / block)}.jpg`;
-    const slot = (place.row % block) * block + (place.column % block);
-    this.drawPart(canvas, url, i * size_px, slot * size_px, size_px);
+  /** Draws a patch of the layer's pool over the whole canvas. */
+  drawPatch(canvas: HTMLCanvasElement, layer: LayerValue, patch: number): void {
+    if (layer.patches === null) return;
+    const { size_px, sheet_edge } = layer.patches;
+    const slot = patch % sheet_edge ** 2;
+    const url = urlPath(`layers/${layer.slug}/patches/${Math.floor(patch / sheet_edge ** 2)}.jpg`);
+    this.drawPart(canvas, url, (slot % sheet_edge) * size_px, Math.floor(slot / sheet_edge) * size_px, size_px);
   }
 
   private drawPart(canvas: HTMLCanvasElement, url: string, left: number, top: number, size: number): void {

@@ -1,23 +1,24 @@
-"""Writes the page of an atlas: the app as built, and for each grid its tiles, its cells and its patches."""
+"""Writes the page of an atlas: the app as built, for each layer its patches, for each grid its tiles and its cells."""
 
 from __future__ import annotations
 
 import hashlib
 import html
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 
 from PIL import Image
 
-from actatlas.atlas import Atlas, Grid, Layer
+from actatlas.atlas import Atlas, Grid
 from actatlas.errors import ImageError, MissingExtra
 from actatlas.progress import Progress, Silent
-from actatlas.site import data
-from actatlas.site.examples import sheet_name, sheet_names, sheets
+from actatlas.site import data, sheets
 from actatlas.site.findings import confusion_pictures, confusions_value, traces_value
-from actatlas.site.numbers import blocks, number_counts, numbers
+from actatlas.site.numbers import block_count, blocks, number_counts, numbers
+from actatlas.site.pool import Pool, choose_pool
 from actatlas.site.pyramid import Pyramid
 from actatlas.store import paths
 
@@ -27,34 +28,59 @@ APP_FILES = ("app.js", "app.css", "icon.svg", "THIRD-PARTY.txt")
 Write = Callable[[Path, bytes], None]
 
 
+# In the atlas folder, and no part of its site: how the site was written.
+RECORD = "site.json"
+
+
+@dataclass
+class Earlier:
+    """What the last writing of the same site left, so that patches need not be cut again.
+
+    has: whether a file is there
+    choices: by the layer's slug, `Pool.sha256` of the patches that are there; kept up to date
+    kept: the files that were left as they are
+    """
+
+    has: Callable[[Path], bool]
+    choices: dict[str, str] = field(default_factory=dict)
+    kept: set[Path] = field(default_factory=set)
+
+    def keeps(self, paths: Sequence[Path]) -> bool:
+        """Whether all of these are there; then they are left as they are."""
+        is_whole = all(map(self.has, paths))
+        if is_whole:
+            self.kept.update(paths)
+        return is_whole
+
+
 def write_site(
-    atlas: Atlas, out: Path, write: Write, progress: Progress | None = None, has: Callable[[Path], bool] | None = None
+    atlas: Atlas, out: Path, write: Write, progress: Progress | None = None, earlier: Earlier | None = None
 ) -> Path:
     """Write the atlas's page into `out`; the path of its index.html, which is written last.
 
     Equal atlases give equal bytes. A growing atlas may be written again and again: what is not painted yet is grey.
-    `write` puts bytes at a path, and makes folders; patches that `has` says are there already are not made again.
+    `write` puts bytes at a path, and makes folders.
     """
     progress = progress or Silent()
     for name in APP_FILES:
         write(out / name, static_file(name))
-    grids = [(layer, side) for layer in data.shown_layers(atlas) for side in layer.grid_sides]
-    with_patches: dict[str, bool] = {}
-    with progress.stage("Writing the page", sum(len(layer.grid(side)) for layer, side in grids), "cells") as tick:
-        for layer, side in grids:
-            grid = layer.grid(side)
-            name = data.grid_folder(layer.slug, side)
+    layers = data.shown_layers(atlas)
+    pools = _write_patches(atlas, out, write, progress, earlier)
+    grids = [layer.grid(side) for layer in layers for side in layer.grid_sides]
+    with progress.stage("Writing the page", sum(map(len, grids)), "cells") as tick:
+        for grid in grids:
+            slug = grid.layer.slug
+            name = data.grid_folder(slug, grid.side)
             _write_tiles(grid, out / name, write)
-            with_patches[name] = _write_examples(grid, out / name, write, progress, has)
-            _write_numbers(grid, name, out, write, has)
-            write(out / name / "cells.js", data.script(f"{name}/cells", data.cells_value(grid)))
+            _write_numbers(grid, out / name, name, write, earlier)
+            write(out / name / "cells.js", data.script(f"{name}/cells", data.cells_value(grid, pools.get(slug))))
             tick(len(grid))
     _write_findings(atlas, out, write)
     names = data.names_value(atlas)
     if names is not None:
         write(out / "names.js", data.script("names", names))
     write(out / "columns.js", data.script("columns", data.columns_value(atlas)))
-    write(out / "atlas.js", data.script("atlas", data.atlas_value(atlas, with_patches)))
+    write(out / "atlas.js", data.script("atlas", data.atlas_value(atlas, pools)))
     write(out / "index.html", _page(atlas))
     return out / "index.html"
 
@@ -62,17 +88,56 @@ def write_site(
 def write_own_site(atlas: Atlas, progress: Progress) -> Path:
     """The page in the atlas's own folder, committed there file by file; patches that are there are not made again."""
     files, root = atlas.files, atlas.folder
-    return write_site(
-        atlas,
-        root / "site",
-        lambda path, data: files.write(path.relative_to(root).as_posix(), data),
-        progress,
-        lambda path: files.has(path.relative_to(root).as_posix()),
-    )
+    written: set[Path] = set()
+
+    def write(path: Path, content: bytes) -> None:
+        files.write(path.relative_to(root).as_posix(), content)
+        written.add(path)
+
+    choices = files.read_json(RECORD)["patches"] if files.has(RECORD) else {}
+    earlier = Earlier(lambda path: files.has(path.relative_to(root).as_posix()), choices)
+    page = write_site(atlas, root / "site", write, progress, earlier)
+    files.write_json(RECORD, {"patches": earlier.choices})
+    for name in files.committed("site/"):
+        if root / name not in written | earlier.kept:  # of an earlier form of the page
+            files.forget(name)
+    return page
 
 
 def static_file(name: str) -> bytes:
     return resources.files("actatlas.site").joinpath("static", name).read_bytes()
+
+
+def _write_patches(
+    atlas: Atlas, out: Path, write: Write, progress: Progress, earlier: Earlier | None
+) -> Mapping[str, Pool]:
+    """By the layer's slug, the pools whose sheets are there now. A page without patches is better than none."""
+    if not atlas.has_photos:
+        return {}
+    pools = [choose_pool(layer, layer.grid_sides) for layer in data.shown_layers(atlas) if layer.grid_sides]
+    there = {pool.layer.slug: pool for pool in pools if _is_there(pool, out, earlier)}
+    try:
+        for group in sheets.groups([pool for pool in pools if len(pool) and pool.layer.slug not in there]):
+            for pool, patches in zip(group, sheets.cut(atlas, group, progress), strict=True):
+                for path, sheet in zip(_sheets(out, pool), sheets.encoded(patches), strict=True):
+                    write(path, sheet)
+                there[pool.layer.slug] = pool
+    except (ImageError, MissingExtra) as error:  # the photos are no longer to be had
+        progress.say(f"the page shows no patches of photos ({error})")
+    if earlier is not None:
+        earlier.choices = {slug: pool.sha256 for slug, pool in there.items()}
+    return there
+
+
+def _is_there(pool: Pool, out: Path, earlier: Earlier | None) -> bool:
+    if earlier is None or earlier.choices.get(pool.layer.slug) != pool.sha256:
+        return False
+    return earlier.keeps(_sheets(out, pool))
+
+
+def _sheets(out: Path, pool: Pool) -> list[Path]:
+    folder = out / "layers" / pool.layer.slug / "patches"
+    return [folder / f"{number}.jpg" for number in range(sheets.sheet_count(len(pool)))]
 
 
 def _write_tiles(grid: Grid, folder: Path, write: Write) -> None:
@@ -86,7 +151,7 @@ def _write_findings(atlas: Atlas, out: Path, write: Write) -> None:
     """Those that there are."""
     for name, path in confusion_pictures(atlas):
         picture = Image.open(io.BytesIO(atlas.files.read_bytes(path))).convert("RGB")
-        write(out / name, _jpeg(picture))
+        write(out / name, sheets.jpeg(picture))
     found = {"confusions": confusions_value(atlas), "traces": traces_value(atlas)}
     if data.has_tour(atlas):
         found["tour"] = atlas.files.read_json(paths.TOUR)
@@ -95,34 +160,17 @@ def _write_findings(atlas: Atlas, out: Path, write: Write) -> None:
             write(out / f"{key}.js", data.script(key, value))
 
 
-def _write_numbers(grid: Grid, name: str, out: Path, write: Write, has: Callable[[Path], bool] | None) -> None:
+def _write_numbers(grid: Grid, folder: Path, name: str, write: Write, earlier: Earlier | None) -> None:
     """What does not change while icons are painted: written once."""
-    if has is not None and has(out / name / "photos.js"):
+    counts = number_counts(grid)
+    numbered = [f"{kind}/{i}.js" for kind, count in counts.items() for i in range(block_count(count, len(grid)))]
+    if earlier is not None and earlier.keeps([folder / file for file in [*numbered, "photos.js"]]):
         return
-    for kind in number_counts(grid):
+    for kind in counts:
         for block in blocks(numbers(grid, kind)):
-            key = f"{name}/{kind}/{block.number}"
-            write(out / f"{key}.js", data.script(key, block.value))
+            write(folder / kind / f"{block.number}.js", data.script(f"{name}/{kind}/{block.number}", block.value))
     # Last, and even where it says nothing: with it the rest is there.
-    write(out / name / "photos.js", data.script(f"{name}/photos", data.photos_value(grid)))
-
-
-def _write_examples(
-    grid: Grid, folder: Path, write: Write, progress: Progress, has: Callable[[Path], bool] | None
-) -> bool:
-    """Whether there are patches. A page without them is better than none, where the photos are no longer to be had."""
-    if has is not None and all(has(folder / "examples" / name) for name in sheet_names(grid)):
-        return True
-    try:
-        has_any = False
-        for block, sheet in sheets(grid):
-            has_any = True
-            write(folder / "examples" / sheet_name(block), _jpeg(sheet))
-        return has_any
-    except (ImageError, MissingExtra) as error:
-        layer: Layer = grid.layer
-        progress.say(f"{layer.name}, {grid.side} × {grid.side}: the page shows no patches of photos ({error})")
-        return False
+    write(folder / "photos.js", data.script(f"{name}/photos", data.photos_value(grid)))
 
 
 def _webp(picture: Image.Image) -> bytes:
@@ -131,13 +179,6 @@ def _webp(picture: Image.Image) -> bytes:
         picture = picture.convert("RGB")
     buffer = io.BytesIO()
     picture.save(buffer, "WEBP", quality=80, method=4)
-    return buffer.getvalue()
-
-
-def _jpeg(picture: Image.Image) -> bytes:
-    """For patches: they were JPEG once, and there are so many that WebP's slower encoding would be felt."""
-    buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=75, optimize=True)
     return buffer.getvalue()
 
 
