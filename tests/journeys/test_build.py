@@ -248,6 +248,18 @@ def test_a_finished_build_run_again_changes_nothing(atlas, listing, network):
     assert after == before
 
 
+def test_the_same_build_shows_less_of_the_photos_when_asked_to_and_remembers_it(atlas, listing, network, tmp_path):
+    out = shutil.copytree(atlas.folder, tmp_path / "atlas")
+    patches = {path for path in hashes(out) if path.endswith(".jpg")}
+    build(listing, out, network, examples="none")
+    assert patches and not any(path in hashes(out) for path in patches) and not list((out / "site").rglob("*.jpg"))
+    assert actatlas.open(out).files.verify() == len(hashes(out))
+    build(listing, out, network)
+    assert not list((out / "site").rglob("*.jpg"))
+    build(listing, out, network, examples="patches")
+    assert hashes(out) == hashes(atlas.folder)
+
+
 def test_an_atlas_begun_otherwise_is_refused_and_left_as_it_was(atlas, listing, network):
     before = hashes(atlas.folder)
     for changes, named in (({"seed": 1}, "seed"), ({"layers": LAYERS[:1]}, "layers"), ({"positions": 2}, "positions")):

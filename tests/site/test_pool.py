@@ -9,8 +9,11 @@ from actatlas.errors import UnreadableImage
 from actatlas.progress import Silent
 from actatlas.site import pool as pools
 from actatlas.site import sheets, write_own_site
+from actatlas.site.photos import Photos
 from actatlas.site.pool import choose_pool
 from actatlas.testing import fake_atlas
+
+NO_PHOTOS = Photos(None, set(), lambda image_id, jpeg: None)
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +69,7 @@ def test_more_patches_are_smaller_and_all_sheets_together_keep_to_their_limit(at
     monkeypatch.setattr(pools, "SIDES_PX", ((10, 64), (1000, 48)))
     pool = choose_pool(atlas.layer("layer.0"), [5, 20])
     assert pool.size_px == 48
-    (cut,) = sheets.cut(atlas, [pool], Silent())
+    (cut,) = sheets.cut(atlas, [pool], NO_PHOTOS, Silent())
     good = sheets.encoded(cut)
     assert len(good) == sheets.sheet_count(len(pool)) == -(-len(pool) // 64)
     monkeypatch.setattr(sheets, "MOST_BYTES", int(sum(map(len, good)) * 0.7))
@@ -77,7 +80,8 @@ def test_each_photo_is_decoded_once_for_all_layers_and_grids(atlas, monkeypatch)
     read: list[int] = []
     source = atlas.source
     monkeypatch.setattr(source, "read_reduced", lambda i, px, own=source.read_reduced: (read.append(i), own(i, px))[1])
-    sheets.cut(atlas, [choose_pool(layer, [5, 20]) for layer in map(atlas.layer, atlas.layer_names)], Silent())
+    both = [choose_pool(atlas.layer(name), [5, 20]) for name in atlas.layer_names]
+    sheets.cut(atlas, both, NO_PHOTOS, Silent())
     assert sorted(read) == sorted(set(read)) and len(read) == 24
 
 

@@ -29,6 +29,10 @@ export interface AtlasValue {
     skipped: number;
   };
   /**
+   * what there is of photos: real patches; thumbs, originals: these, and the photos that they are of in thumbs/N.jpg or originals/N.jpg
+   */
+  examples: "none" | "patches" | "thumbs" | "originals";
+  /**
    * class names in the order of the network's logits
    */
   labels: string[] | null;
@@ -254,6 +258,20 @@ export interface BlockValue {
  * What site/layers/LAYER/G/photos.js hands to the page: of each cell the ids of its photos, ascending, each less the one before; null where they are not listed.
  */
 export type PhotosValue = number[][] | null;
+
+/**
+ * What site/layers/LAYER/places.js hands to the page, where photos ship: item i of each list is patch i of the layer's pool.
+ */
+export interface PlacesValue {
+  /**
+   * N of the photo's file thumbs/N.jpg or originals/N.jpg
+   */
+  photos: number[];
+  /**
+   * left, top, right and bottom of the patch, in thousandths of the photo's sides
+   */
+  boxes: number[][];
+}
 
 /**
  * What site/names.js hands to the page: of each class what else it is called, such as synonyms and its WordNet id.

@@ -9,6 +9,7 @@ import type {
   LayerValue,
   NamesValue,
   PhotosValue,
+  PlacesValue,
   TourValue,
   TracesValue,
 } from "./format";
@@ -41,6 +42,12 @@ export interface Cell {
   readonly photoColumns: readonly { readonly name: string; readonly values: readonly (readonly [string, number])[] }[];
   readonly channels: readonly { readonly index: number; readonly score: number }[];
   readonly near: readonly { readonly place: Place; readonly cosine: number }[];
+}
+
+/** Where a patch lies on its photo; left, top, right and bottom are shares of the photo's sides. */
+export interface PatchPlace {
+  readonly url: string;
+  readonly box: readonly [number, number, number, number];
 }
 
 export class CellTable {
@@ -315,6 +322,20 @@ export class Site {
     const slot = patch % sheet_edge ** 2;
     const url = urlPath(`layers/${layer.slug}/patches/${Math.floor(patch / sheet_edge ** 2)}.jpg`);
     this.drawPart(canvas, url, (slot % sheet_edge) * size_px, Math.floor(slot / sheet_edge) * size_px, size_px);
+  }
+
+  get hasPhotos(): boolean {
+    return this.atlas.examples === "thumbs" || this.atlas.examples === "originals";
+  }
+
+  /** The photo that a patch of the layer's pool is of; null where the site has no photos. */
+  async placeOf(layer: LayerValue, patch: number): Promise<PatchPlace | null> {
+    if (!this.hasPhotos || layer.patches === null) return null;
+    const places = this.once(`layers/${layer.slug}/places`, async (key) => (await loadScript(key)) as PlacesValue);
+    const { photos, boxes } = await places;
+    const [left = 0, top = 0, right = 0, bottom = 0] = boxes[patch] ?? [];
+    const url = urlPath(`${this.atlas.examples}/${photos[patch]}.jpg`);
+    return { url, box: [left / 1000, top / 1000, right / 1000, bottom / 1000] };
   }
 
   private drawPart(canvas: HTMLCanvasElement, url: string, left: number, top: number, size: number): void {

@@ -17,6 +17,7 @@ export function atlas(...layers: LayerValue[]): AtlasValue {
     network: "n",
     is_finished: true,
     photos: { listed: 1, used: 1, skipped: 0 },
+    examples: "none",
     labels: null,
     columns: [],
     has: { confusions: false, traces: false, tour: false, names: false },

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,6 +22,7 @@ from actatlas.site.pyramid import CELLS_PER_TILE, cell_px
 from actatlas.site.regions import regions_of
 from actatlas.site.sheets import PATCHES_PER_EDGE
 from actatlas.store import paths
+from actatlas.values import Examples
 
 FORMAT_VERSION = 2
 TOP_CLASSES = 5
@@ -44,25 +46,37 @@ def script(key: str, value: Any) -> bytes:
     return f"actatlas({json.dumps(key)},{text});\n".encode("ascii")
 
 
-def atlas_value(atlas: Atlas, pools: Mapping[str, Pool]) -> dict[str, Any]:
-    """The page's first file. `pools`: by the layer's slug, the patches whose sheets were written."""
+def atlas_value(atlas: Atlas, pools: Mapping[str, Pool], shown: Examples) -> dict[str, Any]:
+    """The page's first file.
+
+    pools: by the layer's slug, the patches whose sheets were written; shown: what there is of photos
+    """
     return {
         "format_version": FORMAT_VERSION,
         "title": atlas.title,
-        "origin": atlas.origin,
-        "network": atlas.plan["network"]["spec"],
+        "origin": public_text(atlas, atlas.origin),
+        "network": public_text(atlas, atlas.plan["network"]["spec"]),
         "is_finished": not _is_growing(atlas),
         "photos": dict(atlas.image_counts),
+        "examples": shown,
         "labels": atlas.labels,
         "columns": list(columns_value(atlas)),
         "has": {
-            "confusions": bool(confusions_value(atlas)),
+            "confusions": bool(confusions_value(atlas, "none")),
             "traces": bool(traces_value(atlas)),
             "tour": has_tour(atlas),
             "names": names_value(atlas) is not None,
         },
         "layers": [_layer_value(layer, pools.get(layer.slug)) for layer in shown_layers(atlas)],
     }
+
+
+def public_text(atlas: Atlas, text: str) -> str:
+    """Without the folders that the photos, or a network's own file, lie in."""
+    photos, network = atlas.plan["images"]["spec"], atlas.plan["network"]["spec"]
+    for private in [photos, network] if ".py:" in network else [photos]:
+        text = text.replace(private, re.split(r"[/\\]", private.rstrip("/\\"))[-1])
+    return text
 
 
 def shown_layers(atlas: Atlas) -> list[Layer]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -11,6 +10,7 @@ from PIL import Image
 
 from actatlas.atlas import Atlas, PhotoCutter, over_photos, shorter_side_for
 from actatlas.progress import Progress
+from actatlas.site.photos import Photos
 from actatlas.site.pool import Pool
 
 PATCHES_PER_EDGE = 8
@@ -34,29 +34,33 @@ def groups(pools: Sequence[Pool]) -> Iterator[list[Pool]]:
         yield group
 
 
-def cut(atlas: Atlas, pools: Sequence[Pool], progress: Progress) -> list[np.ndarray]:
-    """For each pool its patches, (P, px, px, 3) uint8; each photo is decoded once.
+def cut(atlas: Atlas, pools: Sequence[Pool], photos: Photos, progress: Progress) -> list[np.ndarray]:
+    """For each pool its patches, (P, px, px, 3) uint8, and the photos that are missing; each photo is decoded once.
 
     Raises NoImages, UnreadableImage or MissingExtra where photos are gone.
     """
     cuts = [np.empty((len(pool), pool.size_px, pool.size_px, 3), np.uint8) for pool in pools]
-    wanted: dict[int, list[tuple[int, int, int]]] = defaultdict(list)  # by photo: pool, patch, row of the atlas
+    wanted: dict[int, list[tuple[int, int, int]]] = {i: [] for i in photos.missing}  # pool, patch, row of the atlas
     for number, pool in enumerate(pools):
         rows = pool.layer.rows_of_layer(pool.rows).tolist()
         for patch, (image_id, row) in enumerate(zip(pool.layer.places.image_ids[pool.rows], rows, strict=True)):
-            wanted[int(image_id)].append((number, patch, row))
+            wanted.setdefault(int(image_id), []).append((number, patch, row))
 
-    def of_photo(image_id: int, photo: Image.Image) -> None:
+    def of_photo(image_id: int, photo: Image.Image) -> tuple[int, bytes | None]:
         cutter = PhotoCutter(atlas, photo)
         for number, patch, row in wanted[image_id]:
             layer, px = pools[number].layer, pools[number].size_px
             cuts[number][patch] = np.asarray(_squared(cutter.patch(layer, row, layer.patch_px), px))
+        return image_id, photos.encoded(image_id, photo)
 
     def least_px(image_id: int) -> int:
-        return shorter_side_for(atlas, [row for _, _, row in wanted[image_id]])
+        rows = [row for _, _, row in wanted[image_id]]
+        return max(shorter_side_for(atlas, rows) if rows else 0, photos.longest_px or 0)
 
     with progress.stage("Cutting patches of photos", len(wanted), "photos") as tick:
-        for _ in over_photos(atlas, sorted(wanted), of_photo, least_px):
+        for image_id, jpeg in over_photos(atlas, sorted(wanted), of_photo, least_px):
+            if jpeg is not None:
+                photos.take(image_id, jpeg)
             tick(1)
     return cuts
 

@@ -5,67 +5,50 @@ from __future__ import annotations
 import hashlib
 import html
 import io
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
 from actatlas.atlas import Atlas, Grid
-from actatlas.errors import ImageError, MissingExtra
 from actatlas.progress import Progress, Silent
-from actatlas.site import data, sheets
+from actatlas.site import data
 from actatlas.site.findings import confusion_pictures, confusions_value, traces_value
 from actatlas.site.numbers import block_count, blocks, number_counts, numbers
-from actatlas.site.pool import Pool, choose_pool
+from actatlas.site.patching import Earlier, PatchWriter, Write
 from actatlas.site.pyramid import Pyramid
+from actatlas.site.settings import SiteSettings
+from actatlas.site.sheets import jpeg
 from actatlas.store import paths
+from actatlas.values import Examples
 
 # What `npm run build` in web/ makes. page.html is the frame of index.html.
 APP_FILES = ("app.js", "app.css", "icon.svg", "THIRD-PARTY.txt")
-
-Write = Callable[[Path, bytes], None]
-
 
 # In the atlas folder, and no part of its site: how the site was written.
 RECORD = "site.json"
 
 
-@dataclass
-class Earlier:
-    """What the last writing of the same site left, so that patches need not be cut again.
-
-    has: whether a file is there
-    choices: by the layer's slug, `Pool.sha256` of the patches that are there; kept up to date
-    kept: the files that were left as they are
-    """
-
-    has: Callable[[Path], bool]
-    choices: dict[str, str] = field(default_factory=dict)
-    kept: set[Path] = field(default_factory=set)
-
-    def keeps(self, paths: Sequence[Path]) -> bool:
-        """Whether all of these are there; then they are left as they are."""
-        is_whole = all(map(self.has, paths))
-        if is_whole:
-            self.kept.update(paths)
-        return is_whole
-
-
 def write_site(
-    atlas: Atlas, out: Path, write: Write, progress: Progress | None = None, earlier: Earlier | None = None
+    atlas: Atlas,
+    out: Path,
+    write: Write,
+    progress: Progress | None = None,
+    settings: SiteSettings | None = None,
+    earlier: Earlier | None = None,
 ) -> Path:
     """Write the atlas's page into `out`; the path of its index.html, which is written last.
 
     Equal atlases give equal bytes. A growing atlas may be written again and again: what is not painted yet is grey.
     `write` puts bytes at a path, and makes folders.
     """
-    progress = progress or Silent()
+    progress, settings = progress or Silent(), settings or SiteSettings()
     for name in APP_FILES:
         write(out / name, static_file(name))
     layers = data.shown_layers(atlas)
-    pools = _write_patches(atlas, out, write, progress, earlier)
+    patches = PatchWriter(atlas, out, write, settings, earlier)
+    pools = patches.write(layers, progress)
     grids = [layer.grid(side) for layer in layers for side in layer.grid_sides]
     with progress.stage("Writing the page", sum(map(len, grids)), "cells") as tick:
         for grid in grids:
@@ -75,69 +58,49 @@ def write_site(
             _write_numbers(grid, out / name, name, write, earlier)
             write(out / name / "cells.js", data.script(f"{name}/cells", data.cells_value(grid, pools.get(slug))))
             tick(len(grid))
-    _write_findings(atlas, out, write)
+    _write_findings(atlas, out, write, settings.examples)
     names = data.names_value(atlas)
     if names is not None:
         write(out / "names.js", data.script("names", names))
     write(out / "columns.js", data.script("columns", data.columns_value(atlas)))
-    write(out / "atlas.js", data.script("atlas", data.atlas_value(atlas, pools)))
+    write(out / "atlas.js", data.script("atlas", data.atlas_value(atlas, pools, patches.shown)))
     write(out / "index.html", _page(atlas))
     return out / "index.html"
 
 
-def write_own_site(atlas: Atlas, progress: Progress) -> Path:
-    """The page in the atlas's own folder, committed there file by file; patches that are there are not made again."""
+def write_own_site(atlas: Atlas, progress: Progress, examples: Examples | None = None) -> Path:
+    """The page in the atlas's own folder, committed there file by file; patches that are there are not made again.
+
+    examples: None for what was shown when the page was last written, at first patches
+    """
     files, root = atlas.files, atlas.folder
+    settings = SiteSettings(own_examples(atlas) if examples is None else examples)
     written: set[Path] = set()
 
     def write(path: Path, content: bytes) -> None:
         files.write(path.relative_to(root).as_posix(), content)
         written.add(path)
 
-    choices = files.read_json(RECORD)["patches"] if files.has(RECORD) else {}
-    earlier = Earlier(lambda path: files.has(path.relative_to(root).as_posix()), choices)
-    page = write_site(atlas, root / "site", write, progress, earlier)
-    files.write_json(RECORD, {"patches": earlier.choices})
+    earlier = Earlier(lambda path: files.has(path.relative_to(root).as_posix()), _record(atlas)["patches"])
+    page = write_site(atlas, root / "site", write, progress, settings, earlier)
     for name in files.committed("site/"):
-        if root / name not in written | earlier.kept:  # of an earlier form of the page
+        if root / name not in written | earlier.kept:  # of an earlier form of the page, or more than it is to show
             files.forget(name)
+    files.write_json(RECORD, {"examples": settings.examples, "patches": earlier.choices})
     return page
+
+
+def own_examples(atlas: Atlas) -> Examples:
+    """What the page in the atlas's own folder was asked to show of photos."""
+    return _record(atlas)["examples"]
+
+
+def _record(atlas: Atlas) -> dict[str, Any]:
+    return atlas.files.read_json(RECORD) if atlas.files.has(RECORD) else {"examples": "patches", "patches": {}}
 
 
 def static_file(name: str) -> bytes:
     return resources.files("actatlas.site").joinpath("static", name).read_bytes()
-
-
-def _write_patches(
-    atlas: Atlas, out: Path, write: Write, progress: Progress, earlier: Earlier | None
-) -> Mapping[str, Pool]:
-    """By the layer's slug, the pools whose sheets are there now. A page without patches is better than none."""
-    if not atlas.has_photos:
-        return {}
-    pools = [choose_pool(layer, layer.grid_sides) for layer in data.shown_layers(atlas) if layer.grid_sides]
-    there = {pool.layer.slug: pool for pool in pools if _is_there(pool, out, earlier)}
-    try:
-        for group in sheets.groups([pool for pool in pools if len(pool) and pool.layer.slug not in there]):
-            for pool, patches in zip(group, sheets.cut(atlas, group, progress), strict=True):
-                for path, sheet in zip(_sheets(out, pool), sheets.encoded(patches), strict=True):
-                    write(path, sheet)
-                there[pool.layer.slug] = pool
-    except (ImageError, MissingExtra) as error:  # the photos are no longer to be had
-        progress.say(f"the page shows no patches of photos ({error})")
-    if earlier is not None:
-        earlier.choices = {slug: pool.sha256 for slug, pool in there.items()}
-    return there
-
-
-def _is_there(pool: Pool, out: Path, earlier: Earlier | None) -> bool:
-    if earlier is None or earlier.choices.get(pool.layer.slug) != pool.sha256:
-        return False
-    return earlier.keeps(_sheets(out, pool))
-
-
-def _sheets(out: Path, pool: Pool) -> list[Path]:
-    folder = out / "layers" / pool.layer.slug / "patches"
-    return [folder / f"{number}.jpg" for number in range(sheets.sheet_count(len(pool)))]
 
 
 def _write_tiles(grid: Grid, folder: Path, write: Write) -> None:
@@ -147,12 +110,12 @@ def _write_tiles(grid: Grid, folder: Path, write: Write) -> None:
     write(folder / "tiles.dzi", pyramid.descriptor())
 
 
-def _write_findings(atlas: Atlas, out: Path, write: Write) -> None:
+def _write_findings(atlas: Atlas, out: Path, write: Write, examples: Examples) -> None:
     """Those that there are."""
-    for name, path in confusion_pictures(atlas):
+    for name, path in confusion_pictures(atlas, examples):
         picture = Image.open(io.BytesIO(atlas.files.read_bytes(path))).convert("RGB")
-        write(out / name, sheets.jpeg(picture))
-    found = {"confusions": confusions_value(atlas), "traces": traces_value(atlas)}
+        write(out / name, jpeg(picture))
+    found = {"confusions": confusions_value(atlas, examples), "traces": traces_value(atlas)}
     if data.has_tour(atlas):
         found["tour"] = atlas.files.read_json(paths.TOUR)
     for key, value in found.items():
