@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from pathlib import Path
 
 import jsonschema
@@ -99,7 +100,8 @@ def test_none_has_no_pixel_of_a_photo(atlas):
     shown, hidden = written(atlas, "patches"), written(atlas, "none")
     assert magenta(shown) > 1000 and magenta(hidden) == 0
     assert atlas_value(hidden)["examples"] == "none"
-    assert not [name for name in hidden if name.endswith(".jpg")] and any(n.endswith(".jpg") for n in shown)
+    assert not [name for name in hidden if re.search(r"patches|average|\.jpg$", name)]
+    assert all(any(part in name for name in shown) for part in ("patches_files", "average_files", ".jpg"))
     assert all(layer["patches"] is None for layer in atlas_value(hidden)["layers"])
     assert value_of(hidden["layers/layer.0/5/cells.js"])["patches"] is None
 
@@ -145,6 +147,7 @@ def test_an_atlas_remembers_what_its_page_may_show(atlas, tmp_path, capsys):
     write_own_site(atlas, progress(), "patches")
     assert run("--examples", "originals") == "originals" and len(list((site / "originals").iterdir())) == 12
     assert run("--examples", "none") == "none" and not list(site.rglob("*.jpg")), "photos were left behind"
+    assert not [path for path in site.rglob("*") if path.is_file() and re.search(r"average|patches", str(path))]
     assert run() == "none" and not list(site.rglob("*.jpg"))
     assert run("-o", str(tmp_path / "out")) == "none" and not list((tmp_path / "out").rglob("*.jpg"))
     assert run("-o", str(tmp_path / "more"), "--examples", "patches") == "patches"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -99,11 +101,18 @@ def test_an_own_site_keeps_its_patches_and_loses_what_an_earlier_form_of_it_left
     write_own_site(atlas, Silent())
     assert {path: (files.root / path).read_bytes() for path in files.committed("site/")} == first
     assert not (files.root / "site/layers/layer.0/20/examples/0_0.jpg").exists()
+    monkeypatch.undo()
+    tile = min(path for path in files.committed("site/") if "/average_files/" in path)
+    files.forget(tile)
+    write_own_site(atlas, Silent())
+    assert (files.root / tile).read_bytes() == first[tile], "a view's tile that is lost is made again"
+    monkeypatch.setattr(atlas.source, "read_reduced", refuse)
     monkeypatch.setattr(pools, "NEW_A_GRID", 1)  # another choice of patches: what is there does not fit it
     told: list[str] = []
     write_own_site(atlas, Told(told))
     assert len(told) == 1 and "a photo was asked for" in told[0]
-    assert not [path for path in files.committed("site/") if path.endswith(".jpg")]
+    left = [path for path in files.committed("site/") if re.search(r"patches|average|\.jpg$", path)]
+    assert left == []
 
 
 class Told(Silent):

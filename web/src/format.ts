@@ -118,9 +118,13 @@ export interface GridValue {
    */
   cell_px: number;
   /**
-   * icons along a tile's edge
+   * cells along a tile's edge, in every view
    */
   tile_cells: number;
+  /**
+   * side of a cell in the finest tiles of the views patches_files and average_files; null where there are none
+   */
+  view_px: number | null;
   numbers: GridNumbersValue;
   /**
    * photos.js says which photos each cell is of

@@ -386,16 +386,32 @@ export function gridFolder(layer: LayerValue, side: number): string {
   return `layers/${layer.slug}/${side}`;
 }
 
-export function fullPx(grid: GridValue): number {
-  return grid.side * grid.cell_px;
+/** What the squares of the map show: icons, the real patch nearest each cell's mean, or the average of its patches. */
+export type View = "icons" | "patches" | "average";
+
+/** Side of a cell in the view's finest tiles; null where the site does not have this view. */
+export function cellPx(grid: GridValue, view: View): number | null {
+  return view === "icons" ? grid.cell_px : grid.view_px;
 }
 
-export function finestLevel(grid: GridValue): number {
-  return 32 - Math.clz32(fullPx(grid) - 1);
+export function fullPx(grid: GridValue, view: View = "icons"): number {
+  return grid.side * (cellPx(grid, view) ?? grid.cell_px);
 }
 
-export function tileUrl(layer: LayerValue, grid: GridValue, level: number, column: number, row: number): string {
-  return urlPath(`${gridFolder(layer, grid.side)}/tiles_files/${level}/${column}_${row}.webp`);
+export function finestLevel(grid: GridValue, view: View = "icons"): number {
+  return 32 - Math.clz32(fullPx(grid, view) - 1);
+}
+
+export function tileUrl(
+  layer: LayerValue,
+  grid: GridValue,
+  level: number,
+  column: number,
+  row: number,
+  view: View = "icons",
+): string {
+  const files = view === "icons" ? "tiles_files" : `${view}_files`;
+  return urlPath(`${gridFolder(layer, grid.side)}/${files}/${level}/${column}_${row}.webp`);
 }
 
 export function urlPath(path: string): string {

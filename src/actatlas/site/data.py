@@ -21,6 +21,7 @@ from actatlas.site.pool import Pool
 from actatlas.site.pyramid import CELLS_PER_TILE, cell_px
 from actatlas.site.regions import regions_of
 from actatlas.site.sheets import PATCHES_PER_EDGE
+from actatlas.site.views import view_px
 from actatlas.store import paths
 from actatlas.values import Examples
 
@@ -96,7 +97,7 @@ def _layer_value(layer: Layer, pool: Pool | None) -> dict[str, Any]:
         "activations": layer.activation_count,
         "attribution": layer.attribution_method,
         "patches": pool and {"count": len(pool), "size_px": pool.size_px, "sheet_edge": PATCHES_PER_EDGE},
-        "grids": [_grid_value(layer.grid(side)) for side in layer.grid_sides],
+        "grids": [_grid_value(layer.grid(side), pool) for side in layer.grid_sides],
         "regions": _regions_value(layer),
     }
 
@@ -158,7 +159,7 @@ def _regions_value(layer: Layer) -> list[dict[str, Any]]:
     ]
 
 
-def _grid_value(grid: Grid) -> dict[str, Any]:
+def _grid_value(grid: Grid, pool: Pool | None) -> dict[str, Any]:
     counts = number_counts(grid)
     return {
         "side": grid.side,
@@ -166,6 +167,7 @@ def _grid_value(grid: Grid) -> dict[str, Any]:
         "painted": int(np.sum(grid.is_painted)),
         "cell_px": cell_px(grid),
         "tile_cells": CELLS_PER_TILE,
+        "view_px": pool and view_px(pool, grid),
         "numbers": {
             kind: {"count": counts[kind], "block": columns_a_block(len(grid))} if kind in counts else None
             for kind in ("classes", "channels", "likeness")

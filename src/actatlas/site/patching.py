@@ -1,18 +1,22 @@
-"""Writes what an atlas's page shows of photos: the sheets of patches, and the photos themselves where they ship."""
+"""Writes what a page shows of photos: the sheets of patches, the views made of them, and the photos that ship."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from actatlas.atlas import Atlas, Layer
+import numpy as np
+
+from actatlas.atlas import Atlas, Grid, Layer
 from actatlas.errors import ImageError, MissingExtra
 from actatlas.progress import Progress
 from actatlas.site import data, sheets
 from actatlas.site.photos import Photos, places_value, shown_photos
 from actatlas.site.pool import Pool, choose_pool
+from actatlas.site.pyramid import webp
 from actatlas.site.settings import SiteSettings
+from actatlas.site.views import QUALITY, VIEWS, view_geometry, view_pyramid
 from actatlas.values import Examples
 
 Write = Callable[[Path, bytes], None]
@@ -77,6 +81,15 @@ class PatchWriter:
         for pool, patches in zip(group, cut, strict=True):
             for path, sheet in zip(self._sheets(pool), sheets.encoded(patches), strict=True):
                 self._put(path, sheet)
+            for grid, view in self._views(pool):
+                self._write_view(pool, grid, view, patches)
+
+    def _write_view(self, pool: Pool, grid: Grid, view: str, patches: np.ndarray) -> None:
+        folder = self._out / data.grid_folder(pool.layer.slug, grid.side)
+        pyramid = view_pyramid(view, pool, grid, patches)
+        for tile in pyramid.tiles():
+            self._put(folder / f"{view}_files" / tile.name, webp(tile.picture, QUALITY))
+        self._put(folder / f"{view}.dzi", pyramid.geometry.descriptor())
 
     def _note(self, there: Mapping[str, Pool], is_whole: bool) -> None:
         if self._earlier is not None:
@@ -97,11 +110,20 @@ class PatchWriter:
         earlier = self._earlier
         if earlier is None or earlier.choices.get(pool.layer.slug) != pool.sha256:
             return False
-        return earlier.keeps(self._sheets(pool))
+        return earlier.keeps([*self._sheets(pool), *self._view_files(pool)])
 
     def _sheets(self, pool: Pool) -> list[Path]:
         folder = self._out / "layers" / pool.layer.slug / "patches"
         return [folder / f"{number}.jpg" for number in range(sheets.sheet_count(len(pool)))]
+
+    def _views(self, pool: Pool) -> Iterator[tuple[Grid, str]]:
+        return ((pool.layer.grid(side), view) for side in pool.of_cells for view in VIEWS)
+
+    def _view_files(self, pool: Pool) -> Iterator[Path]:
+        for grid, view in self._views(pool):
+            folder = self._out / data.grid_folder(pool.layer.slug, grid.side)
+            yield folder / f"{view}.dzi"
+            yield from (folder / f"{view}_files" / name for name in view_geometry(pool, grid).tile_names())
 
     def _put_photo(self, image_id: int, jpeg: bytes) -> None:
         self._put(self._photo(image_id), jpeg)

@@ -17,7 +17,7 @@ from actatlas.site import data
 from actatlas.site.findings import confusion_pictures, confusions_value, traces_value
 from actatlas.site.numbers import block_count, blocks, number_counts, numbers
 from actatlas.site.patching import Earlier, PatchWriter, Write
-from actatlas.site.pyramid import Pyramid
+from actatlas.site.pyramid import icon_pyramid, webp
 from actatlas.site.settings import SiteSettings
 from actatlas.site.sheets import jpeg
 from actatlas.store import paths
@@ -104,10 +104,10 @@ def static_file(name: str) -> bytes:
 
 
 def _write_tiles(grid: Grid, folder: Path, write: Write) -> None:
-    pyramid = Pyramid(grid)
-    for level, column, row, tile in pyramid.tiles():
-        write(folder / "tiles_files" / str(level) / f"{column}_{row}.webp", _webp(tile))
-    write(folder / "tiles.dzi", pyramid.descriptor())
+    pyramid = icon_pyramid(grid)
+    for tile in pyramid.tiles():
+        write(folder / "tiles_files" / tile.name, webp(tile.picture))
+    write(folder / "tiles.dzi", pyramid.geometry.descriptor())
 
 
 def _write_findings(atlas: Atlas, out: Path, write: Write, examples: Examples) -> None:
@@ -134,15 +134,6 @@ def _write_numbers(grid: Grid, folder: Path, name: str, write: Write, earlier: E
             write(folder / kind / f"{block.number}.js", data.script(f"{name}/{kind}/{block.number}", block.value))
     # Last, and even where it says nothing: with it the rest is there.
     write(folder / "photos.js", data.script(f"{name}/photos", data.photos_value(grid)))
-
-
-def _webp(picture: Image.Image) -> bytes:
-    """An alpha channel that hides nothing is left out."""
-    if picture.getchannel("A").getextrema() == (255, 255):
-        picture = picture.convert("RGB")
-    buffer = io.BytesIO()
-    picture.save(buffer, "WEBP", quality=80, method=4)
-    return buffer.getvalue()
 
 
 def _page(atlas: Atlas) -> bytes:
