@@ -11,7 +11,7 @@ const isCheck = process.argv.includes("--check");
 
 async function formatTypes() {
   const parts = [];
-  for (const name of ["site-atlas", "site-cells", "site-numbers", "site-photos", "site-names", "site-columns", "site-confusions", "site-traces", "site-tour"]) {
+  for (const name of ["site-atlas", "site-cells", "site-numbers", "site-photos", "site-places", "site-names", "site-columns", "site-confusions", "site-traces", "site-tour"]) {
     const schema = JSON.parse(await readFile(here(`../docs/schema/${name}.json`), "utf8"));
     parts.push(await compile(schema, schema.title, { bannerComment: "", additionalProperties: false, ignoreMinAndMaxItems: true }));
   }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from actatlas.networks import Network
     from actatlas.planning import BuildSettings
     from actatlas.preprocessing import Preprocessing
-    from actatlas.values import AttributionMethod, ImageSource, Precision
+    from actatlas.values import AttributionMethod, Examples, ImageSource, Precision
 
 DEFAULT_NETWORK = "packaged:efficientnet-lite0"
 
@@ -68,6 +69,7 @@ def build(
     device: str = "auto",
     seed: int = 0,
     title: str = "",
+    examples: Examples | None = None,
     progress: Progress | bool = True,
 ) -> WorkingAtlas:
     """Photos in, atlas out; the same call continues a build that was stopped.
@@ -80,6 +82,7 @@ def build(
     positions: activations a crop, the same relative places in every layer
     icon_px: side of an icon in network input pixels, 8 to 512; None takes 80
     draft: paint icons in less than half of the time, less well
+    examples: what the page shows of photos: "none", "patches" (where None), "thumbs" or "originals"
     device: "cpu", "cuda", "mps"; "auto" takes a GPU where there is one. Icons are painted on all visible CUDA devices
 
     Raises what the command line prints: an ActatlasError that says what is wrong, where, and what to do.
@@ -92,6 +95,7 @@ def build(
     network = model if isinstance(model, Network) else load_network(model, device=device)
     collect = collect_settings(crops, positions, attribution, precision, seed)
     settings = build_settings(layers, grids, collect, align, title, icon_settings(icon_px, draft))
+    settings = replace(settings, examples=examples)
     said = progress if not isinstance(progress, bool) else StderrProgress() if progress else Silent()
     atlas = pipeline.build(network, open_source(images), Path(out).expanduser().resolve(), settings, said)
     working = open(atlas.folder)

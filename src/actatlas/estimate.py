@@ -23,7 +23,7 @@ _LAYOUT_START_S = 15.0
 _LEARNING_S = 4.0  # a layer, on two cores
 _STEPS_TO_MEASURE = 3  # an icon's fidelity takes as long
 _PHOTOS_OF_MEMBERS = 0.7  # distinct photos in a cell, for each of its members
-_SITE_BYTES_PER_CELL = 30_000  # tiles and patches
+_SITE_BYTES_PER_CELL = 20_000  # tiles of three views, patches and numbers; less where there are many cells
 
 
 def expected(
@@ -58,7 +58,7 @@ def expected(
         "collect": image_s * images,
         "layout": _LAYOUT_START_S + _LAYOUT_S_PER_ACTIVATION * activations * len(layers),
         "icons": sum(_LEARNING_S + s * _picture_steps(cells, settings.icons) for s in step_s.values()),
-        "site": 0.004 * icons * len(layers),
+        "site": 0.006 * icons * len(layers),
     }
     if is_sampled:
         seconds["attributions"] = _sample_seconds(collect, images, attributed, len(layers), (image_s, attributed_s))

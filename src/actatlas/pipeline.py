@@ -26,7 +26,7 @@ from actatlas.networks import Network
 from actatlas.planning import MIN_IMAGES, BuildSettings, begin_or_continue, make_plan, planned_sides
 from actatlas.progress import Progress
 from actatlas.records import read_pilot, write_cells, write_pilot, write_shard
-from actatlas.site import write_own_site
+from actatlas.site import own_examples, write_own_site
 from actatlas.store import AtlasFolder, paths, writing
 from actatlas.values import ImageSource, Layout
 
@@ -219,8 +219,11 @@ class _Run:
 
     def write_site(self) -> None:
         with self._timed("site"):
-            if self.files.has("site/index.html") and self.files.is_finished:
+            asked = self.settings.examples
+            is_as_asked = asked is None or asked == own_examples(self.atlas)
+            if is_as_asked and self.files.has("site/index.html") and self.files.is_finished:
                 return
+            self._change()
             self._write_page()
 
     # --- inside
@@ -234,7 +237,7 @@ class _Run:
         return self._has_classes and self.settings.collect.attributes_a_sample(len(self.source.records))
 
     def _write_page(self) -> None:
-        write_own_site(Atlas(self.files), self.progress)
+        write_own_site(Atlas(self.files), self.progress, self.settings.examples)
 
     def _change(self) -> None:
         """Before anything is written: the atlas is no longer finished, and its site no longer shows all of it."""

@@ -21,7 +21,7 @@ from actatlas.layout import LayoutSettings
 from actatlas.networks import Network, other_names
 from actatlas.progress import Progress
 from actatlas.store import FORMAT_VERSION, AtlasFolder
-from actatlas.values import ImageSource, LayerInfo
+from actatlas.values import Examples, ImageSource, LayerInfo
 
 MIN_IMAGES = GridSettings(side=2).min_images
 # A change of these may change results in the last bits, so an atlas is continued with the versions it was begun with.
@@ -35,6 +35,7 @@ class BuildSettings:
     layers: names; empty for the network's recommended ones
     grids: sides; empty for those that suit the number of activations
     title: heads the page; empty for one made from the network and the photos
+    examples: what the page shows of photos; None for what it showed, at first patches
     """
 
     layers: tuple[str, ...] = ()
@@ -43,6 +44,7 @@ class BuildSettings:
     layout: LayoutSettings = field(default_factory=LayoutSettings)
     icons: InversionSettings = field(default_factory=InversionSettings)
     title: str = ""
+    examples: Examples | None = None
 
     def __post_init__(self) -> None:
         for side in self.grids:

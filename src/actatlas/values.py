@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 LayerForm = Literal["maps", "tokens", "vectors"]
 AttributionMethod = Literal["patch-replacement", "mean-replacement", "gradient", "smooth-gradient", "removal"]
 ATTRIBUTION_METHODS: tuple[AttributionMethod, ...] = get_args(AttributionMethod)
+Examples = Literal["none", "patches", "thumbs", "originals"]
+EXAMPLES: tuple[Examples, ...] = get_args(Examples)
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from actatlas.site import write_site
+from actatlas.site import SiteSettings, write_site
 from actatlas.store import paths
 from actatlas.testing import FAKE_LABELS, cell_code, code_of, fake_atlas, kept_cells
 
@@ -159,14 +159,14 @@ def test_patches_are_the_cells_own(open_page, pictured, serve):
     site = pictured.folder / "site"
     grid = pictured.layer("layer.1").grid(20)
     k = grid.coordinates.tolist().index([6, 9])
-    expected = [np.asarray(p.resize((8, 8), Image.Resampling.BOX), np.float64) for p in grid.examples(k, 6)]
-    others = [np.asarray(p.resize((8, 8), Image.Resampling.BOX), np.float64) for p in grid.examples(k + 1, 6)]
+    expected = [np.asarray(p.resize((8, 8), Image.Resampling.BOX), np.float64) for p in grid.examples(k, 12)]
+    others = [np.asarray(p.resize((8, 8), Image.Resampling.BOX), np.float64) for p in grid.examples(k + 1, 12)]
     page = open_page(serve(site), "#layer=layer.1&grid=20&cell=6,9")
     page.get_by_test_id("inspector").wait_for()
     page.wait_for_load_state("networkidle")
     canvases = page.get_by_test_id("inspector").locator(".patches canvas")
     urls = canvases.evaluate_all("all => all.map((canvas) => canvas.toDataURL())")
-    assert len(urls) == len(expected) == 6
+    assert len(urls) == len(expected) == 12
     shown = [np.asarray(from_data_url(u).resize((8, 8), Image.Resampling.BOX), np.float64) for u in urls]
     own = [np.abs(a - b).mean() for a, b in zip(shown, expected, strict=False)]
     foreign = [np.abs(a - b).mean() for a, b in zip(shown, others, strict=False)]
@@ -184,6 +184,29 @@ def test_patches_load_from_a_double_click_too(open_page, pictured):
     grid = pictured.layer("layer.1").grid(20)
     expected = np.asarray(grid.examples(grid.coordinates.tolist().index([6, 9]), 1)[0], np.float64)
     assert np.abs(patch.mean(axis=(0, 1)) - expected.mean(axis=(0, 1))).max() < 8
+
+
+def test_a_patch_opens_its_photo_with_its_place_on_it(open_page, pictured, serve, tmp_path, write_file):
+    page_file = write_site(pictured, tmp_path / "site", write_file, settings=SiteSettings("originals"))
+    page = open_page(serve(page_file.parent), "#layer=layer.1&grid=20&cell=6,9")
+    inspector = page.get_by_test_id("inspector")
+    third = inspector.get_by_role("button", name="real patch 3: its photo")
+    third.click()
+    place = inspector.locator(".photo-place")
+    place.wait_for()
+    page.wait_for_function("document.querySelector('.photo img').complete")
+    inspector.locator(".photo-frame").scroll_into_view_if_needed()
+    box = {name: int(round(value)) for name, value in place.bounding_box().items()}
+    inside = (box["x"] + 3, box["y"] + 3, box["x"] + box["width"] - 3, box["y"] + box["height"] - 3)  # within its lines
+    cut = Image.fromarray(settled(page)).crop(inside).resize((32, 32))
+    patch = from_data_url(third.locator("canvas").evaluate("canvas => canvas.toDataURL()")).resize((32, 32))
+    other = from_data_url(inspector.locator(".patches canvas").nth(3).evaluate("canvas => canvas.toDataURL()")).resize(
+        (32, 32)
+    )
+    near, far = (np.abs(np.asarray(cut, float) - np.asarray(one, float)).mean() for one in (patch, other))
+    assert near < 15 < far
+    page.keyboard.press("Enter")
+    assert inspector.locator(".photo").is_hidden(), "a second time puts it away"
 
 
 def test_an_address_that_leads_nowhere_is_told_and_the_map_stays_usable(open_page, address):

@@ -195,7 +195,7 @@ def test_every_json_file_is_as_its_schema_says(atlas):
     def schema(name):
         return json.loads((SCHEMAS / f"{name}.json").read_text())
 
-    for name in ("plan", "pilot", "timings", "manifest", "labels"):
+    for name in ("plan", "pilot", "timings", "manifest", "labels", "site"):
         jsonschema.validate(json.loads((atlas.folder / f"{name}.json").read_text()), schema(name))
     for path in (atlas.folder / "layers").glob("*/expectation.json"):
         jsonschema.validate(json.loads(path.read_text()), schema("expectation"))
@@ -248,6 +248,18 @@ def test_a_finished_build_run_again_changes_nothing(atlas, listing, network):
     assert after == before
 
 
+def test_the_same_build_shows_less_of_the_photos_when_asked_to_and_remembers_it(atlas, listing, network, tmp_path):
+    out = shutil.copytree(atlas.folder, tmp_path / "atlas")
+    patches = {path for path in hashes(out) if path.endswith(".jpg")}
+    build(listing, out, network, examples="none")
+    assert patches and not any(path in hashes(out) for path in patches) and not list((out / "site").rglob("*.jpg"))
+    assert actatlas.open(out).files.verify() == len(hashes(out))
+    build(listing, out, network)
+    assert not list((out / "site").rglob("*.jpg"))
+    build(listing, out, network, examples="patches")
+    assert hashes(out) == hashes(atlas.folder)
+
+
 def test_an_atlas_begun_otherwise_is_refused_and_left_as_it_was(atlas, listing, network):
     before = hashes(atlas.folder)
     for changes, named in (({"seed": 1}, "seed"), ({"layers": LAYERS[:1]}, "layers"), ({"positions": 2}, "positions")):
@@ -259,7 +271,7 @@ def test_an_atlas_begun_otherwise_is_refused_and_left_as_it_was(atlas, listing, 
 def test_a_grid_can_be_added_to_a_finished_atlas(listing, network, tmp_path):
     out = tmp_path / "atlas"
     build(listing, out, network, layers=LAYERS[:1], grids=[3])
-    kept = {p: h for p, h in hashes(out).items() if not p.startswith("site/")}
+    kept = {p: h for p, h in hashes(out).items() if not p.startswith(("site/", "site.json"))}
     grown = build(listing, out, network, layers=LAYERS[:1], grids=[3, 4])
     assert grown.layer(LAYERS[0]).grid_sides == [3, 4] and grown.files.verify()
     assert kept.items() <= hashes(out).items()

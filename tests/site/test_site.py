@@ -16,8 +16,7 @@ from PIL import Image
 
 from actatlas.site import write_site
 from actatlas.site.data import script
-from actatlas.site.examples import Block, sheet_name
-from actatlas.site.pyramid import Pyramid
+from actatlas.site.pyramid import icon_pyramid
 from actatlas.testing import FAKE_LABELS, cell_code, code_of, fake_atlas, kept_cells
 
 SCHEMAS = Path(__file__).parent.parent.parent / "docs" / "schema"
@@ -34,25 +33,26 @@ def files(atlas) -> dict[str, bytes]:
     return written(atlas)
 
 
-def test_every_tile_of_the_pyramid_is_there_and_of_the_size_that_deep_zoom_says(files):
-    for side, full in ((20, 480), (5, 120)):
-        folder = f"layers/layer.0/{side}"
-        image = ElementTree.fromstring(files[f"{folder}/tiles.dzi"])
+@pytest.mark.parametrize(("view", "cell_px"), [("tiles", 24), ("patches", 64), ("average", 64)])
+def test_every_tile_of_each_pyramid_is_there_and_of_the_size_that_deep_zoom_says(files, view, cell_px):
+    for side in (20, 5):
+        folder, full = f"layers/layer.0/{side}", side * cell_px
+        image = ElementTree.fromstring(files[f"{folder}/{view}.dzi"])
         size = image.find("{http://schemas.microsoft.com/deepzoom/2008}Size")
         tile_px = int(image.get("TileSize"))
-        assert (int(size.get("Width")), int(size.get("Height")), tile_px) == (full, full, 192)
+        assert (int(size.get("Width")), int(size.get("Height")), tile_px) == (full, full, 8 * cell_px)
         finest = (full - 1).bit_length()
         expected = set()
         for level in range(finest + 1):
             level_px = -(-full // 2 ** (finest - level))
             for column, row in itertools.product(range(-(-level_px // tile_px)), repeat=2):
-                name = f"{folder}/tiles_files/{level}/{column}_{row}.webp"
+                name = f"{folder}/{view}_files/{level}/{column}_{row}.webp"
                 expected.add(name)
                 tile = Image.open(io.BytesIO(files[name]))
                 assert tile.size == (
                     min(tile_px, level_px - column * tile_px), min(tile_px, level_px - row * tile_px)
                 ), name  # fmt: skip
-        assert expected == {name for name in files if name.startswith(f"{folder}/tiles_files/")}
+        assert expected == {name for name in files if name.startswith(f"{folder}/{view}_files/")}
 
 
 def test_icons_stand_at_their_places_in_the_tiles_and_empty_squares_are_clear(files):
@@ -69,7 +69,7 @@ def test_icons_stand_at_their_places_in_the_tiles_and_empty_squares_are_clear(fi
 
 
 def test_a_coarser_level_is_the_finer_one_made_smaller(atlas):
-    tiles = {(t.level, t.column, t.row): t.picture for t in Pyramid(atlas.layer("layer.0").grid(20)).tiles()}
+    tiles = {(t.level, t.column, t.row): t.picture for t in icon_pyramid(atlas.layer("layer.0").grid(20)).tiles()}
     whole = Image.new("RGBA", (480, 480))
     for (level, column, row), tile in tiles.items():
         if level == 9:
@@ -97,17 +97,42 @@ def test_the_data_are_what_their_schemas_say_and_what_the_atlas_holds(files, atl
 
 
 def test_patches_lie_where_the_page_looks_for_them(files, atlas):
-    grid = atlas.layer("layer.0").grid(20)
-    for k in (0, 100, 200, len(grid) - 1):
-        column, row = grid.coordinates[k].tolist()
-        name = f"layers/layer.0/20/examples/{sheet_name(Block(column // 4, row // 4))}"
-        sheet = np.asarray(Image.open(io.BytesIO(files[name])), np.int16)
-        top = (row % 4 * 4 + column % 4) * 64
-        for i, patch in enumerate(grid.examples(k, 6)):
-            shown = sheet[top : top + 64, i * 64 : i * 64 + 64]
-            expected = np.asarray(patch.resize((64, 64)), np.int16)
-            other = np.asarray(grid.examples((k + 1) % len(grid), 6)[i % 3].resize((64, 64)), np.int16)
-            assert np.abs(shown - expected).mean() < 8 < np.abs(shown - other).mean()
+    pool = value_of(files["atlas.js"], "atlas")["layers"][0]["patches"]
+    for side in (20, 5):
+        grid = atlas.layer("layer.0").grid(side)
+        numbers = value_of(files[f"layers/layer.0/{side}/cells.js"], f"layers/layer.0/{side}/cells")["patches"]
+        for k in range(0, len(grid), 7):
+            real = [np.asarray(patch.resize((64, 64)), np.int16) for patch in grid.examples(k, 12)]
+            shown = [patch_of(files, "layer.0", pool, number) for number in numbers[k]]
+            assert len(shown) == len(real)
+            own = [np.abs(patch - expected).mean() for patch, expected in zip(shown, real, strict=True)]
+            foreign = [np.abs(patch - real[i - 1]).mean() for i, patch in enumerate(shown)]
+            assert max(own) < 8 < np.mean(foreign) / 2
+
+
+def test_the_other_views_show_the_nearest_patch_and_the_average_of_a_cells_patches(files, atlas):
+    index = value_of(files["atlas.js"], "atlas")["layers"][1]
+    cells = value_of(files["layers/layer.1/20/cells.js"], "layers/layer.1/20/cells")
+    px = next(grid["view_px"] for grid in index["grids"] if grid["side"] == 20)
+    at = {(c, r): k for k, (c, r) in enumerate(zip(cells["columns"], cells["rows"], strict=True))}
+    finest = (20 * px - 1).bit_length()
+    near = {"patches": [], "average": []}
+    far = {"patches": [], "average": []}
+    for column, row in itertools.product(range(20), range(0, 20, 3)):
+        k = at.get((column, row))
+        for view in near:
+            name = f"layers/layer.1/20/{view}_files/{finest}/{column // 8}_{row // 8}.webp"
+            tile = np.asarray(Image.open(io.BytesIO(files[name])).convert("RGBA"), np.float64)
+            left, top = column % 8 * px, row % 8 * px
+            shown = tile[top : top + px, left : left + px]
+            assert shown[8, 8, 3] == (0 if k is None else 255)
+            if k is not None:
+                own = [patch_of(files, "layer.1", index["patches"], number) for number in cells["patches"][k]]
+                expected = own[0] if view == "patches" else np.mean(own, axis=0)
+                near[view].append(np.abs(shown[..., :3] - expected).mean())
+                far[view].append(np.abs(shown[..., :3] - own[-1]).mean())
+    for view in near:
+        assert max(near[view]) < 12 < np.mean(far[view])
 
 
 def test_equal_atlases_give_equal_bytes_and_the_frame_comes_last(files, atlas):
@@ -138,7 +163,8 @@ def test_a_growing_atlas_is_shown_grey_and_written_again_when_it_has_grown(tmp_p
     half = written(fake_atlas(tmp_path / "half" / "atlas", layers=1, sides=(20,), photos=0, painted=0.5, icon_px=24))
     index = value_of(half["atlas.js"], "atlas")
     grid = index["layers"][0]["grids"][0]
-    assert not index["is_finished"] and 0 < grid["painted"] < grid["cells"] and grid["patches"] is None
+    assert not index["is_finished"] and 0 < grid["painted"] < grid["cells"]
+    assert index["layers"][0]["patches"] is None
     cells = value_of(half["layers/layer.0/20/cells.js"], "layers/layer.0/20/cells")
     assert cells["cosine"][-1] is None and cells["rank"][-1] is None and cells["cosine"][0] > 0
     column, row = cells["columns"][-1], cells["rows"][-1]
@@ -155,8 +181,9 @@ def test_photos_that_are_gone_leave_a_page_without_patches(tmp_path):
         photo.unlink()
     told: list[str] = []
     files = written(atlas, Told(told))
-    assert not [name for name in files if "/examples/" in name]
-    assert value_of(files["atlas.js"], "atlas")["layers"][0]["grids"][0]["patches"] is None
+    assert not [name for name in files if name.endswith(".jpg")]
+    assert value_of(files["atlas.js"], "atlas")["layers"][0]["patches"] is None
+    assert value_of(files["layers/layer.0/5/cells.js"], "layers/layer.0/5/cells")["patches"] is None
     assert len(told) == 1 and "no patches" in told[0]
 
 
@@ -185,6 +212,14 @@ def written(atlas, progress=None) -> dict[str, bytes]:
     page = write_site(atlas, out, lambda path, data: found.update({path.relative_to(out).as_posix(): data}), progress)
     assert page == out / "index.html"
     return found
+
+
+def patch_of(files: dict[str, bytes], slug: str, pool: dict, number: int) -> np.ndarray:
+    """(px, px, 3) int16, from the sheet where the page looks for it."""
+    edge, px = pool["sheet_edge"], pool["size_px"]
+    sheet = np.asarray(Image.open(io.BytesIO(files[f"layers/{slug}/patches/{number // edge**2}.jpg"])), np.int16)
+    row, column = divmod(number % edge**2, edge)
+    return sheet[row * px : (row + 1) * px, column * px : (column + 1) * px]
 
 
 def value_of(text: bytes, key: str):

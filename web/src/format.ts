@@ -9,7 +9,7 @@ export type Numbers = null | NumbersValue;
  * What site/atlas.js hands to the page: `actatlas("atlas", VALUE);`
  */
 export interface AtlasValue {
-  format_version: 1;
+  format_version: 2;
   title: string;
   /**
    * where network and photos came from
@@ -28,6 +28,10 @@ export interface AtlasValue {
     used: number;
     skipped: number;
   };
+  /**
+   * what there is of photos: real patches; thumbs, originals: these, and the photos that they are of in thumbs/N.jpg or originals/N.jpg
+   */
+  examples: "none" | "patches" | "thumbs" | "originals";
   /**
    * class names in the order of the network's logits
    */
@@ -79,6 +83,10 @@ export interface LayerValue {
   activations: number;
   attribution: "patch-replacement" | "mean-replacement" | "gradient" | "smooth-gradient" | "removal" | null;
   /**
+   * the pool of real patches that its cells show, in sheets patches/N.jpg; null where there is none
+   */
+  patches: null | PatchesValue;
+  /**
    * coarsest first
    */
   grids: GridValue[];
@@ -86,6 +94,17 @@ export interface LayerValue {
    * named parts of the map, those first that most of it belongs to and that are clearest
    */
   regions: RegionValue[];
+}
+export interface PatchesValue {
+  /**
+   * patch i is in sheet i ÷ sheet_edge²
+   */
+  count: number;
+  size_px: number;
+  /**
+   * a full sheet holds sheet_edge × sheet_edge patches, row-major
+   */
+  sheet_edge: number;
 }
 export interface GridValue {
   side: number;
@@ -99,29 +118,18 @@ export interface GridValue {
    */
   cell_px: number;
   /**
-   * icons along a tile's edge
+   * cells along a tile's edge, in every view
    */
   tile_cells: number;
   /**
-   * sheets of real patches; null where there are none
+   * side of a cell in the finest tiles of the views patches_files and average_files; null where there are none
    */
-  patches: null | PatchesValue;
+  view_px: number | null;
   numbers: GridNumbersValue;
   /**
    * photos.js says which photos each cell is of
    */
   lists_photos: boolean;
-}
-export interface PatchesValue {
-  /**
-   * patches a cell, at most
-   */
-  count: number;
-  size_px: number;
-  /**
-   * a sheet holds block × block cells
-   */
-  block: number;
 }
 export interface GridNumbersValue {
   classes: Numbers;
@@ -230,6 +238,10 @@ export interface CellsValue {
    * of the means, less the layer's
    */
   near_cosines: (number | null)[][] | null;
+  /**
+   * of each cell the numbers of its patches in the layer's pool, the member nearest the mean first; null where there is no pool
+   */
+  patches: number[][] | null;
 }
 
 /**
@@ -250,6 +262,20 @@ export interface BlockValue {
  * What site/layers/LAYER/G/photos.js hands to the page: of each cell the ids of its photos, ascending, each less the one before; null where they are not listed.
  */
 export type PhotosValue = number[][] | null;
+
+/**
+ * What site/layers/LAYER/places.js hands to the page, where photos ship: item i of each list is patch i of the layer's pool.
+ */
+export interface PlacesValue {
+  /**
+   * N of the photo's file thumbs/N.jpg or originals/N.jpg
+   */
+  photos: number[];
+  /**
+   * left, top, right and bottom of the patch, in thousandths of the photo's sides
+   */
+  boxes: number[][];
+}
 
 /**
  * What site/names.js hands to the page: of each class what else it is called, such as synonyms and its WordNet id.

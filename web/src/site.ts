@@ -9,6 +9,7 @@ import type {
   LayerValue,
   NamesValue,
   PhotosValue,
+  PlacesValue,
   TourValue,
   TracesValue,
 } from "./format";
@@ -22,7 +23,7 @@ declare global {
   }
 }
 
-export const FORMAT_VERSION = 1;
+export const FORMAT_VERSION = 2;
 
 /** One kept cell, in words that panels use. */
 export interface Cell {
@@ -36,9 +37,17 @@ export interface Cell {
   readonly classes: readonly { readonly index: number; readonly name: string; readonly value: number; readonly error: number | null }[];
   /** Of how many photos the classes' values are estimates; null where they are of all activations. */
   readonly valuePhotos: number | null;
+  /** Numbers of its real patches in the layer's pool, the nearest to its mean first. */
+  readonly patches: readonly number[];
   readonly photoColumns: readonly { readonly name: string; readonly values: readonly (readonly [string, number])[] }[];
   readonly channels: readonly { readonly index: number; readonly score: number }[];
   readonly near: readonly { readonly place: Place; readonly cosine: number }[];
+}
+
+/** Where a patch lies on its photo; left, top, right and bottom are shares of the photo's sides. */
+export interface PatchPlace {
+  readonly url: string;
+  readonly box: readonly [number, number, number, number];
 }
 
 export class CellTable {
@@ -78,6 +87,7 @@ export class CellTable {
         error: value.errors?.[k]?.[i] ?? null,
       })),
       valuePhotos: value.value_photos?.[k] ?? null,
+      patches: value.patches?.[k] ?? [],
       photoColumns: Object.entries(value.photo_columns).map(([name, cells]) => ({
         name,
         values: (cells[k] ?? []) as [string, number][],
@@ -305,15 +315,27 @@ export class Site {
     this.drawPart(canvas, url, left, top, grid.cell_px);
   }
 
-  /** Draws a cell's i-th real patch over the whole canvas. */
-  drawPatch(canvas: HTMLCanvasElement, layer: LayerValue, place: Place, i: number): void {
-    const patches = gridOf(layer, place.side)?.patches;
-    if (!patches) return;
-    const { block, size_px } = patches;
-    const folder = urlPath(gridFolder(layer, place.side));
-    const url = `${folder}/examples/${Math.floor(place.column / block)}_${Math.floor(place.row / block)}.jpg`;
-    const slot = (place.row % block) * block + (place.column % block);
-    this.drawPart(canvas, url, i * size_px, slot * size_px, size_px);
+  /** Draws a patch of the layer's pool over the whole canvas. */
+  drawPatch(canvas: HTMLCanvasElement, layer: LayerValue, patch: number): void {
+    if (layer.patches === null) return;
+    const { size_px, sheet_edge } = layer.patches;
+    const slot = patch % sheet_edge ** 2;
+    const url = urlPath(`layers/${layer.slug}/patches/${Math.floor(patch / sheet_edge ** 2)}.jpg`);
+    this.drawPart(canvas, url, (slot % sheet_edge) * size_px, Math.floor(slot / sheet_edge) * size_px, size_px);
+  }
+
+  get hasPhotos(): boolean {
+    return this.atlas.examples === "thumbs" || this.atlas.examples === "originals";
+  }
+
+  /** The photo that a patch of the layer's pool is of; null where the site has no photos. */
+  async placeOf(layer: LayerValue, patch: number): Promise<PatchPlace | null> {
+    if (!this.hasPhotos || layer.patches === null) return null;
+    const places = this.once(`layers/${layer.slug}/places`, async (key) => (await loadScript(key)) as PlacesValue);
+    const { photos, boxes } = await places;
+    const [left = 0, top = 0, right = 0, bottom = 0] = boxes[patch] ?? [];
+    const url = urlPath(`${this.atlas.examples}/${photos[patch]}.jpg`);
+    return { url, box: [left / 1000, top / 1000, right / 1000, bottom / 1000] };
   }
 
   private drawPart(canvas: HTMLCanvasElement, url: string, left: number, top: number, size: number): void {
@@ -364,16 +386,32 @@ export function gridFolder(layer: LayerValue, side: number): string {
   return `layers/${layer.slug}/${side}`;
 }
 
-export function fullPx(grid: GridValue): number {
-  return grid.side * grid.cell_px;
+/** What the squares of the map show: icons, the real patch nearest each cell's mean, or the average of its patches. */
+export type View = "icons" | "patches" | "average";
+
+/** Side of a cell in the view's finest tiles; null where the site does not have this view. */
+export function cellPx(grid: GridValue, view: View): number | null {
+  return view === "icons" ? grid.cell_px : grid.view_px;
 }
 
-export function finestLevel(grid: GridValue): number {
-  return 32 - Math.clz32(fullPx(grid) - 1);
+export function fullPx(grid: GridValue, view: View = "icons"): number {
+  return grid.side * (cellPx(grid, view) ?? grid.cell_px);
 }
 
-export function tileUrl(layer: LayerValue, grid: GridValue, level: number, column: number, row: number): string {
-  return urlPath(`${gridFolder(layer, grid.side)}/tiles_files/${level}/${column}_${row}.webp`);
+export function finestLevel(grid: GridValue, view: View = "icons"): number {
+  return 32 - Math.clz32(fullPx(grid, view) - 1);
+}
+
+export function tileUrl(
+  layer: LayerValue,
+  grid: GridValue,
+  level: number,
+  column: number,
+  row: number,
+  view: View = "icons",
+): string {
+  const files = view === "icons" ? "tiles_files" : `${view}_files`;
+  return urlPath(`${gridFolder(layer, grid.side)}/${files}/${level}/${column}_${row}.webp`);
 }
 
 export function urlPath(path: string): string {

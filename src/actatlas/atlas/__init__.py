@@ -8,9 +8,10 @@ from actatlas.atlas.cells import Grid
 from actatlas.atlas.class_atlas import ClassAtlas
 from actatlas.atlas.layer import Layer
 from actatlas.atlas.names import ClassNames
-from actatlas.atlas.patches import cut_patches
+from actatlas.atlas.patches import PhotoCutter, cut_patches, over_photos, shorter_side_for
 from actatlas.atlas.reader import Atlas, open
 
 __all__ = [
-    "Atlas", "Cell", "ClassAtlas", "ClassNames", "Facet", "Grid", "Icon", "Layer", "cut_patches", "open",
+    "Atlas", "Cell", "ClassAtlas", "ClassNames", "Facet", "Grid", "Icon", "Layer", "PhotoCutter", "cut_patches", "open",
+    "over_photos", "shorter_side_for",
 ]  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -264,13 +264,11 @@ class Grid:
         """Patches of side patch_px, one a photo, the members nearest the mean first. Empty without photos."""
         if not self.has_photos:
             return []
-        return self._patches({k: self.nearest_rows(k, n)}, self.layer.patch_px)[k]
-
-    def all_examples(self, n: int, size_px: int) -> Iterator[tuple[int, list[Image.Image]]]:
-        """`examples` of every cell, shrunk to at most size_px, each photo decoded once."""
-        if not self.has_photos:
-            return
-        yield from self._patches({k: self.nearest_rows(k, n) for k in range(len(self))}, size_px).items()
+        rows = self.layer.rows_of_layer(self.nearest_rows(k, n))
+        patches: dict[int, Image.Image] = {}
+        for slot, (patch,) in cut_patches(self.layer.atlas, rows, [self.layer], [self.layer.patch_px]):
+            patches[slot] = patch.convert("RGB")
+        return [patches[slot] for slot in range(len(rows))]
 
     def column_values(self, column: str, n: int = 3) -> list[list[tuple[str, int]]]:
         """For each cell the n commonest values of a column that came with the images, counted in distinct photos."""
@@ -347,16 +345,3 @@ class Grid:
     @cached_property
     def _cells_example_rows(self) -> np.ndarray:
         return self._cells("example_rows")
-
-    def _patches(self, rows: dict[int, np.ndarray], size_px: int) -> dict[int, list[Image.Image]]:
-        """Patches by key, in the order of the rows. Raises UnreadableImage where a photo is gone."""
-        slots = [(key, slot) for key, key_rows in rows.items() for slot in range(len(key_rows))]
-        all_rows = np.concatenate([np.empty(0, np.int64), *rows.values()])
-        patches: dict[int, list[Any]] = {key: [None] * len(key_rows) for key, key_rows in rows.items()}
-        rows_of_layer = self.layer.rows_of_layer(all_rows)
-        for place, (patch,) in cut_patches(self.layer.atlas, rows_of_layer, [self.layer], [self.layer.patch_px]):
-            key, slot = slots[place]
-            if patch.width > size_px:
-                patch = patch.resize((size_px, size_px), Image.Resampling.LANCZOS)
-            patches[key][slot] = patch.convert("RGB")
-        return patches

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _MAX_THREADS = 8
 _PHOTOS_AHEAD = 64
+
+Found = TypeVar("Found")
 
 
 def cut_patches(
@@ -39,34 +41,69 @@ def cut_patches(
     wanted: dict[int, list[int]] = defaultdict(list)
     for slot, row in enumerate(rows):
         wanted[int(places.image_ids[row])].append(slot)
-    preprocessing = atlas.preprocessing
-    read_reduced = getattr(atlas.source, "read_reduced", None) if reduced else None
 
-    def of_photo(image_id: int) -> list[tuple[int, list[Image.Image]]]:
-        slots = wanted[image_id]
-        boxes = [tuple(places.boxes[rows[slot]].tolist()) for slot in slots]
-        if read_reduced is None:
-            photo = atlas.source.read(image_id)
-        else:
-            smallest = min(min(box[2] - box[0], box[3] - box[1]) for box in boxes)
-            photo = read_reduced(image_id, round(2 * max(preprocessing.input_px) / max(smallest, 0.05)))
-        crops: dict[tuple[float, ...], Image.Image] = {}
-        found = []
-        for slot, box in zip(slots, boxes, strict=True):
-            crop = crops.get(box) or crops.setdefault(box, preprocessing.crop(photo, box))
-            position = tuple(places.positions[rows[slot]].tolist())
-            cuts = [
-                crop.crop(patch_box(position, side, layer.info.shape[1:], preprocessing.input_px))
-                for layer, side in zip(layers, side_px, strict=True)
-            ]
-            found.append((slot, cuts))
-        return found
+    def of_photo(image_id: int, photo: Image.Image) -> list[tuple[int, list[Image.Image]]]:
+        cutter = PhotoCutter(atlas, photo)
+        return [
+            (slot, [cutter.patch(layer, rows[slot], side) for layer, side in zip(layers, side_px, strict=True)])
+            for slot in wanted[image_id]
+        ]
 
-    image_ids = sorted(wanted)
+    def least_px(image_id: int) -> int:
+        return shorter_side_for(atlas, [rows[slot] for slot in wanted[image_id]])
+
+    for found in over_photos(atlas, sorted(wanted), of_photo, least_px if reduced else None):
+        yield from found
+
+
+class PhotoCutter:
+    """Cuts patches from one decoded photo; a crop is made once, however many patches lie in it."""
+
+    def __init__(self, atlas: Atlas, photo: Image.Image):
+        self._preprocessing = atlas.preprocessing
+        self._places = atlas.layer(atlas.layer_names[0]).places
+        self._photo = photo
+        self._crops: dict[tuple[float, ...], Image.Image] = {}
+
+    def patch(self, layer: Layer, row: int, side_px: int) -> Image.Image:
+        """Around the activation `row` of all that the atlas's layers have, at the network's input size."""
+        box = tuple(self._places.boxes[row].tolist())
+        if box not in self._crops:
+            self._crops[box] = self._preprocessing.crop(self._photo, box)
+        position = tuple(self._places.positions[row].tolist())
+        return self._crops[box].crop(patch_box(position, side_px, layer.info.shape[1:], self._preprocessing.input_px))
+
+
+def over_photos(
+    atlas: Atlas,
+    image_ids: Sequence[int],
+    work: Callable[[int, Image.Image], Found],
+    least_px: Callable[[int], int] | None = None,
+) -> Iterator[Found]:
+    """`work(image id, photo)` of each photo, in the order given, by threads that run a little ahead.
+
+    least_px: the shorter side that a photo needs at least, where a large JPEG may be decoded at a fraction of its size
+
+    Raises NoImages or UnreadableImage where photos are gone.
+    """
+    source = atlas.source
+    read_reduced = getattr(source, "read_reduced", None)
+
+    def of_photo(image_id: int) -> Found:
+        if least_px is None or read_reduced is None:
+            return work(image_id, source.read(image_id))
+        return work(image_id, read_reduced(image_id, least_px(image_id)))
+
     pool = ThreadPoolExecutor(min(os.cpu_count() or 1, _MAX_THREADS), thread_name_prefix="actatlas-patches")
     with pool, closing(_ahead(pool, of_photo, image_ids)) as photos:
-        for found in photos:
-            yield from found
+        yield from photos
+
+
+def shorter_side_for(atlas: Atlas, rows: Sequence[int]) -> int:
+    """Of the photo that these rows are of, in pixels: enough for their crops to be as sharp as the network had them."""
+    boxes = atlas.layer(atlas.layer_names[0]).places.boxes[np.asarray(rows)]
+    smallest = float(np.minimum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]).min())
+    return round(2 * max(atlas.preprocessing.input_px) / max(smallest, 0.05))
 
 
 def _ahead(pool: ThreadPoolExecutor, work, items: Sequence[int]):

@@ -102,7 +102,7 @@ class Atlas:
     @cached_property
     def images(self) -> pd.DataFrame:
         """One row a listed image: id, path, skipped (the reason, or None), and the list's own columns as strings."""
-        if not self._files.has("images.csv"):
+        if not self.has_photos:
             return pd.DataFrame({"id": [], "path": [], "skipped": []})
         table = pd.read_csv(
             io.BytesIO(self._files.read_bytes("images.csv")),
@@ -166,10 +166,15 @@ class Atlas:
     def preprocessing(self) -> Preprocessing:
         return Preprocessing.from_json(self.plan["network"]["preprocessing"])
 
+    @property
+    def has_photos(self) -> bool:
+        """Whether it knows the photos that it was made of; the shipped atlas does not."""
+        return self._files.has("images.csv")
+
     @cached_property
     def source(self) -> ImageSource:
         """The photos, read again from where they were. Raises NoImages if they are gone."""
-        if not self._files.has("images.csv"):
+        if not self.has_photos:
             raise UnfinishedAtlas(f"{self.folder} carries no photos; build an atlas of your own to see patches")
         spec = self.plan["images"]["spec"]
         return open_source(list(self.images["path"])) if self.plan["images"]["has_files"] else open_source(spec)

@@ -5,11 +5,24 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from actatlas.cli.shared import folder_option, grid_side, has_screen, open_option, say, whole_number, write_picture
-from actatlas.errors import MissingExtra, UsageError
+from actatlas.cli.shared import (
+    examples_option,
+    folder_option,
+    grid_side,
+    has_screen,
+    open_option,
+    say,
+    whole_number,
+    write_picture,
+)
+from actatlas.errors import MissingExtra, UnfinishedAtlas, UsageError
 from actatlas.progress import StderrProgress
+
+if TYPE_CHECKING:
+    from actatlas.atlas import Atlas
+    from actatlas.values import Examples
 
 # --- picture, view, site
 
@@ -78,32 +91,45 @@ def site_options(command: argparse.ArgumentParser) -> None:
         metavar="FILE.md",
         help="stops of a tour, kept in the atlas; see site.md",
     )
+    examples_option(command)
 
 
 def site(options: argparse.Namespace) -> dict[str, Any]:
     from actatlas import atlas as reader
-    from actatlas.site import write_own_site, write_site
-    from actatlas.store import AtlasFolder, writing
+    from actatlas.site import SiteSettings, own_examples, write_site
+    from actatlas.store import AtlasFolder
     from actatlas.store.durable import write_file
 
     atlas = reader.open(options.folder)
     if options.tour is not None:
         atlas = _with_tour(atlas, options.tour)
+    examples = options.examples or own_examples(atlas)
     if options.out is None:
-        page = atlas.folder / "site" / "index.html"
-        if not atlas.files.has("site/index.html"):
-            raise UsageError(f"{atlas.folder} has no site yet; run its build command again, or name a folder with -o")
-        if atlas.is_finished:  # what was found out since may be newer than the page
-            with writing(atlas.folder):
-                files = AtlasFolder.existing(atlas.folder)
-                with files.reopened():
-                    write_own_site(reader.Atlas(files), StderrProgress())
+        page = _own_site(atlas, examples)
     else:
         out = options.out.expanduser().resolve()
         AtlasFolder.begin(out)
-        page = write_site(atlas, out, write_file, StderrProgress())
+        page = write_site(atlas, out, write_file, StderrProgress(), SiteSettings(examples))
     say(options, f"{page}")
-    return {"site": str(page)}
+    return {"site": str(page), "examples": examples}
+
+
+def _own_site(atlas: Atlas, examples: Examples) -> Path:
+    """Written anew: what was found out since may be newer than the page."""
+    from actatlas import atlas as reader
+    from actatlas.site import own_examples, write_own_site
+    from actatlas.store import AtlasFolder, writing
+
+    if not atlas.files.has("site/index.html"):
+        raise UsageError(f"{atlas.folder} has no site yet; run its build command again, or name a folder with -o")
+    if not atlas.is_finished and examples != own_examples(atlas):
+        raise UnfinishedAtlas(f"{atlas.folder} is not finished; run its build command again with --examples {examples}")
+    if atlas.is_finished:
+        with writing(atlas.folder):
+            files = AtlasFolder.existing(atlas.folder)
+            with files.reopened():
+                write_own_site(reader.Atlas(files), StderrProgress(), examples)
+    return atlas.folder / "site" / "index.html"
 
 
 def _with_tour(atlas: Any, path: Path) -> Any:

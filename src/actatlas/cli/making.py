@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from actatlas.cli.shared import SPEC_HELP, grid_side, open_option, open_page, say
+from actatlas.cli.shared import SPEC_HELP, examples_option, grid_side, open_option, open_page, say
 from actatlas.progress import StderrProgress, duration
 
 # --- demo
@@ -97,6 +98,7 @@ def build_options(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--seed", type=int, default=0, metavar="S", help="of everything random; default 0")
     command.add_argument("--title", default="", help="heads the page")
+    examples_option(command)
     command.add_argument(
         "--dry-run", action="store_true", help="say images, layers, time, disk and memory; build nothing"
     )
@@ -116,6 +118,7 @@ def build(options: argparse.Namespace) -> dict[str, Any]:
     collect = api.collect_settings(options.crops, options.positions, attribution, options.precision, options.seed)
     icons = api.icon_settings(options.icon_px, options.draft)
     settings = api.build_settings(options.layer, options.grid, collect, not options.no_align, options.title, icons)
+    settings = replace(settings, examples=options.examples)
     progress = StderrProgress()
     if options.dry_run:
         return _dry_run(options, network, source, settings, progress)

@@ -41,6 +41,16 @@ def open_option(command: argparse.ArgumentParser) -> None:
     command.add_argument("--no-open", action="store_true", help="do not open the page, even where there is a screen")
 
 
+def examples_option(command: argparse.ArgumentParser) -> None:
+    from actatlas.values import EXAMPLES
+
+    command.add_argument(
+        "--examples", choices=EXAMPLES, default=None,
+        help="what the page shows of photos: nothing; small patches (default); these and each photo, at most 256 px "
+        "(thumbs) or 1,024 px (originals) a side, without metadata. An atlas remembers it",
+    )  # fmt: skip
+
+
 def grid_side(text: str) -> int:
     if not text.isdigit() or not 2 <= int(text) <= 320:
         raise argparse.ArgumentTypeError(f"a grid's side is a whole number from 2 to 320, not {text}")

@@ -8,20 +8,24 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from actatlas.atlas import Atlas, ClassAtlas, Grid, Layer
-from actatlas.site.examples import CELLS_PER_BLOCK, PATCH_PX, patch_count
 from actatlas.site.findings import confusions_value, traces_value
 from actatlas.site.numbers import columns_a_block, number_counts
+from actatlas.site.pool import Pool
 from actatlas.site.pyramid import CELLS_PER_TILE, cell_px
 from actatlas.site.regions import regions_of
+from actatlas.site.sheets import PATCHES_PER_EDGE
+from actatlas.site.views import view_px
 from actatlas.store import paths
+from actatlas.values import Examples
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 TOP_CLASSES = 5
 TOP_VALUES = 3
 MOST_VALUES = 2000  # of a column that the map can be dimmed by: more are no groups of photos
@@ -43,25 +47,37 @@ def script(key: str, value: Any) -> bytes:
     return f"actatlas({json.dumps(key)},{text});\n".encode("ascii")
 
 
-def atlas_value(atlas: Atlas, with_patches: Mapping[str, bool]) -> dict[str, Any]:
-    """The page's first file. `with_patches`: by grid folder, whether sheets of patches were written."""
+def atlas_value(atlas: Atlas, pools: Mapping[str, Pool], shown: Examples) -> dict[str, Any]:
+    """The page's first file.
+
+    pools: by the layer's slug, the patches whose sheets were written; shown: what there is of photos
+    """
     return {
         "format_version": FORMAT_VERSION,
         "title": atlas.title,
-        "origin": atlas.origin,
-        "network": atlas.plan["network"]["spec"],
+        "origin": public_text(atlas, atlas.origin),
+        "network": public_text(atlas, atlas.plan["network"]["spec"]),
         "is_finished": not _is_growing(atlas),
         "photos": dict(atlas.image_counts),
+        "examples": shown,
         "labels": atlas.labels,
         "columns": list(columns_value(atlas)),
         "has": {
-            "confusions": bool(confusions_value(atlas)),
+            "confusions": bool(confusions_value(atlas, "none")),
             "traces": bool(traces_value(atlas)),
             "tour": has_tour(atlas),
             "names": names_value(atlas) is not None,
         },
-        "layers": [_layer_value(layer, with_patches) for layer in shown_layers(atlas)],
+        "layers": [_layer_value(layer, pools.get(layer.slug)) for layer in shown_layers(atlas)],
     }
+
+
+def public_text(atlas: Atlas, text: str) -> str:
+    """Without the folders that the photos, or a network's own file, lie in."""
+    photos, network = atlas.plan["images"]["spec"], atlas.plan["network"]["spec"]
+    for private in [photos, network] if ".py:" in network else [photos]:
+        text = text.replace(private, re.split(r"[/\\]", private.rstrip("/\\"))[-1])
+    return text
 
 
 def shown_layers(atlas: Atlas) -> list[Layer]:
@@ -69,7 +85,7 @@ def shown_layers(atlas: Atlas) -> list[Layer]:
     return [*(atlas.layer(name) for name in atlas.layer_names), *atlas.class_atlases]
 
 
-def _layer_value(layer: Layer, with_patches: Mapping[str, bool]) -> dict[str, Any]:
+def _layer_value(layer: Layer, pool: Pool | None) -> dict[str, Any]:
     return {
         "name": layer.title,
         "of": layer.name if isinstance(layer, ClassAtlas) else None,
@@ -80,10 +96,8 @@ def _layer_value(layer: Layer, with_patches: Mapping[str, bool]) -> dict[str, An
         "patch_px": layer.patch_px if layer.grid_sides else None,
         "activations": layer.activation_count,
         "attribution": layer.attribution_method,
-        "grids": [
-            _grid_value(layer.grid(side), with_patches.get(grid_folder(layer.slug, side), False))
-            for side in layer.grid_sides
-        ],
+        "patches": pool and {"count": len(pool), "size_px": pool.size_px, "sheet_edge": PATCHES_PER_EDGE},
+        "grids": [_grid_value(layer.grid(side), pool) for side in layer.grid_sides],
         "regions": _regions_value(layer),
     }
 
@@ -145,16 +159,15 @@ def _regions_value(layer: Layer) -> list[dict[str, Any]]:
     ]
 
 
-def _grid_value(grid: Grid, has_patches: bool) -> dict[str, Any]:
+def _grid_value(grid: Grid, pool: Pool | None) -> dict[str, Any]:
     counts = number_counts(grid)
-    patches = {"count": patch_count(grid.side), "size_px": PATCH_PX, "block": CELLS_PER_BLOCK}
     return {
         "side": grid.side,
         "cells": len(grid),
         "painted": int(np.sum(grid.is_painted)),
         "cell_px": cell_px(grid),
         "tile_cells": CELLS_PER_TILE,
-        "patches": patches if has_patches else None,
+        "view_px": pool and view_px(pool, grid),
         "numbers": {
             kind: {"count": counts[kind], "block": columns_a_block(len(grid))} if kind in counts else None
             for kind in ("classes", "channels", "likeness")
@@ -163,7 +176,7 @@ def _grid_value(grid: Grid, has_patches: bool) -> dict[str, Any]:
     }
 
 
-def cells_value(grid: Grid) -> dict[str, Any]:
+def cells_value(grid: Grid, pool: Pool | None) -> dict[str, Any]:
     """A grid's cells as columns: item k of every list is cell k."""
     value: dict[str, Any] = {
         "side": grid.side,
@@ -182,6 +195,7 @@ def cells_value(grid: Grid) -> dict[str, Any]:
         "channel_scores": None,
         "near": None,
         "near_cosines": None,
+        "patches": pool and pool.of_cells[grid.side],
     }
     top = grid.top_classes(TOP_CLASSES)
     if top is not None:

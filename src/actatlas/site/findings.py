@@ -7,22 +7,28 @@ from typing import Any
 
 from actatlas.atlas import Atlas
 from actatlas.store import paths
+from actatlas.values import Examples
+
+# A story shows a photo with the patch on it.
+_PICTURES: dict[Examples, tuple[str, ...]] = {
+    "none": (), "patches": ("patch",), "thumbs": ("patch", "story"), "originals": ("patch", "story"),
+}  # fmt: skip
 
 
-def confusions_value(atlas: Atlas) -> list[dict[str, Any]]:
+def confusions_value(atlas: Atlas, examples: Examples) -> list[dict[str, Any]]:
     """The stories of all layers, by layer, the best proven first."""
     return [
-        _story(atlas, layer, number, kept["grid"], entry)
+        _story(atlas, layer, number, kept["grid"], entry) | _pictures(atlas, layer, entry, examples)
         for layer, kept in _lists(atlas)
         for number, entry in enumerate(kept["entries"])
     ]
 
 
-def confusion_pictures(atlas: Atlas) -> Iterator[tuple[str, str]]:
+def confusion_pictures(atlas: Atlas, examples: Examples) -> Iterator[tuple[str, str]]:
     """(name in the site, path in the atlas folder) of the pictures that the stories name."""
     for layer, kept in _lists(atlas):
         for entry in kept["entries"]:
-            for kind in ("patch", "story"):
+            for kind in _PICTURES[examples]:
                 path = paths.confusion_picture(layer, kind, entry["proposal"]["rank"])
                 if atlas.files.has(path):
                     yield _name(layer, kind, entry), path
@@ -45,17 +51,22 @@ def _story(atlas: Atlas, layer: str, number: int, side: int, entry: dict[str, An
     proposal, proof = entry["proposal"], entry["proof"]
     column, row = atlas.layer(layer).grid(side).coordinates[proposal["k"]].tolist()
 
-    def picture(kind: str) -> str | None:
-        path = paths.confusion_picture(layer, kind, proposal["rank"])
-        return _name(layer, kind, entry) if atlas.files.has(path) else None
-
     return {
         "layer": layer, "grid": side, "column": column, "row": row, "rank": number + 1,
         "target": proposal["target"], "concept": proposal["concept"], "told": entry["told"],
         "rates": _rates(proof) if proof else None, "interval": proof and proof["patch"]["interval"],
         "scored": proof and proof["scored"], "transfer": proof and proof["transfer"],
-        "patch": picture("patch"), "story": picture("story"),
     }  # fmt: skip
+
+
+def _pictures(atlas: Atlas, layer: str, entry: dict[str, Any], examples: Examples) -> dict[str, str | None]:
+    """Names in the site, where they may be shown and are there."""
+
+    def name(kind: str) -> str | None:
+        path = paths.confusion_picture(layer, kind, entry["proposal"]["rank"])
+        return _name(layer, kind, entry) if kind in _PICTURES[examples] and atlas.files.has(path) else None
+
+    return {kind: name(kind) for kind in ("patch", "story")}
 
 
 def _rates(proof: dict[str, Any]) -> list[list[Any]]:

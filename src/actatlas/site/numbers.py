@@ -53,6 +53,10 @@ def columns_a_block(cell_count: int) -> int:
     return max(_CHARACTERS_A_FILE // max(cell_count, 1), 1)
 
 
+def block_count(column_count: int, cell_count: int) -> int:
+    return -(-column_count // columns_a_block(cell_count))
+
+
 def blocks(values: np.ndarray) -> Iterator[Block]:
     """(K, N) → files of `columns_a_block(K)` columns each: of each its largest size, and a character for each cell."""
     per_block = columns_a_block(len(values))

@@ -1,74 +1,102 @@
-"""Writes the page of an atlas: the app as built, and for each grid its tiles, its cells and its patches."""
+"""Writes the page of an atlas: the app as built, for each layer its patches, for each grid its tiles and its cells."""
 
 from __future__ import annotations
 
 import hashlib
 import html
 import io
-from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
-from actatlas.atlas import Atlas, Grid, Layer
-from actatlas.errors import ImageError, MissingExtra
+from actatlas.atlas import Atlas, Grid
 from actatlas.progress import Progress, Silent
 from actatlas.site import data
-from actatlas.site.examples import sheet_name, sheet_names, sheets
 from actatlas.site.findings import confusion_pictures, confusions_value, traces_value
-from actatlas.site.numbers import blocks, number_counts, numbers
-from actatlas.site.pyramid import Pyramid
+from actatlas.site.numbers import block_count, blocks, number_counts, numbers
+from actatlas.site.patching import Earlier, PatchWriter, Write
+from actatlas.site.pyramid import icon_pyramid, webp
+from actatlas.site.settings import SiteSettings
+from actatlas.site.sheets import jpeg
 from actatlas.store import paths
+from actatlas.values import Examples
 
 # What `npm run build` in web/ makes. page.html is the frame of index.html.
 APP_FILES = ("app.js", "app.css", "icon.svg", "THIRD-PARTY.txt")
 
-Write = Callable[[Path, bytes], None]
+# In the atlas folder, and no part of its site: how the site was written.
+RECORD = "site.json"
 
 
 def write_site(
-    atlas: Atlas, out: Path, write: Write, progress: Progress | None = None, has: Callable[[Path], bool] | None = None
+    atlas: Atlas,
+    out: Path,
+    write: Write,
+    progress: Progress | None = None,
+    settings: SiteSettings | None = None,
+    earlier: Earlier | None = None,
 ) -> Path:
     """Write the atlas's page into `out`; the path of its index.html, which is written last.
 
     Equal atlases give equal bytes. A growing atlas may be written again and again: what is not painted yet is grey.
-    `write` puts bytes at a path, and makes folders; patches that `has` says are there already are not made again.
+    `write` puts bytes at a path, and makes folders.
     """
-    progress = progress or Silent()
+    progress, settings = progress or Silent(), settings or SiteSettings()
     for name in APP_FILES:
         write(out / name, static_file(name))
-    grids = [(layer, side) for layer in data.shown_layers(atlas) for side in layer.grid_sides]
-    with_patches: dict[str, bool] = {}
-    with progress.stage("Writing the page", sum(len(layer.grid(side)) for layer, side in grids), "cells") as tick:
-        for layer, side in grids:
-            grid = layer.grid(side)
-            name = data.grid_folder(layer.slug, side)
+    layers = data.shown_layers(atlas)
+    patches = PatchWriter(atlas, out, write, settings, earlier)
+    pools = patches.write(layers, progress)
+    grids = [layer.grid(side) for layer in layers for side in layer.grid_sides]
+    with progress.stage("Writing the page", sum(map(len, grids)), "cells") as tick:
+        for grid in grids:
+            slug = grid.layer.slug
+            name = data.grid_folder(slug, grid.side)
             _write_tiles(grid, out / name, write)
-            with_patches[name] = _write_examples(grid, out / name, write, progress, has)
-            _write_numbers(grid, name, out, write, has)
-            write(out / name / "cells.js", data.script(f"{name}/cells", data.cells_value(grid)))
+            _write_numbers(grid, out / name, name, write, earlier)
+            write(out / name / "cells.js", data.script(f"{name}/cells", data.cells_value(grid, pools.get(slug))))
             tick(len(grid))
-    _write_findings(atlas, out, write)
+    _write_findings(atlas, out, write, settings.examples)
     names = data.names_value(atlas)
     if names is not None:
         write(out / "names.js", data.script("names", names))
     write(out / "columns.js", data.script("columns", data.columns_value(atlas)))
-    write(out / "atlas.js", data.script("atlas", data.atlas_value(atlas, with_patches)))
+    write(out / "atlas.js", data.script("atlas", data.atlas_value(atlas, pools, patches.shown)))
     write(out / "index.html", _page(atlas))
     return out / "index.html"
 
 
-def write_own_site(atlas: Atlas, progress: Progress) -> Path:
-    """The page in the atlas's own folder, committed there file by file; patches that are there are not made again."""
+def write_own_site(atlas: Atlas, progress: Progress, examples: Examples | None = None) -> Path:
+    """The page in the atlas's own folder, committed there file by file; patches that are there are not made again.
+
+    examples: None for what was shown when the page was last written, at first patches
+    """
     files, root = atlas.files, atlas.folder
-    return write_site(
-        atlas,
-        root / "site",
-        lambda path, data: files.write(path.relative_to(root).as_posix(), data),
-        progress,
-        lambda path: files.has(path.relative_to(root).as_posix()),
-    )
+    settings = SiteSettings(own_examples(atlas) if examples is None else examples)
+    written: set[Path] = set()
+
+    def write(path: Path, content: bytes) -> None:
+        files.write(path.relative_to(root).as_posix(), content)
+        written.add(path)
+
+    earlier = Earlier(lambda path: files.has(path.relative_to(root).as_posix()), _record(atlas)["patches"])
+    page = write_site(atlas, root / "site", write, progress, settings, earlier)
+    for name in files.committed("site/"):
+        if root / name not in written | earlier.kept:  # of an earlier form of the page, or more than it is to show
+            files.forget(name)
+    files.write_json(RECORD, {"examples": settings.examples, "patches": earlier.choices})
+    return page
+
+
+def own_examples(atlas: Atlas) -> Examples:
+    """What the page in the atlas's own folder was asked to show of photos."""
+    return _record(atlas)["examples"]
+
+
+def _record(atlas: Atlas) -> dict[str, Any]:
+    return atlas.files.read_json(RECORD) if atlas.files.has(RECORD) else {"examples": "patches", "patches": {}}
 
 
 def static_file(name: str) -> bytes:
@@ -76,18 +104,18 @@ def static_file(name: str) -> bytes:
 
 
 def _write_tiles(grid: Grid, folder: Path, write: Write) -> None:
-    pyramid = Pyramid(grid)
-    for level, column, row, tile in pyramid.tiles():
-        write(folder / "tiles_files" / str(level) / f"{column}_{row}.webp", _webp(tile))
-    write(folder / "tiles.dzi", pyramid.descriptor())
+    pyramid = icon_pyramid(grid)
+    for tile in pyramid.tiles():
+        write(folder / "tiles_files" / tile.name, webp(tile.picture))
+    write(folder / "tiles.dzi", pyramid.geometry.descriptor())
 
 
-def _write_findings(atlas: Atlas, out: Path, write: Write) -> None:
+def _write_findings(atlas: Atlas, out: Path, write: Write, examples: Examples) -> None:
     """Those that there are."""
-    for name, path in confusion_pictures(atlas):
+    for name, path in confusion_pictures(atlas, examples):
         picture = Image.open(io.BytesIO(atlas.files.read_bytes(path))).convert("RGB")
-        write(out / name, _jpeg(picture))
-    found = {"confusions": confusions_value(atlas), "traces": traces_value(atlas)}
+        write(out / name, jpeg(picture))
+    found = {"confusions": confusions_value(atlas, examples), "traces": traces_value(atlas)}
     if data.has_tour(atlas):
         found["tour"] = atlas.files.read_json(paths.TOUR)
     for key, value in found.items():
@@ -95,50 +123,17 @@ def _write_findings(atlas: Atlas, out: Path, write: Write) -> None:
             write(out / f"{key}.js", data.script(key, value))
 
 
-def _write_numbers(grid: Grid, name: str, out: Path, write: Write, has: Callable[[Path], bool] | None) -> None:
+def _write_numbers(grid: Grid, folder: Path, name: str, write: Write, earlier: Earlier | None) -> None:
     """What does not change while icons are painted: written once."""
-    if has is not None and has(out / name / "photos.js"):
+    counts = number_counts(grid)
+    numbered = [f"{kind}/{i}.js" for kind, count in counts.items() for i in range(block_count(count, len(grid)))]
+    if earlier is not None and earlier.keeps([folder / file for file in [*numbered, "photos.js"]]):
         return
-    for kind in number_counts(grid):
+    for kind in counts:
         for block in blocks(numbers(grid, kind)):
-            key = f"{name}/{kind}/{block.number}"
-            write(out / f"{key}.js", data.script(key, block.value))
+            write(folder / kind / f"{block.number}.js", data.script(f"{name}/{kind}/{block.number}", block.value))
     # Last, and even where it says nothing: with it the rest is there.
-    write(out / name / "photos.js", data.script(f"{name}/photos", data.photos_value(grid)))
-
-
-def _write_examples(
-    grid: Grid, folder: Path, write: Write, progress: Progress, has: Callable[[Path], bool] | None
-) -> bool:
-    """Whether there are patches. A page without them is better than none, where the photos are no longer to be had."""
-    if has is not None and all(has(folder / "examples" / name) for name in sheet_names(grid)):
-        return True
-    try:
-        has_any = False
-        for block, sheet in sheets(grid):
-            has_any = True
-            write(folder / "examples" / sheet_name(block), _jpeg(sheet))
-        return has_any
-    except (ImageError, MissingExtra) as error:
-        layer: Layer = grid.layer
-        progress.say(f"{layer.name}, {grid.side} × {grid.side}: the page shows no patches of photos ({error})")
-        return False
-
-
-def _webp(picture: Image.Image) -> bytes:
-    """An alpha channel that hides nothing is left out."""
-    if picture.getchannel("A").getextrema() == (255, 255):
-        picture = picture.convert("RGB")
-    buffer = io.BytesIO()
-    picture.save(buffer, "WEBP", quality=80, method=4)
-    return buffer.getvalue()
-
-
-def _jpeg(picture: Image.Image) -> bytes:
-    """For patches: they were JPEG once, and there are so many that WebP's slower encoding would be felt."""
-    buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=75, optimize=True)
-    return buffer.getvalue()
+    write(folder / "photos.js", data.script(f"{name}/photos", data.photos_value(grid)))
 
 
 def _page(atlas: Atlas) -> bytes:

@@ -64,7 +64,7 @@ export class Card {
         el("p", { class: "counts", text: cell.cohesion === null ? "" : `cohesion ${cell.cohesion.toFixed(2)}` }),
       ),
     );
-    const real = patches(this.site, layer, cell, 40);
+    const real = patches(this.site, layer, cell, 40, 6);
     this.element.replaceChildren(head, ...[remarks(cell)].filter((part) => part !== null));
     if (real !== null) this.element.append(real);
     if (cell.classes.length > 0) this.element.append(classBars(cell, null));

@@ -2,7 +2,8 @@
 import { button, el, logit, number, plural, square } from "../dom";
 import type { LayerValue } from "../format";
 import type { Cell, Site } from "../site";
-import { type Place, gridOf } from "../state";
+import type { Place } from "../state";
+import { withPhotos } from "./photo";
 
 const METHODS: Record<string, string> = {
   "patch-replacement":
@@ -82,16 +83,22 @@ export function attributionNote(layer: LayerValue, cell: Cell): string {
   return `${method}; over what the layer’s average activation does.${few}`;
 }
 
-/** Patches of photos whose activations lie in the cell; null where the site has none. */
-export function patches(site: Site, layer: LayerValue, cell: Cell, px: number): HTMLElement | null {
-  const sheet = gridOf(layer, cell.place.side)?.patches;
-  if (!sheet) return null;
-  const count = Math.min(sheet.count, cell.photos);
-  const canvases = Array.from({ length: count }, (_, i) => {
+/** Patches of photos whose activations lie in the cell; null where the site has none. `toOpen`: they may show their photos. */
+export function patches(
+  site: Site,
+  layer: LayerValue,
+  cell: Cell,
+  px: number,
+  atMost: number,
+  toOpen = false,
+): HTMLElement | null {
+  if (cell.patches.length === 0) return null;
+  const canvases = cell.patches.slice(0, atMost).map((patch, i) => {
     const canvas = square(px, { role: "img", "aria-label": `real patch ${i + 1}` });
-    site.drawPatch(canvas, layer, cell.place, i);
+    site.drawPatch(canvas, layer, patch);
     return canvas;
   });
+  if (toOpen && site.hasPhotos) return withPhotos(site, layer, cell.patches, canvases);
   return el("div", { class: "patches" }, ...canvases);
 }
 

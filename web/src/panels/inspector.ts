@@ -139,7 +139,7 @@ export class Inspector {
       el("p", { class: "note", text: fidelity(cell, table.length)[1] }),
       ...[remarks(cell)].filter((part) => part !== null),
     ];
-    const real = patches(this.site, layer, cell, 96);
+    const real = patches(this.site, layer, cell, 96, 12, true);
     if (real !== null) {
       const size = layer.patch_px === null ? "" : `, ${layer.patch_px} px of the network’s input`;
       parts.push(section("Real patches", real, `The members nearest the cell’s mean, one a photo${size}.`));
