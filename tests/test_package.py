@@ -40,6 +40,7 @@ TORCH_FREE = [
     "picture",
     "site",
     "server",
+    "lab",
     "cli",
     "errors",
 ]
