@@ -24,6 +24,7 @@ from actatlas.lab import Lab
 from actatlas.lab.lighting import nearest_cells
 from actatlas.store import writing
 
+WHITE = Image.new("RGB", (20, 20), "white")
 LAYER = "blocks.9.expanded"
 CENTRE = {"x": 0.5, "y": 0.5, "side": 0.4}
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "schema" / "lab.json").read_text())
@@ -429,8 +430,11 @@ def test_a_network_without_classes_lights_cells_and_paints_icons(drawn_photos, t
     lab = Lab(folder)
     status = answered(lab, "status")
     assert status["closed"] is None and set(status["without"]) == {"classes"}
-    with pytest.raises(ActatlasError, match="gives no logits"):
-        lab.answer("predict", {"photo": {"id": 0}})
+    seen = answered(lab, "predict", photo={"id": 0}, patch={"key": received(lab, as_file(WHITE))["key"]}, place=CENTRE)
+    assert seen["before"] == seen["after"] == seen["classes"] == []
+    assert np.asarray(picture_of(seen["picture"]))[32, 32] == 255, "it is shown all the same"
+    with pytest.raises(ActatlasError, match="has no classes"):
+        lab.answer("suggest", {"photo": {"id": 0}})
     (layer,) = answered(lab, "lights", photo={"id": 0})["layers"]
     assert layer["side"] == 3 and layer["cells"]
     column, row = layer["cells"][0][:2]

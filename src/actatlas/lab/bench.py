@@ -30,7 +30,8 @@ _TOP = 5
 class Look:
     """A photo as the network sees it, and what it says of it.
 
-    picture: at the input's size; pixels: (channels, H, W) float32 in [0, 1]; logits: (1, classes) float32
+    picture: at the input's size; pixels: (channels, H, W) float32 in [0, 1]
+    logits: (1, classes) float32, or (1, 0) of a network without classes
     """
 
     picture: Image.Image
@@ -85,7 +86,9 @@ class Bench:
         read_pilot(self.atlas.files)
 
     def logits(self, pixels: Tensor) -> Tensor:
-        """(B, classes) of (B, channels, H, W)."""
+        """(B, classes) of (B, channels, H, W); (B, 0) of a network without classes."""
+        if self.eyes.class_count is None:
+            return torch.empty(len(pixels), 0)
         with self.looking:
             return logits_of(self.eyes, pixels)
 

@@ -131,6 +131,11 @@ class Pictures:
         labels = self._atlas.class_names.labels
         return {image_id: labels[counted.most_common(1)[0][0]] for image_id, counted in votes.items()}
 
+    def said_of(self, image_id: int) -> str:
+        """What a photo is, in a word: its label, or what the network took it for."""
+        columns, taken_for, _ = self._table[image_id]
+        return columns.get("label") or taken_for or f"photo {image_id}"
+
     def _photo_value(self, image_id: int) -> dict[str, Any]:
         columns, taken_for, _ = self._table[image_id]
         return {"id": image_id, "columns": columns, "taken_for": taken_for, "thumbnail": self._thumbnail(image_id)}

@@ -45,6 +45,7 @@ def suggest(bench: Bench, photo: Photo | None, target: int | None) -> dict[str, 
     """
     if photo is None and target is None:
         raise UsageError("suggest: name a photo, or a class")
+    bench.atlas.class_names  # noqa: B018  raises where there are none
     look = None if photo is None else bench.look(photo)
     own = None if look is None else int(look.logits[0].argmax())
     found = [c for c in _known(bench) if target in (None, c.target) and c.target != own]
@@ -72,24 +73,23 @@ def _spoken_for(bench: Bench, targets: list[int], photo: Photo | None) -> Iterat
     if grid.attributions is None:
         raise NoAttributions(atlas.folder)
     over = grid.attributions - grid.layer.attribution_mean
-    labels = grid.top_classes(1)
     for target in targets:
         for k in np.argsort(-over[:, target], kind="stable")[: _CELLS_EACH if len(targets) > 1 else _SHOWN].tolist():
             column, row = grid.coordinates[k].tolist()
-            name = CellName(grid.layer.title, grid.side, column, row)
-            shows = grid.class_name(int(labels[0][k, 0])) if labels else f"cell {column},{row}"
-            yield _Candidate(_patch_of(bench, name, k, photo), target, shows, _SIDE, CORNERS[3])
+            patch, shows = _patch_of(bench, CellName(grid.layer.title, grid.side, column, row), k, photo)
+            yield _Candidate(patch, target, shows, _SIDE, CORNERS[3])
 
 
-def _patch_of(bench: Bench, name: CellName, k: int, photo: Photo | None) -> Patch:
+def _patch_of(bench: Bench, name: CellName, k: int, photo: Photo | None) -> tuple[Patch, str]:
+    """And what it is of."""
     grid = bench.pictures.layer(name.layer).grid(name.side)
     rows = grid.nearest_rows(k, 2) if bench.atlas.files.has("images.csv") else np.empty(0, np.int64)
     for number, image_id in enumerate(grid.layer.places.image_ids[rows].tolist()):
         if photo != AtlasPhoto(image_id):
             with suppress(ImageError):  # the photos are gone
                 bench.patch(Example(name, number))
-                return Example(name, number)
-    return CellIcon(name)
+                return Example(name, number), bench.pictures.said_of(image_id)
+    return CellIcon(name), f"icon of cell {name.column},{name.row}"
 
 
 def _next_classes(look: Look | None) -> list[int]:

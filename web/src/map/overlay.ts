@@ -1,7 +1,7 @@
 // What is drawn over the map: dimming by a lens, numbers on large cells, names of regions. One canvas, drawn anew when the
 // view moves. Dimming is a picture of one pixel a cell, stretched: its cost does not grow with the number of cells.
 import { percent } from "../dom";
-import { type CellNumbers, type Lens, type Sign, isShare, strength } from "../lens";
+import { type CellNumbers, type Lens, type Sign, isShare, rooted, strength } from "../lens";
 import type { CellTable } from "../site";
 import type { Place, Point } from "../state";
 import type { AtlasMap } from "./map";
@@ -55,7 +55,8 @@ export class Overlay {
   dim(key: string, lens: Lens, table: CellTable, numbers: CellNumbers, sign: Sign, gain: number): void {
     if (key === this.key && this.dimming !== null) return;
     this.key = key;
-    this.dimming = { ...dimmed(table, numbers, sign, gain), table, numbers, isShare: isShare(lens) };
+    const shown = lens.kind === "lights" ? rooted(numbers) : numbers;
+    this.dimming = { ...dimmed(table, shown, isShare(lens) ? "both" : sign, gain), table, numbers, isShare: isShare(lens) };
   }
 
   clear(): void {
