@@ -36,9 +36,7 @@ _PATIENCE_S = 60  # for a request's next bytes
 class Lab(Protocol):
     """What answers questions; actatlas.lab has the one that asks the network."""
 
-    @property
-    def questions(self) -> frozenset[str]:
-        """Those that are known."""
+    questions: frozenset[str]
 
     def answer(self, question: str, asked: Mapping[str, Any]) -> dict[str, Any]:
         """question: of `questions`. Raises ActatlasError for what cannot be answered."""
