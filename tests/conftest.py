@@ -51,6 +51,19 @@ def drawn_photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def small_atlas(drawn_photos: Path, network: Network, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished atlas of two layers of the packaged network, of the drawn photos. Copy it to write into it."""
+    import actatlas
+
+    out = tmp_path_factory.mktemp("small") / "atlas"
+    actatlas.build(
+        drawn_photos, out=out, model=network, layers=["blocks.4.expanded", "blocks.9.expanded"], grids=[4], crops=3,
+        positions=4, draft=True, icon_px=40, precision="float32", progress=False,
+    )  # fmt: skip
+    return out
+
+
+@pytest.fixture(scope="session")
 def chromium_path() -> str:
     """An executable chromium: $ACTATLAS_CHROMIUM, the machine's, or Playwright's own (see tools/find_chromium.sh)."""
     from playwright.sync_api import sync_playwright

@@ -11,11 +11,12 @@ const isCheck = process.argv.includes("--check");
 
 async function formatTypes() {
   const parts = [];
-  for (const name of ["site-atlas", "site-cells", "site-numbers", "site-photos", "site-places", "site-names", "site-columns", "site-confusions", "site-traces", "site-tour"]) {
+  const names = ["atlas", "cells", "numbers", "photos", "places", "names", "columns", "confusions", "traces", "tour"].map((name) => `site-${name}`);
+  for (const name of [...names, "lab"]) {
     const schema = JSON.parse(await readFile(here(`../docs/schema/${name}.json`), "utf8"));
     parts.push(await compile(schema, schema.title, { bannerComment: "", additionalProperties: false, ignoreMinAndMaxItems: true }));
   }
-  return `// Made by \`npm run build\` from docs/schema/site-*.json: do not edit.\n\n${parts.join("\n")}`;
+  return `// Made by \`npm run build\` from docs/schema/: do not edit.\n\n${parts.join("\n")}`;
 }
 
 async function bundle(entry, options = {}) {

@@ -87,11 +87,23 @@ def check_view(folder: Path) -> None:
         for name in ("", "app.js", "atlas.js"):
             with urllib.request.urlopen(address + name, timeout=10) as answer:
                 pages.append(answer.read().decode())
+        check_lab(address, pages[0])
         assert "app.js" in pages[0] and 'testid:"map"' in pages[1] and "blocks.11.expanded" in pages[2]
     finally:
         server.terminate()
         server.communicate(timeout=10)
     say("view", address)
+
+
+def check_lab(address: str, page: str) -> None:
+    """It is closed, and says which extra opens it."""
+    token = re.search(r'name="actatlas-lab" content="([^"]+)"', page)
+    assert token, "the page that is served may ask"
+    headers = {"X-Actatlas-Token": token.group(1)}
+    question = urllib.request.Request(f"{address}lab/status", data=b"{}", headers=headers)
+    with urllib.request.urlopen(question, timeout=10) as answer:
+        told = json.load(answer)
+    assert "actatlas[build]" in told["closed"], told
 
 
 def check_build_names_its_extra() -> None:

@@ -28,15 +28,9 @@ def size_of(path):
         return picture.size
 
 
-@pytest.fixture(scope="module")
-def folder(drawn_photos, network, tmp_path_factory):
-    """A finished atlas of two layers. Tests that write into it take a copy."""
-    out = tmp_path_factory.mktemp("classes") / "atlas"
-    actatlas.build(
-        drawn_photos, out=out, model=network, layers=LAYERS, grids=[4], crops=3, positions=4, draft=True, icon_px=40,
-        precision="float32", progress=False,
-    )  # fmt: skip
-    return out
+@pytest.fixture
+def folder(small_atlas):
+    return small_atlas
 
 
 @pytest.fixture

@@ -63,5 +63,6 @@ export function logit(value: number): string {
 }
 
 export function percent(share: number): string {
-  return `${Math.round(100 * share)}%`;
+  if (share > 0 && share < 0.005) return "<1%";
+  return share < 1 && share >= 0.995 ? ">99%" : `${Math.round(100 * share)}%`;
 }

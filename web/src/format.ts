@@ -1,4 +1,4 @@
-// Made by `npm run build` from docs/schema/site-*.json: do not edit.
+// Made by `npm run build` from docs/schema/: do not edit.
 
 /**
  * columns of numbers, one number a cell; null where there are none
@@ -405,4 +405,245 @@ export interface StopValue {
    * paragraphs
    */
   text: string[];
+}
+
+export type LabShare = number;
+/**
+ * The likeliest classes; none of a network without classes.
+ *
+ * @maxItems 5
+ */
+export type LabTop = LabClass[];
+/**
+ * to be asked with
+ */
+export type LabPatch =
+  | {
+      key: string;
+    }
+  | {
+      layer: string;
+      rank: number;
+    }
+  | {
+      cell: LabCell;
+      example: number;
+    }
+  | {
+      cell: LabCell;
+      icon: true;
+    };
+/**
+ * of the patch's centre, from the left
+ */
+export type LabShare1 = number;
+/**
+ * of the patch's centre, from the top
+ */
+export type LabShare2 = number;
+
+/**
+ * What the lab answers, by question.
+ */
+export interface LabAnswers {
+  status: LabStatus;
+  photos: LabPhotos;
+  picture: LabPicture;
+  predict: LabPrediction;
+  suggest: LabSuggestions;
+  icon: LabIcon;
+  lights: LabLights;
+}
+export interface LabStatus {
+  /**
+   * why the lab is closed; null where it is open
+   */
+  closed: string | null;
+  /**
+   * what an open lab has to do without, and why
+   */
+  without: {
+    photos?: string;
+    classes?: string;
+    lights?: string;
+    icon?: string;
+  };
+  /**
+   * of the atlas, that can be chosen
+   */
+  photos: number;
+  /**
+   * height and width of what the network sees
+   */
+  input_px: number[] | null;
+  /**
+   * proposals that are known
+   */
+  misunderstandings: number;
+}
+export interface LabPhotos {
+  /**
+   * that the query fits
+   */
+  total: number;
+  photos: LabPhoto[];
+}
+export interface LabPhoto {
+  id: number;
+  columns: {
+    [k: string]: string;
+  };
+  /**
+   * the class that most of its crops were taken for
+   */
+  taken_for: string | null;
+  /**
+   * JPEG, base64; null where the photo cannot be read
+   */
+  thumbnail: string | null;
+}
+/**
+ * A picture that was given.
+ */
+export interface LabPicture {
+  key: string;
+  /**
+   * width and height
+   *
+   * @minItems 2
+   * @maxItems 2
+   */
+  size: number[];
+  /**
+   * JPEG, base64: as a photo, as the network sees it
+   */
+  picture: string;
+  /**
+   * JPEG, base64: as a patch, small
+   */
+  patch: string;
+}
+export interface LabPrediction {
+  before: LabTop;
+  /**
+   * with the patch; null without one
+   */
+  after: LabTop | null;
+  /**
+   * of both lists, the likeliest after first; null without a patch
+   */
+  classes: LabChange[] | null;
+  /**
+   * of the patch, as fractions of what the network sees: left, top, right, bottom; null without one
+   */
+  box: LabShare[] | null;
+  /**
+   * PNG, base64: what the network saw, with the patch where there is one
+   */
+  picture: string;
+  seconds: number;
+}
+export interface LabClass {
+  index: number;
+  class: string;
+  probability: LabShare;
+}
+export interface LabChange {
+  index: number;
+  class: string;
+  before: LabShare;
+  after: LabShare;
+}
+export interface LabSuggestions {
+  from: "misunderstandings" | "cells";
+  patches: LabSuggestion[];
+}
+export interface LabSuggestion {
+  patch: LabPatch;
+  /**
+   * JPEG, base64, small
+   */
+  picture: string;
+  /**
+   * what the patch is of, as far as anybody says
+   */
+  shows: string;
+  target: {
+    index: number;
+    class: string;
+  };
+  place: LabPlace;
+  /**
+   * the target's probability on the photo; null without a photo
+   */
+  before: LabShare | null;
+  /**
+   * the same with the patch at that place
+   */
+  after: LabShare | null;
+  /**
+   * of its proof; null where it was not tested
+   */
+  flip_rate: LabShare | null;
+  /**
+   * photos of the proof
+   */
+  tested: number | null;
+}
+export interface LabCell {
+  /**
+   * as the page calls it
+   */
+  layer: string;
+  side: number;
+  column: number;
+  row: number;
+}
+export interface LabPlace {
+  x: LabShare1;
+  y: LabShare2;
+  /**
+   * its longer side, as a share of the shorter side of what the network sees
+   */
+  side: number;
+}
+export interface LabIcon {
+  /**
+   * PNG, base64
+   */
+  picture: string;
+  /**
+   * by which it can be a patch
+   */
+  key: string;
+  cosine: number;
+  rank: number;
+  /**
+   * of the grid: the candidates of the rank
+   */
+  cells: number;
+  steps: number;
+  /**
+   * of the icon on the map
+   */
+  stored: {
+    cosine: number;
+    rank: number;
+  };
+  seconds: number;
+}
+export interface LabLights {
+  layers: LabLayerLights[];
+}
+export interface LabLayerLights {
+  layer: string;
+  side: number;
+  /**
+   * of the photo, that were looked at
+   */
+  places: number;
+  /**
+   * column, row, share of the places whose nearest cell it is, the highest cosine of these; the largest share first
+   */
+  cells: number[][];
 }

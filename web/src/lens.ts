@@ -10,7 +10,9 @@ export type Lens =
   /** Share of a cell's photos that have a value in a column that came with the photos. */
   | { readonly kind: "value"; readonly column: string; readonly value: string }
   /** Of one cell's photos, the share that also pass through a cell. */
-  | { readonly kind: "photos"; readonly layer: string; readonly cell: Place };
+  | { readonly kind: "photos"; readonly layer: string; readonly cell: Place }
+  /** Share of a photo's places that are nearest to a cell, as the lab says. photo: how the lab is asked for it, as JSON. */
+  | { readonly kind: "lights"; readonly photo: string; readonly name: string };
 
 export type Sign = "both" | "for" | "against";
 
@@ -54,6 +56,11 @@ export function cellNumbers(side: number, values: Float32Array): CellNumbers {
   return { side, values, least, most };
 }
 
+/** Shares are often small beside a few large ones: their roots show where any are. */
+export function rooted(numbers: CellNumbers): CellNumbers {
+  return cellNumbers(numbers.side, numbers.values.map(Math.sqrt));
+}
+
 /** How strongly a cell shows, −1 to 1: 0 is dimmed away; negative is hatched. `gain` of 2 shows half the peak in full. */
 export function strength(value: number, numbers: CellNumbers, sign: Sign, gain: number): number {
   const peak = Math.max(-numbers.least, numbers.most);
@@ -81,5 +88,5 @@ export function holdsInAllLayers(lens: Lens): boolean {
 
 /** Shares are said in per cent, and none is negative. */
 export function isShare(lens: Lens): boolean {
-  return lens.kind === "value" || lens.kind === "photos";
+  return lens.kind === "value" || lens.kind === "photos" || lens.kind === "lights";
 }

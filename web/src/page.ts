@@ -2,6 +2,7 @@
 import { el, logit, number } from "./dom";
 import { type Frame, makeFrame } from "./frame";
 import type { KeyActions } from "./input/keyboard";
+import { LabClient } from "./lab/client";
 import type { Insets } from "./map/geometry";
 import type { Pane } from "./pane";
 import { About } from "./panels/about";
@@ -10,6 +11,7 @@ import { counts, fidelity } from "./panels/cell";
 import { Gallery } from "./panels/gallery";
 import { type HeaderAction, header, layerStrip, toolbar, updateGrids, updateLayers, updateToolbar } from "./panels/header";
 import { Inspector } from "./panels/inspector";
+import { LabPanel } from "./panels/lab";
 import { Legend } from "./panels/legend";
 import { PathStrip } from "./panels/path";
 import { Picked, download, placesIn } from "./panels/picked";
@@ -45,6 +47,7 @@ export class Page {
   private readonly picked: Picked;
   private readonly path: PathStrip;
   private readonly tools: HTMLElement;
+  private readonly lab: LabPanel;
   private readonly grids: HTMLElement;
   private readonly strip: HTMLElement;
   /** The chosen cell is still to be moved out from under the panel, once the panel has its size. */
@@ -91,6 +94,9 @@ export class Page {
     this.cellTable = new Table(app, site, dispatch);
     this.card = new Card(this.frame.stage, site);
     this.inspector = new Inspector(this.frame.stage, site, dispatch);
+    const client = LabClient.ofPage();
+    if (client !== null) site.lights = (photo, side) => client.lights(photo, side);
+    this.lab = new LabPanel(this.frame.stage, site, client, dispatch);
     this.about = new About(app, site.atlas, dispatch);
     this.keys = {
       ...zoom,
@@ -110,6 +116,7 @@ export class Page {
       table: () => dispatch({ type: "dialogue", dialogue: "table" }),
       gallery: () => site.atlas.has.confusions && dispatch({ type: "dialogue", dialogue: "gallery" }),
       tour: (by) => this.tour.step(store.state.stop, by),
+      lab: () => dispatch({ type: "lab", isOpen: !store.state.isLabOpen }),
     };
   }
 
@@ -121,6 +128,7 @@ export class Page {
     if (site.atlas.has.tour) actions.push(["tour", "Tour", "A tour through this atlas (.)", () => this.tour.step(null, 1)]);
     if (site.atlas.has.confusions) actions.push(["gallery", "Misunderstandings", "What the network takes for something else (m)", open("gallery")]);
     if (site.atlas.layers.length > 1) actions.push(["compare", "Compare", "Two layers side by side (c)", () => this.keys.compare()]);
+    actions.push(["lab", "Lab", "Ask the network: patches on photos, better icons, which cells a photo lights up (a)", () => this.keys.lab()]);
     actions.push(["table", "Table", "All cells as a table (t)", open("table")]);
     actions.push(["picture", "Picture", "Save what is on the map as a PNG", () => this.savePicture()]);
     actions.push(["about", "About", "About this atlas (?)", open("about")]);
@@ -162,6 +170,7 @@ export class Page {
     this.cellTable.keep(state);
     this.cellTable.update(state.dialogue === "table");
     this.tour.update(state);
+    this.lab.update(state);
     this.search.update(state);
     this.view.update(state);
     this.panes.update(state, before);

@@ -6,6 +6,7 @@ import type {
   ColumnsValue,
   ConfusionsValue,
   GridValue,
+  LabLights,
   LayerValue,
   NamesValue,
   PhotosValue,
@@ -13,6 +14,7 @@ import type {
   TourValue,
   TracesValue,
 } from "./format";
+import type { PhotoName } from "./lab/client";
 import { type CellNumbers, type Lens, cellNumbers, isShare, numberAt, unpacked } from "./lens";
 import { Names } from "./search";
 import { type Place, atSide, gridOf, layerOf } from "./state";
@@ -136,6 +138,7 @@ const NEEDED: Record<Lens["kind"], string> = {
   like: "the atlas does not carry its cells’ activations",
   value: "the atlas does not say which photos its cells are of",
   photos: "the atlas does not say which photos its cells are of",
+  lights: "the lab is closed",
 };
 
 export class Site {
@@ -143,6 +146,9 @@ export class Site {
   private readonly loading = new Map<string, Promise<unknown>>();
   private readonly numbers = new Map<string, CellNumbers>();
   private readonly pictures = new Map<string, HTMLImageElement>();
+
+  /** Which cells a photo lights up on the grids of a side; null where there is no lab to say so. */
+  lights: ((photo: PhotoName, side: number) => Promise<LabLights>) | null = null;
 
   private constructor(readonly atlas: AtlasValue) {}
 
@@ -246,6 +252,7 @@ export class Site {
       if (k === null) throw new Error(`There is no cell at ${lens.cell.column}, ${lens.cell.row}.`);
       return this.column(layer, lens.cell.side, "likeness", k);
     }
+    if (lens.kind === "lights") return this.lit(layer, side, JSON.parse(lens.photo) as PhotoName);
     return lens.kind === "photos" ? this.samePhotos(layer, side, lens) : this.shareWithValue(layer, side, lens.column, lens.value);
   }
 
@@ -276,6 +283,20 @@ export class Site {
       });
     }
     return values;
+  }
+
+  /** Of a photo's places the share that is nearest to each cell. */
+  private async lit(layer: LayerValue, side: number, photo: PhotoName): Promise<CellNumbers> {
+    if (this.lights === null) throw new Error(`${NEEDED.lights}.`);
+    const [told, table] = await Promise.all([this.lights(photo, side), this.cells(layer, side)]);
+    const found = told.layers.find((candidate) => candidate.layer === layer.name && candidate.side === side);
+    if (!found) throw new Error(`Which cells a photo lights up is known for the layers, not for ${layer.name}.`);
+    const values = new Float32Array(table.length);
+    for (const [column = 0, row = 0, share = 0] of found.cells) {
+      const k = table.indexOf({ side, column, row });
+      if (k !== null) values[k] = share;
+    }
+    return cellNumbers(side, values);
   }
 
   /** Of each cell's photos the share that have a value. */
@@ -370,6 +391,7 @@ export class Site {
 /** The side of the grid that a lens's numbers are taken from: the one shown, or the nearest coarser one that has them. */
 export function sideWithNumbers(layer: LayerValue, shown: number, lens: Lens): number | null {
   const has = (grid: GridValue): boolean => {
+    if (lens.kind === "lights") return true;
     if (isShare(lens)) return grid.lists_photos;
     if (lens.kind === "like") return grid.numbers.likeness !== null && grid.side === lens.cell.side;
     return grid.numbers[lens.kind === "class" ? "classes" : "channels"] !== null;

@@ -61,6 +61,7 @@ export interface State {
   readonly picked: readonly Place[];
   /** The stop of the tour; null outside it. */
   readonly stop: number | null;
+  readonly isLabOpen: boolean;
   /** What could not be done, for the reader; "" when all is well. */
   readonly message: string;
 }
@@ -93,6 +94,7 @@ export type Action =
   | { readonly type: "pick"; readonly cells: readonly Place[]; readonly isMore: boolean }
   | { readonly type: "stop"; readonly stop: number | null }
   | { readonly type: "dialogue"; readonly dialogue: Dialogue | null }
+  | { readonly type: "lab"; readonly isOpen: boolean }
   | { readonly type: "message"; readonly text: string }
   | { readonly type: "link"; readonly link: Link };
 
@@ -132,6 +134,7 @@ export function initialState(atlas: AtlasValue): State {
     path: [],
     picked: [],
     stop: null,
+    isLabOpen: false,
     message: "",
   };
 }
@@ -201,6 +204,8 @@ export function reduce(state: State, action: Action, atlas: AtlasValue): State {
       return { ...state, stop: action.stop };
     case "dialogue":
       return { ...state, dialogue: action.dialogue };
+    case "lab":
+      return state.isLabOpen === action.isOpen ? state : { ...state, isLabOpen: action.isOpen };
     case "message":
       return { ...state, message: action.text };
     case "link":

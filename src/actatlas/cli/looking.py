@@ -62,10 +62,11 @@ def view_options(command: argparse.ArgumentParser) -> None:
 def view(options: argparse.Namespace) -> dict[str, Any]:
     import webbrowser
 
+    from actatlas.lab import Lab
     from actatlas.server import make_server
 
     folder = options.folder.expanduser().resolve()
-    server = make_server(folder, options.port)
+    server = make_server(folder, options.port, Lab(folder))
     address = f"http://127.0.0.1:{server.server_address[1]}/"
     if has_screen(options):
         webbrowser.open(address)

@@ -37,22 +37,41 @@ class Confusion:
         return f"{what}: {turned}; {controls}"
 
 
-def read_list(layer: Layer, grid: Grid, settings: SearchSettings) -> tuple[list[Confusion], Any] | None:
-    """The entries, and what they were tested on; None where nothing was found with these settings yet."""
+@dataclass(frozen=True)
+class Kept:
+    """A list as it lies in the atlas folder.
+
+    grid: its side; settings: those of the search, as JSON has them; tested: what the proofs are on, None without any
+    """
+
+    grid: int
+    settings: dict[str, Any]
+    entries: list[Confusion]
+    tested: Any
+
+
+def read_kept(layer: Layer) -> Kept | None:
+    """What was found by this layer, whatever the settings; None where nothing was."""
     files = layer.atlas.files
     path = paths.confusion_list(layer.name)
     if not files.has(path):
         return None
     kept = files.read_json(path)
-    if kept["settings"] != asdict(settings) or kept["grid"] != grid.side:
-        return None
     entries = []
     for value in kept["entries"]:
         proposal = Proposal.from_json(value["proposal"])
         data = files.read_bytes(paths.confusion_picture(layer.name, "patch", proposal.rank))
         proof = value["proof"] and Proof.from_json(value["proof"])
         entries.append(Confusion(proposal, Image.open(io.BytesIO(data)).convert("RGB"), proof))
-    return entries, kept["tested"]
+    return Kept(kept["grid"], kept["settings"], entries, kept["tested"])
+
+
+def read_list(layer: Layer, grid: Grid, settings: SearchSettings) -> tuple[list[Confusion], Any] | None:
+    """The entries, and what they were tested on; None where nothing was found with these settings yet."""
+    kept = read_kept(layer)
+    if kept is None or (kept.settings, kept.grid) != (asdict(settings), grid.side):
+        return None
+    return kept.entries, kept.tested
 
 
 def write_list(

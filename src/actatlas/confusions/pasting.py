@@ -1,4 +1,4 @@
-"""A patch pasted into the corner of photos."""
+"""A patch pasted on photos, in a corner or anywhere."""
 
 from __future__ import annotations
 
@@ -57,6 +57,13 @@ def pasted(pixels: Tensor, patch: Tensor, corner: str) -> Tensor:
     (height, width), (h, w) = pixels.shape[-2:], patch.shape[-2:]
     top = 0 if corner.startswith("top") else height - h
     left = 0 if corner.endswith("left") else width - w
+    return laid_on(pixels, patch, top, left)
+
+
+def laid_on(pixels: Tensor, patch: Tensor, top: int, left: int) -> Tensor:
+    """The same with the patch's upper left corner there; all of it must lie on the pixels."""
+    (height, width), (h, w) = pixels.shape[-2:], patch.shape[-2:]
+    assert 0 <= top <= height - h and 0 <= left <= width - w
     changed = pixels.clone()
     changed[..., top : top + h, left : left + w] = patch
     return changed

@@ -25,6 +25,7 @@ export interface KeyActions {
   table(): void;
   gallery(): void;
   tour(by: 1 | -1): void;
+  lab(): void;
 }
 
 const ARROWS: Record<string, readonly [-1 | 0 | 1, -1 | 0 | 1]> = {
@@ -59,6 +60,7 @@ export function listenToKeys(actions: KeyActions): Undo {
     m: () => actions.gallery(),
     ",": () => actions.tour(-1),
     ".": () => actions.tour(1),
+    a: () => actions.lab(),
   };
   const onKey = (event: KeyboardEvent) => {
     if (event.ctrlKey || event.metaKey || event.altKey || isBusy(event.target)) return;

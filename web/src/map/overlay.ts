@@ -1,7 +1,7 @@
 // What is drawn over the map: dimming by a lens, numbers on large cells, names of regions. One canvas, drawn anew when the
 // view moves. Dimming is a picture of one pixel a cell, stretched: its cost does not grow with the number of cells.
 import { percent } from "../dom";
-import { type CellNumbers, type Lens, type Sign, isShare, strength } from "../lens";
+import { type CellNumbers, type Lens, type Sign, isShare, rooted, strength } from "../lens";
 import type { CellTable } from "../site";
 import type { Place, Point } from "../state";
 import type { AtlasMap } from "./map";
@@ -56,7 +56,8 @@ export class Overlay {
     if (key === this.key && this.dimming !== null) return;
     this.key = key;
     performance.mark("actatlas-dimmed");
-    this.dimming = { ...dimmed(table, numbers, sign, gain), table, numbers, isShare: isShare(lens) };
+    const shown = lens.kind === "lights" ? rooted(numbers) : numbers;
+    this.dimming = { ...dimmed(table, shown, isShare(lens) ? "both" : sign, gain), table, numbers, isShare: isShare(lens) };
   }
 
   clear(): void {

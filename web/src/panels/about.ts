@@ -19,6 +19,7 @@ const KEYS: readonly (readonly [string, string])[] = [
   [",  .", "stops of the tour"],
   ["c  x", "two layers side by side; work on the other"],
   ["n", "names of regions on or off"],
+  ["a", "ask the network: patch lab on or off"],
   ["Esc", "close the cell, then show the whole map undimmed"],
 ];
 

@@ -86,7 +86,7 @@ export class Legend {
     try {
       const [numbers, table] = await Promise.all([this.site.lensNumbers(layer, side, lens), this.site.cells(layer, side)]);
       if (this.followed !== key) return; // another lens by now
-      const cells = strongest(numbers, STRONGEST, sign).map((k) => {
+      const cells = strongest(numbers, STRONGEST, isShare(lens) ? "both" : sign).map((k) => {
         const place = table.placeOf(k);
         const icon = square(40, {});
         this.site.drawIcon(icon, layer, place);
@@ -108,5 +108,6 @@ function told(lens: Lens, site: Site, layer: LayerValue): [string, string] {
   if (lens.kind === "photos") {
     return ["The same photos", `of the photos in cell ${lens.cell.column}, ${lens.cell.row} of ${lens.layer}, the share that pass through a cell too`];
   }
+  if (lens.kind === "lights") return [`Lit by ${lens.name}`, "share of the photo’s places whose nearest cell it is, by cosine, less the layer’s mean"];
   return [lens.value, `share of a cell’s photos with this ${lens.column}`];
 }

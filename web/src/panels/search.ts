@@ -64,6 +64,7 @@ export class Search {
     if (lens.kind === "class") return this.site.className(lens.index);
     if (lens.kind === "channel") return `channel ${lens.index}`;
     if (lens.kind === "photos") return `photos of cell ${lens.cell.column}, ${lens.cell.row}`;
+    if (lens.kind === "lights") return `lit by ${lens.name}`;
     return lens.kind === "like" ? `like cell ${lens.cell.column}, ${lens.cell.row}` : lens.value;
   }
 

@@ -1,0 +1,85 @@
+// A better icon for the selected cell: painted anew with more steps, beside the one on the map, with both their figures.
+import { button, el, plural, square } from "../dom";
+import type { LabIcon, LayerValue } from "../format";
+import type { Site } from "../site";
+import type { Place } from "../state";
+import type { LabClient } from "./client";
+import { type PatchChoice, decoded, draw, ofPicture } from "./pictures";
+
+const STEPS = [128, 256, 512] as const;
+const ICON_PX = 120;
+
+export class BetterIcon {
+  readonly element = el("div", { class: "lab-icon" });
+  private readonly note = el("p", { class: "note", "aria-live": "polite" });
+  private readonly pair = el("div", { class: "lab-pair", testid: "lab-icons" });
+  private readonly paint = button({ class: "outlined", testid: "lab-better-icon" }, () => void this.ask(), "Better icon");
+  private layer: LayerValue | null = null;
+  private place: Place | null = null;
+  private turn = 0;
+
+  constructor(
+    private readonly client: LabClient,
+    private readonly site: Site,
+    private readonly chosen: (patch: PatchChoice) => void,
+    private readonly failed: (error: unknown) => void,
+    /** Why icons cannot be painted; null where they can. */
+    private readonly hindered: string | null,
+  ) {
+    this.element.append(el("div", { class: "lab-buttons" }, this.paint), this.note, this.pair);
+    this.showCell(null, null);
+  }
+
+  showCell(layer: LayerValue | null, place: Place | null): void {
+    this.layer = layer;
+    this.place = place;
+    this.turn = 0;
+    this.pair.replaceChildren();
+    this.paint.textContent = "Better icon";
+    this.paint.disabled = place === null || this.hindered !== null;
+    this.note.textContent = this.hindered ?? (place === null ? "Select a cell on the map first." : "Painted anew from nothing, with more steps: about half a minute.");
+  }
+
+  private async ask(): Promise<void> {
+    const { layer, place } = this;
+    if (layer === null || place === null) return;
+    const steps = STEPS[Math.min(this.turn, STEPS.length - 1)] ?? STEPS[0];
+    const { side, column, row } = place;
+    this.paint.disabled = true;
+    this.note.textContent = `Painting with ${steps} steps …`;
+    try {
+      const found = await this.client.ask("icon", { cell: { layer: layer.name, side, column, row }, steps });
+      const picture = await decoded(found.picture);
+      if (place !== this.place) return; // another cell by now
+      this.turn += 1;
+      this.show(layer, place, found, picture);
+    } catch (error) {
+      if (place !== this.place) return;
+      this.note.textContent = "";
+      this.failed(error);
+    }
+    this.paint.disabled = this.turn >= STEPS.length;
+    const next = STEPS[this.turn];
+    if (next !== undefined) this.paint.textContent = this.turn === 0 ? "Better icon" : `Again, with ${next} steps`;
+  }
+
+  private show(layer: LayerValue, place: Place, found: LabIcon, picture: ImageBitmap): void {
+    const old = square(ICON_PX, { role: "img", "aria-label": "the map’s icon" });
+    this.site.drawIcon(old, layer, place);
+    const fresh = square(ICON_PX, { role: "img", "aria-label": "the new icon" });
+    draw(fresh, picture);
+    const use = button({ class: "plain" }, () => this.chosen(ofPicture({ key: found.key }, "the new icon", picture)), "use as patch");
+    this.pair.replaceChildren(
+      el("figure", {}, old, el("figcaption", {}, "on the map", el("br"), figures(found.stored.cosine, found.stored.rank))),
+      el("figure", {}, fresh, el("figcaption", {}, `${found.steps} steps`, el("br"), figures(found.cosine, found.rank), el("br"), use)),
+    );
+    const isNearer = found.cosine > found.stored.cosine;
+    this.note.textContent = isNearer
+      ? "The layer’s answer to the new one is nearer to the cell’s."
+      : "By the cosine the map’s icon is as near to the cell or nearer; the new one is another picture of the same.";
+  }
+}
+
+function figures(cosine: number, rank: number): string {
+  return `cosine ${cosine.toFixed(2)}, ${rank === 0 ? "identified" : `${plural(rank, "cell")} nearer`}`;
+}
