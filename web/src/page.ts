@@ -18,7 +18,7 @@ import { Picked, download, placesIn } from "./panels/picked";
 import { Search } from "./panels/search";
 import { Table } from "./panels/table";
 import { Tour } from "./panels/tour";
-import { ViewMenu } from "./panels/view";
+import { ViewMenu, nextEvidence } from "./panels/view";
 import { Panes } from "./panes";
 import type { Names } from "./search";
 import { boxBetween, isBetween, isInside, squaresAlong, thinned } from "./shapes";
@@ -28,6 +28,11 @@ import type { Store } from "./store";
 import { classInLink, readLink, writeLink } from "./url";
 
 const EDGE_PX = 24;
+const SAID: Record<State["evidence"], string> = {
+  icons: "icons are painted, not photographed",
+  patches: "real patches, the nearest to each cell’s mean",
+  average: "averages of each cell’s real patches",
+};
 const PATH_STEP = 0.008; // of the map's side: what a hand draws is thinned to points so far apart
 const MOST_POINTS = 200;
 
@@ -65,7 +70,7 @@ export class Page {
     const { dispatch } = store;
     document.title = site.atlas.title;
     this.search = new Search(site, dispatch);
-    this.view = new ViewMenu(dispatch);
+    this.view = new ViewMenu(site.atlas, dispatch);
     const top = header(site.atlas, this.search.element, this.view.element, this.actions());
     this.grids = top.querySelector<HTMLElement>(".grids") ?? top;
     this.strip = layerStrip(site.atlas, dispatch);
@@ -115,6 +120,7 @@ export class Page {
       lengthen: () => this.lengthen(),
       table: () => dispatch({ type: "dialogue", dialogue: "table" }),
       gallery: () => site.atlas.has.confusions && dispatch({ type: "dialogue", dialogue: "gallery" }),
+      nextEvidence: () => dispatch({ type: "evidence", evidence: nextEvidence(store.state.evidence) }),
       tour: (by) => this.tour.step(store.state.stop, by),
       lab: () => dispatch({ type: "lab", isOpen: !store.state.isLabOpen }),
     };
@@ -252,7 +258,7 @@ export class Page {
     else {
       const painted = grid.painted < grid.cells ? `, ${number(grid.painted)} painted so far` : "";
       const place = el("span", { class: "status-place", text: `${state.layer} · ${grid.side} × ${grid.side} · ` });
-      status.replaceChildren(place, `${number(grid.cells)} cells${painted} · icons are painted, not photographed`);
+      status.replaceChildren(place, `${number(grid.cells)} cells${painted} · ${SAID[grid.view_px === null ? "icons" : state.evidence]}`);
     }
   }
 

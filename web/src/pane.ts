@@ -8,8 +8,8 @@ import { AtlasMap } from "./map/map";
 import { sizesOf } from "./map/shrinking";
 import { type Label, Overlay, type Sketch } from "./map/overlay";
 import { Rings } from "./map/rings";
-import type { CellTable } from "./site";
-import type { Place, Point, Tool, View } from "./state";
+import { type CellTable, cellPx } from "./site";
+import type { Evidence, Place, Point, Tool, View } from "./state";
 
 export interface PaneEvents {
   moved(pane: Pane): void;
@@ -73,10 +73,10 @@ export class Pane {
     return this.layer === null ? null : { layer: this.layer, side: this.side };
   }
 
-  show(layer: LayerValue, grid: GridValue): void {
+  show(layer: LayerValue, grid: GridValue, evidence: Evidence): void {
     this.layer = layer;
     this.side = grid.side;
-    this.map.show(layer, grid);
+    this.map.show(layer, grid, cellPx(grid, evidence) === null ? "icons" : evidence);
   }
 
   name(labels: readonly Label[]): void {

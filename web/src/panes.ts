@@ -6,7 +6,7 @@ import { type CellNumbers, type Lens, holdsInAllLayers, sameLens } from "./lens"
 import type { Label } from "./map/overlay";
 import { Pane } from "./pane";
 import type { Site } from "./site";
-import { type Place, type Point, type State, type View, gridOf, layerOf, nearestSide } from "./state";
+import { type Evidence, type Place, type Point, type State, type View, gridOf, layerOf, nearestSide } from "./state";
 import type { Dispatch } from "./store";
 
 export interface PanesEvents {
@@ -56,10 +56,10 @@ export class Panes {
     if ((state.beside !== null) !== (this.right !== null)) this.split(state);
     this.markActive(state);
     const layer = layerOf(this.site.atlas, state.layer);
-    this.showIn(this.active(state), layer, state.shown);
+    this.showIn(this.active(state), layer, state.shown, state.evidence);
     const other = this.other(state);
     const beside = state.beside === null ? null : layerOf(this.site.atlas, state.beside);
-    if (other !== null && beside !== null) this.showIn(other, beside, nearestSide(beside, state.shown));
+    if (other !== null && beside !== null) this.showIn(other, beside, nearestSide(beside, state.shown), state.evidence);
     if (state.goal !== null && state.goal !== before?.goal) this.active(state).map.look(state.goal.view, before === null);
     for (const pane of [this.left, this.right]) {
       const { shown } = pane ?? {};
@@ -129,12 +129,15 @@ export class Panes {
     );
   }
 
-  private showIn(pane: Pane, layer: LayerValue, side: number): void {
-    if (pane.shown?.layer === layer && pane.shown.side === side) return;
+  private showIn(pane: Pane, layer: LayerValue, side: number, evidence: Evidence): void {
     const grid = gridOf(layer, side);
+    if (pane.shown?.layer === layer && pane.shown.side === side) {
+      if (grid !== null) pane.show(layer, grid, evidence);
+      return;
+    }
     if (pane === this.left || pane === this.right) delete document.documentElement.dataset.ready;
     if (grid === null) return;
-    pane.show(layer, grid);
+    pane.show(layer, grid, evidence);
     this.site.cells(layer, side).then(
       () => {
         pane.point();

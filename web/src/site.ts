@@ -17,7 +17,7 @@ import type {
 import type { PhotoName } from "./lab/client";
 import { type CellNumbers, type Lens, cellNumbers, isShare, numberAt, unpacked } from "./lens";
 import { Names } from "./search";
-import { type Place, atSide, gridOf, layerOf } from "./state";
+import { type Evidence, type Place, atSide, gridOf, layerOf } from "./state";
 
 declare global {
   interface Window {
@@ -408,19 +408,16 @@ export function gridFolder(layer: LayerValue, side: number): string {
   return `layers/${layer.slug}/${side}`;
 }
 
-/** What the squares of the map show: icons, the real patch nearest each cell's mean, or the average of its patches. */
-export type View = "icons" | "patches" | "average";
-
 /** Side of a cell in the view's finest tiles; null where the site does not have this view. */
-export function cellPx(grid: GridValue, view: View): number | null {
+export function cellPx(grid: GridValue, view: Evidence): number | null {
   return view === "icons" ? grid.cell_px : grid.view_px;
 }
 
-export function fullPx(grid: GridValue, view: View = "icons"): number {
+export function fullPx(grid: GridValue, view: Evidence = "icons"): number {
   return grid.side * (cellPx(grid, view) ?? grid.cell_px);
 }
 
-export function finestLevel(grid: GridValue, view: View = "icons"): number {
+export function finestLevel(grid: GridValue, view: Evidence = "icons"): number {
   return 32 - Math.clz32(fullPx(grid, view) - 1);
 }
 
@@ -430,7 +427,7 @@ export function tileUrl(
   level: number,
   column: number,
   row: number,
-  view: View = "icons",
+  view: Evidence = "icons",
 ): string {
   const files = view === "icons" ? "tiles_files" : `${view}_files`;
   return urlPath(`${gridFolder(layer, grid.side)}/${files}/${level}/${column}_${row}.webp`);

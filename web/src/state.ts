@@ -16,6 +16,9 @@ export interface View {
   readonly zoom: number;
 }
 
+/** What the squares of the map show: icons, the real patch nearest each cell's mean, or the average of its patches. */
+export type Evidence = "icons" | "patches" | "average";
+
 /** The dialogue that is open over the map. */
 export type Dialogue = "about" | "table" | "gallery";
 
@@ -47,6 +50,8 @@ export interface State {
   /** How strongly faint cells show: 1 to 8. */
   readonly gain: number;
   readonly hasLabels: boolean;
+  /** What stands in the squares of the map; a grid that has no such pictures shows icons. */
+  readonly evidence: Evidence;
   /** How far an icon's size says how many activations its cell holds: 0 (not at all) to 1. */
   readonly density: number;
   /** Where one looks; null while the whole map is seen. */
@@ -80,6 +85,7 @@ export type Action =
   | { readonly type: "lens"; readonly lens: Lens | null }
   | { readonly type: "sign"; readonly sign: Sign }
   | { readonly type: "gain"; readonly gain: number }
+  | { readonly type: "evidence"; readonly evidence: Evidence }
   | { readonly type: "density"; readonly share: number }
   | { readonly type: "labels"; readonly areShown: boolean }
   | { readonly type: "looked"; readonly view: View | null }
@@ -108,6 +114,7 @@ export interface Link {
   readonly sign: Sign;
   readonly view: View | null;
   readonly path: readonly Point[];
+  readonly evidence: Evidence;
   readonly problems: readonly string[];
 }
 
@@ -126,6 +133,7 @@ export function initialState(atlas: AtlasValue): State {
     sign: "both",
     gain: 1.5,
     hasLabels: true,
+    evidence: "icons",
     density: 0,
     view: null,
     goal: null,
@@ -176,6 +184,8 @@ export function reduce(state: State, action: Action, atlas: AtlasValue): State {
       return { ...state, sign: action.sign };
     case "gain":
       return { ...state, gain: Math.min(Math.max(action.gain, 1), 8) };
+    case "evidence":
+      return { ...state, evidence: action.evidence };
     case "density":
       return { ...state, density: Math.min(Math.max(action.share, 0), 1) };
     case "labels":
@@ -293,7 +303,7 @@ function follow(state: State, link: Link, atlas: AtlasValue): State {
     if (column < next.shown && row < next.shown) cell = { side: next.shown, column, row };
     else problems.push(`Cell ${column}, ${row} lies outside the ${next.shown} × ${next.shown} grid.`);
   }
-  const { sign, view, path } = link;
+  const { sign, view, path, evidence } = link;
   let { beside } = link;
   if (beside !== null && !atlas.layers.some((one) => one.name === beside)) {
     problems.push(`There is no layer “${beside}” in this atlas.`);
@@ -305,7 +315,7 @@ function follow(state: State, link: Link, atlas: AtlasValue): State {
     lens = null;
   }
   const goal = sameView(view, next.view) ? next.goal : { view };
-  return { ...next, beside, isRight: false, cell, lens, sign, view, path, goal, message: problems.join(" ") };
+  return { ...next, beside, isRight: false, cell, lens, sign, view, path, evidence, goal, message: problems.join(" ") };
 }
 
 /** Cells of one grid; those of another are left behind. */

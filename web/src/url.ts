@@ -1,9 +1,9 @@
 // State ⇄ the part of the address behind the #. Pure. What cannot be read is reported; what is not ours is kept.
 import type { Lens, Sign } from "./lens";
 import type { Names } from "./search";
-import type { Link, Place, Point, State, View } from "./state";
+import type { Evidence, Link, Place, Point, State, View } from "./state";
 
-const OURS = new Set(["layer", "grid", "cell", "class", "channel", "like", "value", "photos", "sign", "at", "beside", "path"]);
+const OURS = new Set(["layer", "grid", "cell", "class", "channel", "like", "value", "photos", "sign", "at", "beside", "path", "show"]);
 const DIGITS = 3; // of a place on the map: a thousandth is less than a cell of any grid
 
 /** The name of the class that a link wants to see, so that the names can be fetched before it is followed. */
@@ -35,6 +35,7 @@ export function readLink(hash: string, names: Names | null): Link {
   const channel = read("channel", (text) => (/^\d{1,5}$/.test(text) ? Number(text) : null), () => "a channel is a number");
   const like = read("like", placeOf, () => "a cell is COLUMN,ROW such as 12,7");
   const value = read("value", valueOf, () => "a value is COLUMN:VALUE such as label:red fox");
+  const evidence = read("show", evidenceOf, () => "what the squares show is icons, patches or average");
   const path = read("path", pathOf, () => "a path is X,Y;X,Y and so on, at most 200 points");
   const photos = read("photos", photosOf, () => "photos are those of a cell, LAYER:GRID:COLUMN,ROW");
   let lens: Lens | null = null;
@@ -43,7 +44,7 @@ export function readLink(hash: string, names: Names | null): Link {
   else if (value !== null) lens = { kind: "value", ...value };
   else if (photos !== null) lens = { kind: "photos", ...photos };
   else if (like !== null && grid !== null) lens = { kind: "like", cell: { side: grid, ...like } };
-  return { layer: said.get("layer") ?? null, beside: said.get("beside") ?? null, grid, cell, lens, sign: sign ?? "both", view, path: path ?? [], problems };
+  return { layer: said.get("layer") ?? null, beside: said.get("beside") ?? null, grid, cell, lens, sign: sign ?? "both", view, path: path ?? [], evidence: evidence ?? "icons", problems };
 }
 
 /** `before` is the present hash: its keys that are not ours stay. */
@@ -60,6 +61,7 @@ export function writeLink(state: State, names: Names | null, before: string): st
   if (lens?.kind === "value") parts.push(`value=${readable(`${lens.column}:${lens.value}`)}`);
   if (lens?.kind === "photos") parts.push(`photos=${readable(`${lens.layer}:${lens.cell.side}:${lens.cell.column},${lens.cell.row}`)}`);
   if (lens !== null && state.sign !== "both") parts.push(`sign=${state.sign}`);
+  if (state.evidence !== "icons") parts.push(`show=${state.evidence}`);
   if (state.path.length > 1) parts.push(`path=${state.path.map(({ x, y }) => `${short(x)},${short(y)}`).join(";")}`);
   if (view !== null) parts.push(`at=${[view.x, view.y, view.zoom].map(short).join(",")}`);
   for (const [key, raw] of pairs(before)) {
@@ -92,6 +94,10 @@ function viewOf(text: string): View | null {
 
 function signOf(text: string): Sign | null {
   return text === "for" || text === "against" || text === "both" ? text : null;
+}
+
+function evidenceOf(text: string): Evidence | null {
+  return text === "icons" || text === "patches" || text === "average" ? text : null;
 }
 
 function valueOf(text: string): { column: string; value: string } | null {

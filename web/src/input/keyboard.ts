@@ -10,6 +10,8 @@ export interface KeyActions {
   home(): void;
   layer(by: 1 | -1): void;
   nextGrid(): void;
+  /** From icons to real patches to averages. */
+  nextEvidence(): void;
   close(): void;
   about(): void;
   find(): void;
@@ -45,6 +47,7 @@ export function listenToKeys(actions: KeyActions): Undo {
     "[": () => actions.layer(-1),
     "]": () => actions.layer(1),
     g: () => actions.nextGrid(),
+    v: () => actions.nextEvidence(),
     Escape: () => actions.close(),
     "?": () => actions.about(),
     "/": () => actions.find(),

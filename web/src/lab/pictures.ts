@@ -4,6 +4,8 @@ import type { LabPatch, LayerValue } from "../format";
 import type { Site } from "../site";
 import type { Place } from "../state";
 
+const MOST_A_CELL = 12;
+
 export interface PatchChoice {
   readonly ask: LabPatch;
   readonly name: string;
@@ -52,9 +54,11 @@ export function ofCell(site: Site, layer: LayerValue, place: Place, photoCount: 
   const icon: PatchChoice = {
     ask: { cell, icon: true }, name: "icon", aspect: 1, draw: (canvas) => site.drawIcon(canvas, layer, place),
   };
-  const count = Math.min(layer.grids.find((grid) => grid.side === side)?.patches?.count ?? 0, photoCount);
-  const real = Array.from({ length: count }, (_, i): PatchChoice => ({
-    ask: { cell, example: i }, name: `real patch ${i + 1}`, aspect: 1, draw: (canvas) => site.drawPatch(canvas, layer, place, i),
+  const patches = site.peek(layer, side)?.at(column, row)?.patches ?? [];
+  // The server counts all of a cell's patches; where the site has left some out, only the first is surely the same.
+  const isWhole = patches.length === Math.min(MOST_A_CELL, photoCount);
+  const real = patches.slice(0, isWhole ? patches.length : 1).map((patch, i): PatchChoice => ({
+    ask: { cell, example: i }, name: `real patch ${i + 1}`, aspect: 1, draw: (canvas) => site.drawPatch(canvas, layer, patch),
   }));
   return [icon, ...real];
 }

@@ -1,8 +1,8 @@
 // The map: the only code that knows OpenSeadragon. One Deep Zoom pyramid a grid, all laid over the same unit square.
 import OpenSeadragon from "openseadragon";
 import type { GridValue, LayerValue } from "../format";
-import { finestLevel, fullPx, gridFolder, tileUrl } from "../site";
-import type { Place, View } from "../state";
+import { cellPx, finestLevel, fullPx, gridFolder, tileUrl } from "../site";
+import type { Evidence, Place, View } from "../state";
 import { type Insets, boxOf, placeAt, shiftInto } from "./geometry";
 import { type Sizes, shrunk } from "./shrinking";
 
@@ -28,7 +28,7 @@ export class AtlasMap {
   private readonly viewer: OpenSeadragon.Viewer;
   private readonly isCalm = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
   private images: OpenSeadragon.TiledImage[] = [];
-  private readonly grids = new Map<OpenSeadragon.TiledImage, GridValue>();
+  private readonly shown = new Map<OpenSeadragon.TiledImage, { readonly grid: GridValue; readonly evidence: Evidence }>();
   private sizes: Sizes | null = null;
   private wanted = "";
   /** Where to look once there is something to see. */
@@ -77,13 +77,13 @@ export class AtlasMap {
   }
 
   /** Put a grid on the map, in the place of what is there, as soon as it has loaded. The view stays where it is. */
-  show(layer: LayerValue, grid: GridValue): void {
-    const key = gridFolder(layer, grid.side);
+  show(layer: LayerValue, grid: GridValue, evidence: Evidence): void {
+    const key = `${gridFolder(layer, grid.side)} ${evidence}`;
     if (key === this.wanted) return;
     this.wanted = key;
     const isFirst = this.images.length === 0;
     this.viewer.addTiledImage({
-      tileSource: tileSource(layer, grid),
+      tileSource: tileSource(layer, grid, evidence),
       x: 0,
       y: 0,
       width: 1,
@@ -92,7 +92,7 @@ export class AtlasMap {
       success: (event: unknown) => {
         const { item } = event as { item: OpenSeadragon.TiledImage };
         this.images.push(item);
-        this.grids.set(item, grid);
+        this.shown.set(item, { grid, evidence });
         if (isFirst) this.look(this.first, true);
         item.whenFullyLoaded(() => {
           if (key === this.wanted) this.reveal(item, key);
@@ -113,12 +113,18 @@ export class AtlasMap {
   private async shrink(event: OpenSeadragon.TileInvalidatedEvent): Promise<void> {
     const { sizes } = this;
     const { tile, tiledImage } = event;
-    const grid = this.grids.get(tiledImage);
-    if (sizes === null || grid === undefined || grid.side !== sizes.side) return;
+    const shown = this.shown.get(tiledImage);
+    if (sizes === null || shown === undefined || shown.grid.side !== sizes.side) return;
+    const finestPx = cellPx(shown.grid, shown.evidence) ?? shown.grid.cell_px;
     const source = (await event.getData("context2d")) as CanvasRenderingContext2D | undefined;
     if (source === undefined || (await event.outdated())) return;
-    const cellPx = grid.cell_px / 2 ** (finestLevel(grid) - tile.level);
-    const drawn = shrunk(source.canvas, { column: tile.x, row: tile.y, tilePx: grid.tile_cells * grid.cell_px, cellPx }, sizes);
+    const place = {
+      column: tile.x,
+      row: tile.y,
+      tilePx: shown.grid.tile_cells * finestPx,
+      cellPx: finestPx / 2 ** (finestLevel(shown.grid, shown.evidence) - tile.level),
+    };
+    const drawn = shrunk(source.canvas, place, sizes);
     if (drawn !== null) await event.setData(drawn, "context2d");
   }
 
@@ -262,7 +268,7 @@ export class AtlasMap {
   private remove(item: OpenSeadragon.TiledImage): void {
     if (this.images.length > 1 && this.images.includes(item)) {
       this.images = this.images.filter((other) => other !== item);
-      this.grids.delete(item);
+      this.shown.delete(item);
       this.viewer.world.removeItem(item);
     }
   }
@@ -281,16 +287,16 @@ function keepStyleSheetOut(): void {
   document.head.append(marker);
 }
 
-function tileSource(layer: LayerValue, grid: GridValue): object {
-  const size = fullPx(grid);
+function tileSource(layer: LayerValue, grid: GridValue, evidence: Evidence): object {
+  const size = fullPx(grid, evidence);
   return {
     width: size,
     height: size,
-    tileSize: grid.tile_cells * grid.cell_px,
+    tileSize: grid.tile_cells * (cellPx(grid, evidence) ?? grid.cell_px),
     tileOverlap: 0,
-    minLevel: Math.min(LEAST_LEVEL, finestLevel(grid)),
-    maxLevel: finestLevel(grid),
-    getTileUrl: (level: number, column: number, row: number) => tileUrl(layer, grid, level, column, row),
+    minLevel: Math.min(LEAST_LEVEL, finestLevel(grid, evidence)),
+    maxLevel: finestLevel(grid, evidence),
+    getTileUrl: (level: number, column: number, row: number) => tileUrl(layer, grid, level, column, row, evidence),
     hasTransparency: () => true, // squares without a cell are clear: a finer tile must wipe the coarser one away
   };
 }

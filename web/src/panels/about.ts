@@ -10,7 +10,7 @@ const KEYS: readonly (readonly [string, string])[] = [
   ["Shift + arrow keys", "move the map"],
   ["+  −  0", "zoom in, zoom out, whole map"],
   ["[  ]", "earlier layer, later layer"],
-  ["g", "next grid"],
+  ["g  v", "next grid; icons, real patches or averages"],
   ["/", "find a class"],
   ["b  l  p", "pick cells by a box or a lasso, draw a path; once more to look about again"],
   ["s", "pick the chosen cell, or let it go"],

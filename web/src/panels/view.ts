@@ -1,14 +1,33 @@
-// How the map is drawn: icons' sizes, names of regions.
-import { el } from "../dom";
-import type { State } from "../state";
+// How the map is drawn: what its squares show, their sizes, names of regions.
+import { button, el } from "../dom";
+import type { AtlasValue } from "../format";
+import { type Evidence, type State, gridOf, layerOf } from "../state";
 import type { Dispatch } from "../store";
+
+const EVIDENCE: readonly (readonly [Evidence, string, string])[] = [
+  ["icons", "Icons", "Pictures painted so that the layer answers as each cell does (v)"],
+  ["patches", "Real patches", "Of each cell the patch of a photo that is nearest its mean (v)"],
+  ["average", "Averages", "Of each cell the average of its real patches (v)"],
+];
 
 export class ViewMenu {
   readonly element = el("details", { class: "view-menu", testid: "view" });
   private readonly density = el("input", { type: "range", class: "gain", "aria-label": "Icon size by number of activations" });
   private readonly labels = el("input", { type: "checkbox" });
 
-  constructor(dispatch: Dispatch) {
+  private readonly evidence = el("div", { class: "choice", role: "group", "aria-label": "What the squares show" });
+
+  constructor(
+    private readonly atlas: AtlasValue,
+    dispatch: Dispatch,
+  ) {
+    this.evidence.append(
+      ...EVIDENCE.map(([evidence, text, title]) => {
+        const one = button({ title }, () => dispatch({ type: "evidence", evidence }), text);
+        one.dataset.evidence = evidence;
+        return one;
+      }),
+    );
     this.density.min = "0";
     this.density.max = "1";
     this.density.step = "0.25";
@@ -17,6 +36,7 @@ export class ViewMenu {
     const menu = el(
       "div",
       { class: "view-body" },
+      this.evidence,
       el("label", { class: "view-row" }, "Size by activations", this.density),
       el("label", { class: "view-row" }, "Names of regions (n)", this.labels),
     );
@@ -35,5 +55,13 @@ export class ViewMenu {
   update(state: State): void {
     this.density.value = String(state.density);
     this.labels.checked = state.hasLabels;
+    const hasOthers = gridOf(layerOf(this.atlas, state.layer), state.shown)?.view_px != null;
+    this.evidence.hidden = !hasOthers;
+    for (const one of this.evidence.querySelectorAll("button")) one.setAttribute("aria-pressed", String(one.dataset.evidence === state.evidence));
   }
+}
+
+export function nextEvidence(evidence: Evidence): Evidence {
+  const at = EVIDENCE.findIndex(([one]) => one === evidence);
+  return EVIDENCE[(at + 1) % EVIDENCE.length]?.[0] ?? "icons";
 }
