@@ -216,6 +216,54 @@ def test_the_tour_goes_from_stop_to_stop(open_page, looked_into):
     assert tour.is_hidden()
 
 
+# --- how the map is drawn
+
+
+def test_the_same_cells_show_icons_real_patches_and_averages(open_page, looked_into, found_out):
+    page = open_page(looked_into, "#layer=layer.1&grid=20")
+    page.keyboard.press("n")
+    settle(page)
+    icons = pixels(page)
+    page.get_by_test_id("view").locator("summary").click()
+    page.get_by_test_id("view").get_by_role("button", name="Real patches").click()
+    page.wait_for_selector("html[data-ready]")
+    assert hash_of(page).endswith("&show=patches")
+    page.keyboard.press("Escape")
+    settle(page)
+    patches = pixels(page)
+    grid = grid_of(found_out)
+    k = grid.coordinates.tolist().index([10, 4])
+    x, y = (round(v) for v in place(page, (10, 4)))
+    shown = patches[y - 8 : y + 9, x - 8 : x + 9].mean(axis=(0, 1))
+    whole = np.asarray(grid.examples(k, 1)[0], np.float64)
+    side = len(whole)
+    middle = whole[side // 4 : -side // 4, side // 4 : -side // 4].mean(axis=(0, 1))
+    assert np.abs(shown - middle).mean() < 20 < np.abs(icons - patches).mean()
+    page.keyboard.press("v")
+    page.wait_for_function("location.hash.endsWith('&show=average')")
+    page.keyboard.press("v")
+    page.wait_for_function("!location.hash.includes('show')")
+
+
+def test_icons_shrink_by_what_their_cells_hold(open_page, looked_into, found_out):
+    page = open_page(looked_into, "#layer=layer.1&grid=20")
+    page.keyboard.press("n")
+    settle(page)
+    before = pixels(page)
+    page.get_by_test_id("view").locator("summary").click()
+    page.get_by_test_id("view").get_by_role("slider").fill("1")
+    page.keyboard.press("Escape")
+    settle(page)
+    after = pixels(page)
+    grid = grid_of(found_out)
+    order = np.argsort(grid.counts)
+    edge = 12  # pixels from the middle: inside a whole icon, outside a small one
+    few, many = (tuple(grid.coordinates[k]) for k in (order[3], order[-1]))
+    assert apart(before, after, (place(page, few)[0] + edge, place(page, few)[1])) > 25
+    assert apart(before, after, (place(page, many)[0] + edge, place(page, many)[1])) < 8
+    assert apart(before, after, place(page, few)) < 8, "the middle of the icon stays"
+
+
 # --- two maps
 
 

@@ -77,6 +77,7 @@ def make_class_atlas(
             icons = paint_cells(network(), layer, cells, f"{target.key}/{settings.seed}", progress)
             with files.reopened():
                 files.forget(home)
+                files.forget(f"site/layers/{layer.slug}~{target.key}/")  # the page's share of the one before
                 if speak is not None:
                     write_cell_attributions(files, home, cells.side, speak)
                 _write(files, home, choice, points, cells, icons, _facts(layer, target, choice, chosen, settings))
