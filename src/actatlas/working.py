@@ -92,7 +92,7 @@ class WorkingAtlas(Atlas):
         grid: int = 8,
         *,
         most: int = 0,
-        min_images: int = 3,
+        min_images: int = 1,
         layout: LayoutMethod = "umap",
         model: Any = None,
         seed: int = 0,
@@ -101,7 +101,7 @@ class WorkingAtlas(Atlas):
         """An atlas of the activations of one layer that speak for a class; kept in the atlas's folder.
 
         layer: None takes the latest; most: so many with the highest attribution, 0 for what suits the grid
-        min_images: cells of fewer distinct photos are left out; with few photos of a class, 1 shows more of it
+        min_images: cells of fewer distinct photos are left out
         Raises UnknownClass, TooFewImages where too few photos speak for the class.
         """
         need_torch("an atlas of a class")

@@ -59,7 +59,7 @@ def test_a_class_atlas_holds_what_speaks_for_the_class(atlas):
     square = np.minimum(np.floor(made.layout * 3), 2)
     for k in range(len(grid)):
         members = grid.members(k)
-        assert (square[members] == grid.coordinates[k]).all() and len(grid.photos(k)) >= 3
+        assert (square[members] == grid.coordinates[k]).all() and len(grid.photos(k)) >= 1
         assert np.allclose(grid.means[k], made.activations.vectors[members].astype(np.float64).mean(axis=0), atol=1e-3)
         assert np.allclose(grid.attributions[k], layer.attributions[made.rows[members]].mean(axis=0), atol=5e-3)
     assert grid.is_painted.all() and grid.icons.std() > 10
@@ -69,9 +69,9 @@ def test_a_class_atlas_holds_what_speaks_for_the_class(atlas):
     assert set(layer.places.image_ids[rows]) <= set(grid.photos(0))
 
 
-def test_cells_of_single_photos_can_be_kept(atlas):
-    strict = atlas.class_atlas("red fox", grid=6, most=100).grid(6).image_counts
-    loose = atlas.class_atlas("red fox", grid=6, most=100, min_images=1).grid(6).image_counts
+def test_cells_of_single_photos_can_be_left_out(atlas):
+    strict = atlas.class_atlas("red fox", grid=6, most=100, min_images=3).grid(6).image_counts
+    loose = atlas.class_atlas("red fox", grid=6, most=100).grid(6).image_counts
     assert strict.min() >= 3 > loose.min() and len(loose) > len(strict)
 
 

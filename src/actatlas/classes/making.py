@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 LayoutMethod = Literal["umap", "tsne"]
 # Activations a square of the grid; the original took 2,000 to 3,000 of a million for larger grids.
 _A_SQUARE, _MOST = 8, 2500
+_LEAST_PHOTOS = 3  # an atlas of fewer would be an album
 
 
 @dataclass(frozen=True)
@@ -36,13 +37,13 @@ class ClassSettings:
     most: so many activations with the highest scores are taken, beside all whose strongest class it is; 0 takes 8 for
         each square of the grid, at most 2,500
     layout: "umap", or "tsne" (openTSNE), which the original found better where points are few
-    min_images: a cell with members from fewer distinct photos is dropped
+    min_images: a cell with members from fewer distinct photos is dropped; the whole is of 3 or more
     """
 
     grid: int = 8
     most: int = 0
     layout: LayoutMethod = "umap"
-    min_images: int = 3
+    min_images: int = 1
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -89,7 +90,7 @@ def _points(
 ) -> np.ndarray:
     """(n, 2) places on the map."""
     photos = len(np.unique(chosen.image_ids))
-    if photos < settings.min_images:
+    if photos < max(settings.min_images, _LEAST_PHOTOS):
         raise TooFewImages(_too_few(layer, target, choice, chosen), activations=len(chosen), images=photos)
     how = LayoutSettings(align=False, seed=settings.seed)
     if isinstance(target, VersusTarget):

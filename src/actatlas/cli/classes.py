@@ -23,7 +23,7 @@ def class_options(command: argparse.ArgumentParser) -> None:
         "--most", type=int, default=0, metavar="N", help="activations with the highest attribution; default: 8 a cell"
     )
     command.add_argument(
-        "--min-images", type=int, default=3, metavar="N", help="cells of fewer photos are left out; default 3"
+        "--min-images", type=int, default=1, metavar="N", help="cells of fewer photos are left out; default 1"
     )
     command.add_argument("--layout", choices=["umap", "tsne"], default="umap", help="default umap; tsne needs [tsne]")
     command.add_argument("-o", "--out", type=Path, default=None, metavar="FILE.png", help="the picture")
