@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,6 +67,8 @@ def view(options: argparse.Namespace) -> dict[str, Any]:
     from actatlas.lab import Lab
     from actatlas.server import make_server
 
+    # The lab's threads sleep while they wait: the browser that asks wants the processor too (benchmarks/RESULTS.md).
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     folder = options.folder.expanduser().resolve()
     server = make_server(folder, options.port, Lab(folder))
     address = f"http://127.0.0.1:{server.server_address[1]}/"
