@@ -23,9 +23,10 @@ def main() -> None:
     shipped = check_demo()
     check_verify(shipped)
     check_view(shipped)
+    check_sharing(shipped)
     check_build_names_its_extra()
     check_python_door(shipped)
-    print("base: 7 passed, 0 failed")
+    print("base: 8 passed, 0 failed")
 
 
 def check_what_is_installed() -> None:
@@ -104,6 +105,15 @@ def check_lab(address: str, page: str) -> None:
     with urllib.request.urlopen(question, timeout=10) as answer:
         told = json.load(answer)
     assert "actatlas[build]" in told["closed"], told
+
+
+def check_sharing(folder: Path) -> None:
+    """One file, and a folder for a host."""
+    told = json.loads(timed("export", str(folder), "page.html", "--json")[0])
+    assert Path(told["file"]).stat().st_size == told["bytes"], told
+    told = json.loads(timed("publish", str(folder), "public", "--json")[0])
+    assert Path(told["page"]).is_file() and all(host["fits"] for host in told["hosts"]), told
+    say("export, publish", f"{told['files']} files, {told['bytes'] / 1e6:.1f} MB")
 
 
 def check_build_names_its_extra() -> None:

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from actatlas.site import SiteSettings, write_site
+from actatlas.progress import Silent
+from actatlas.site import SiteSettings, single_file, write_site
 from actatlas.store import paths
 from actatlas.testing import FAKE_LABELS, cell_code, code_of, fake_atlas, kept_cells
 
@@ -147,7 +148,7 @@ def test_labels_titles_and_origins_with_markup_reach_the_page_as_text(open_page,
     assert label.text_content() == FAKE_LABELS[int(classes[k, 0])]
     assert page.locator("img[src='x'], h1 b").count() == 0
     assert page.locator("h1").first.text_content() == atlas.title == page.title()
-    page.get_by_role("button", name="About").click()
+    page.get_by_role("button", name="About", exact=True).click()
     dialog = page.get_by_role("dialog")
     assert atlas.origin in dialog.inner_text()
     assert "not a photo" in dialog.inner_text()
@@ -207,6 +208,33 @@ def test_a_patch_opens_its_photo_with_its_place_on_it(open_page, pictured, serve
     assert near < 15 < far
     page.keyboard.press("Enter")
     assert inspector.locator(".photo").is_hidden(), "a second time puts it away"
+
+
+def test_an_exported_page_is_the_same_page_and_asks_for_nothing(open_page, pictured, tmp_path):
+    file = tmp_path / "page.html"
+    file.write_bytes(single_file(pictured, SiteSettings("thumbs"), Silent()))
+    # It lies alone in its folder: whatever it asked for would fail, and open_page notes that.
+    page = open_page(file.as_uri(), "#layer=layer.1&grid=20&cell=6,9")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    inspector = page.get_by_test_id("inspector")
+    inspector.wait_for()
+    assert told(inspector)["layer"] == "layer.1" and told(inspector)["column"] == 6
+    urls = inspector.locator(".patches canvas").evaluate_all("all => all.map((canvas) => canvas.toDataURL())")
+    grid = pictured.layer("layer.1").grid(20)
+    expected = np.asarray(grid.examples(grid.coordinates.tolist().index([6, 9]), 1)[0].resize((8, 8)), np.float64)
+    assert len(urls) == 12 and np.abs(np.asarray(from_data_url(urls[0]).resize((8, 8)), float) - expected).mean() < 12
+    inspector.get_by_role("button", name="real patch 1: its photo").click()
+    page.wait_for_function("document.querySelector('.photo img')?.naturalWidth > 0")
+    page.keyboard.press("Escape")
+    page.get_by_test_id("layers").locator("[data-layer='layer.0']").click()
+    page.wait_for_selector("html[data-ready]")
+    page.mouse.move(5, 5)
+    x, y, colour = flat_point(settled(page), 500, 350)
+    page.mouse.move(x, y)
+    card = told(page.get_by_test_id("card"))
+    assert card["layer"] == "layer.0" and code_of(colour) == cell_code(0, 20, card["column"], card["row"])
+    assert [url for url in asked if not url.startswith("data:")] == []
 
 
 def test_an_address_that_leads_nowhere_is_told_and_the_map_stays_usable(open_page, address):

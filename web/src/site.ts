@@ -433,13 +433,26 @@ export function tileUrl(
   return urlPath(`${gridFolder(layer, grid.side)}/${files}/${level}/${column}_${row}.webp`);
 }
 
+/** Where a file of the site is: beside the page, or in it. */
 export function urlPath(path: string): string {
+  const inPage = held(path);
+  if (typeof inPage === "string") return inPage;
   return path.split("/").map(encodeURIComponent).join("/");
 }
 
 const waiting = new Map<string, (value: unknown) => void>();
 
+let table: Readonly<Record<string, unknown>> | null = null;
+
+/** What a page of one file holds of the files that others have beside them: a picture's data: URL, or what a script hands over. */
+function held(path: string): unknown {
+  table ??= JSON.parse(document.getElementById("actatlas-files")?.textContent ?? "{}") as Record<string, unknown>;
+  return table[path];
+}
+
 function loadScript(key: string): Promise<unknown> {
+  const inPage = held(`${key}.js`);
+  if (inPage !== undefined) return Promise.resolve(inPage);
   window.actatlas ??= (name, value) => waiting.get(name)?.(value);
   const path = `${urlPath(key)}.js`;
   return new Promise((resolve, reject) => {

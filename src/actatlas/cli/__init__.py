@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from actatlas import __version__
-from actatlas.cli import classes, confusions, looking, making
+from actatlas.cli import classes, confusions, looking, making, sharing
 from actatlas.cli.shared import Parser, command, folder_option
 from actatlas.errors import ActatlasError
 
@@ -59,6 +59,10 @@ def parser() -> argparse.ArgumentParser:
     looking.picture_options(command(commands, "picture", looking.picture, "draw one grid of an atlas as a picture"))
     looking.view_options(command(commands, "view", looking.view, "show an atlas in the browser, from 127.0.0.1"))
     looking.site_options(command(commands, "site", looking.site, "write an atlas's page as a static folder"))
+    sharing.export_options(command(commands, "export", sharing.export, "write an atlas's page as one file to send"))
+    sharing.publish_options(
+        command(commands, "publish", sharing.publish, "write a folder ready for a public host, with card and licence")
+    )
     looking.report_options(
         command(commands, "report", looking.report, "say how far an atlas can be trusted, and its worst icons")
     )

@@ -17,6 +17,7 @@ from actatlas.cli.shared import (
     whole_number,
     write_picture,
 )
+from actatlas.cli.sharing import outside
 from actatlas.errors import MissingExtra, UnfinishedAtlas, UsageError
 from actatlas.progress import StderrProgress
 
@@ -97,9 +98,9 @@ def site_options(command: argparse.ArgumentParser) -> None:
 
 def site(options: argparse.Namespace) -> dict[str, Any]:
     from actatlas import atlas as reader
-    from actatlas.site import SiteSettings, own_examples, write_site
-    from actatlas.store import AtlasFolder
+    from actatlas.site import SITE_NAMES, SiteSettings, own_examples, write_site
     from actatlas.store.durable import write_file
+    from actatlas.store.staging import staged
 
     atlas = reader.open(options.folder)
     if options.tour is not None:
@@ -108,9 +109,10 @@ def site(options: argparse.Namespace) -> dict[str, Any]:
     if options.out is None:
         page = _own_site(atlas, examples)
     else:
-        out = options.out.expanduser().resolve()
-        AtlasFolder.begin(out)
-        page = write_site(atlas, out, write_file, StderrProgress(), SiteSettings(examples))
+        out = outside(atlas, options.out)
+        with staged(out, lambda name: name in SITE_NAMES) as folder:
+            write_site(atlas, folder, write_file, StderrProgress(), SiteSettings(examples))
+        page = out / "index.html"
     say(options, f"{page}")
     return {"site": str(page), "examples": examples}
 

@@ -98,7 +98,7 @@ def build_options(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--seed", type=int, default=0, metavar="S", help="of everything random; default 0")
     command.add_argument("--title", default="", help="heads the page")
-    examples_option(command)
+    examples_option(command, "patches")
     command.add_argument(
         "--dry-run", action="store_true", help="say images, layers, time, disk and memory; build nothing"
     )

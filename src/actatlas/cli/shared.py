@@ -41,13 +41,13 @@ def open_option(command: argparse.ArgumentParser) -> None:
     command.add_argument("--no-open", action="store_true", help="do not open the page, even where there is a screen")
 
 
-def examples_option(command: argparse.ArgumentParser) -> None:
+def examples_option(command: argparse.ArgumentParser, default: str = "as the atlas was built") -> None:
     from actatlas.values import EXAMPLES
 
     command.add_argument(
         "--examples", choices=EXAMPLES, default=None,
-        help="what the page shows of photos: nothing; small patches (default); these and each photo, at most 256 px "
-        "(thumbs) or 1,024 px (originals) a side, without metadata. An atlas remembers it",
+        help="what the page shows of photos: nothing; small patches; these and each photo, at most 256 px (thumbs) or "
+        f"1,024 px (originals) a side, without metadata; default: {default}",
     )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from actatlas.lab.bench import Bench
 from actatlas.lab.lighting import lights
 from actatlas.lab.pictures import MOST_PHOTOS, Pictures, Shelf
 from actatlas.lab.suggesting import suggest
-from actatlas.site.data import shown_layers
+from actatlas.site import SiteSettings
 from actatlas.working import WorkingAtlas
 
 LEAST_STEPS, MOST_STEPS = 16, 512
@@ -24,7 +24,7 @@ class Questions:
     """About one atlas as it is now. Raises what loading its network raises."""
 
     def __init__(self, atlas: WorkingAtlas, shelf: Shelf):
-        self.pictures = Pictures(atlas, {layer.title: layer for layer in shown_layers(atlas)}, shelf)
+        self.pictures = Pictures(atlas, {layer.title: layer for layer in SiteSettings().layers_of(atlas)}, shelf)
         self.bench = Bench(atlas, self.pictures)
 
     def answer(self, question: str, asked: Asked) -> dict[str, Any]:

@@ -1,6 +1,12 @@
 """An atlas → the folder that people look at: static files, no server, no network. docs/site.md describes them."""
 
+from actatlas.site.data import data_of, public_text
+from actatlas.site.frame import index_page
 from actatlas.site.settings import SiteSettings
-from actatlas.site.writer import own_examples, write_own_site, write_site
+from actatlas.site.single import single_file
+from actatlas.site.writer import SITE_NAMES, own_examples, write_own_site, write_site
 
-__all__ = ["SiteSettings", "own_examples", "write_own_site", "write_site"]
+__all__ = [
+    "SITE_NAMES", "SiteSettings", "data_of", "index_page", "own_examples", "public_text", "single_file",
+    "write_own_site", "write_site",
+]  # fmt: skip

@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 
 from actatlas.atlas import Atlas, ClassAtlas, Grid, Layer
-from actatlas.site.findings import confusions_value, traces_value
+from actatlas.site.findings import confusions_value, tour_value, traces_value
 from actatlas.site.numbers import columns_a_block, number_counts
 from actatlas.site.pool import Pool
 from actatlas.site.pyramid import CELLS_PER_TILE, cell_px
 from actatlas.site.regions import regions_of
+from actatlas.site.settings import SiteSettings
 from actatlas.site.sheets import PATCHES_PER_EDGE
 from actatlas.site.views import view_px
-from actatlas.store import paths
 from actatlas.values import Examples
 
 FORMAT_VERSION = 2
@@ -47,11 +47,19 @@ def script(key: str, value: Any) -> bytes:
     return f"actatlas({json.dumps(key)},{text});\n".encode("ascii")
 
 
-def atlas_value(atlas: Atlas, pools: Mapping[str, Pool], shown: Examples) -> dict[str, Any]:
+def data_of(content: bytes) -> str:
+    """The JSON that a `script` hands to the page."""
+    call = content.decode("ascii")
+    _, end = json.JSONDecoder().raw_decode(call, call.index("(") + 1)
+    return call[end + 1 : call.rindex(")")]
+
+
+def atlas_value(atlas: Atlas, settings: SiteSettings, pools: Mapping[str, Pool], shown: Examples) -> dict[str, Any]:
     """The page's first file.
 
     pools: by the layer's slug, the patches whose sheets were written; shown: what there is of photos
     """
+    layers = settings.layers_of(atlas)
     return {
         "format_version": FORMAT_VERSION,
         "title": atlas.title,
@@ -63,12 +71,12 @@ def atlas_value(atlas: Atlas, pools: Mapping[str, Pool], shown: Examples) -> dic
         "labels": atlas.labels,
         "columns": list(columns_value(atlas)),
         "has": {
-            "confusions": bool(confusions_value(atlas, "none")),
-            "traces": bool(traces_value(atlas)),
-            "tour": has_tour(atlas),
+            "confusions": bool(confusions_value(atlas, settings)),
+            "traces": bool(traces_value(atlas, settings)),
+            "tour": tour_value(atlas, settings) is not None,
             "names": names_value(atlas) is not None,
         },
-        "layers": [_layer_value(layer, pools.get(layer.slug)) for layer in shown_layers(atlas)],
+        "layers": [_layer_value(layer, settings.sides_of(layer), pools.get(layer.slug)) for layer in layers],
     }
 
 
@@ -80,12 +88,7 @@ def public_text(atlas: Atlas, text: str) -> str:
     return text
 
 
-def shown_layers(atlas: Atlas) -> list[Layer]:
-    """The layers, then the atlases of classes."""
-    return [*(atlas.layer(name) for name in atlas.layer_names), *atlas.class_atlases]
-
-
-def _layer_value(layer: Layer, pool: Pool | None) -> dict[str, Any]:
+def _layer_value(layer: Layer, sides: list[int], pool: Pool | None) -> dict[str, Any]:
     return {
         "name": layer.title,
         "of": layer.name if isinstance(layer, ClassAtlas) else None,
@@ -97,7 +100,7 @@ def _layer_value(layer: Layer, pool: Pool | None) -> dict[str, Any]:
         "activations": layer.activation_count,
         "attribution": layer.attribution_method,
         "patches": pool and {"count": len(pool), "size_px": pool.size_px, "sheet_edge": PATCHES_PER_EDGE},
-        "grids": [_grid_value(layer.grid(side), pool) for side in layer.grid_sides],
+        "grids": [_grid_value(layer.grid(side), pool) for side in sides],
         "regions": _regions_value(layer),
     }
 
@@ -131,10 +134,6 @@ def columns_value(atlas: Atlas) -> dict[str, dict[str, list[Any]]]:
             of = images.set_index("id")[name].reindex(range(int(images["id"].max()) + 1), fill_value="")
             found[name] = {"values": values, "of": [index.get(value, len(values)) for value in of]}
     return found
-
-
-def has_tour(atlas: Atlas) -> bool:
-    return atlas.files.has(paths.TOUR)
 
 
 def _column_names(atlas: Atlas) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from actatlas.atlas import Atlas
+from actatlas.site.settings import SiteSettings
 from actatlas.store import paths
 from actatlas.values import Examples
 
@@ -15,36 +16,43 @@ _PICTURES: dict[Examples, tuple[str, ...]] = {
 }  # fmt: skip
 
 
-def confusions_value(atlas: Atlas, examples: Examples) -> list[dict[str, Any]]:
-    """The stories of all layers, by layer, the best proven first."""
+def confusions_value(atlas: Atlas, settings: SiteSettings) -> list[dict[str, Any]]:
+    """The stories of all layers that are shown, by layer, the best proven first."""
     return [
-        _story(atlas, layer, number, kept["grid"], entry) | _pictures(atlas, layer, entry, examples)
-        for layer, kept in _lists(atlas)
+        _story(atlas, layer, number, kept["grid"], entry) | _pictures(atlas, layer, entry, settings.examples)
+        for layer, kept in _lists(atlas, settings)
         for number, entry in enumerate(kept["entries"])
     ]
 
 
-def confusion_pictures(atlas: Atlas, examples: Examples) -> Iterator[tuple[str, str]]:
+def confusion_pictures(atlas: Atlas, settings: SiteSettings) -> Iterator[tuple[str, str]]:
     """(name in the site, path in the atlas folder) of the pictures that the stories name."""
-    for layer, kept in _lists(atlas):
+    for layer, kept in _lists(atlas, settings):
         for entry in kept["entries"]:
-            for kind in _PICTURES[examples]:
+            for kind in _PICTURES[settings.examples]:
                 path = paths.confusion_picture(layer, kind, entry["proposal"]["rank"])
                 if atlas.files.has(path):
                     yield _name(layer, kind, entry), path
 
 
-def traces_value(atlas: Atlas) -> list[dict[str, Any]]:
-    """As `Trace.to_json` has them."""
-    found = (path for name in atlas.layer_names for path in atlas.files.committed(paths.traces(name)))
-    return [atlas.files.read_json(path) for path in found]
+def traces_value(atlas: Atlas, settings: SiteSettings) -> list[dict[str, Any]]:
+    """As `Trace.to_json` has them; those alone whose cells are all shown."""
+    paths_of = (path for name in atlas.layer_names for path in atlas.files.committed(paths.traces(name)))
+    found = [atlas.files.read_json(path) for path in paths_of]
+    return [trace for trace in found if all(settings.shows(p["layer"], p["grid"]) for p in [trace, *trace["origins"]])]
 
 
-def _lists(atlas: Atlas) -> Iterator[tuple[str, dict[str, Any]]]:
+def tour_value(atlas: Atlas, settings: SiteSettings) -> list[dict[str, Any]] | None:
+    """Its stops. None where there is no tour, or only a part of what it may lead to."""
+    return atlas.files.read_json(paths.TOUR) if settings.is_whole and atlas.files.has(paths.TOUR) else None
+
+
+def _lists(atlas: Atlas, settings: SiteSettings) -> Iterator[tuple[str, dict[str, Any]]]:
     for name in atlas.layer_names:
         path = paths.confusion_list(name)
-        if atlas.files.has(path):
-            yield name, atlas.files.read_json(path)
+        kept = atlas.files.read_json(path) if atlas.files.has(path) else None
+        if kept is not None and settings.shows(name, kept["grid"]):
+            yield name, kept
 
 
 def _story(atlas: Atlas, layer: str, number: int, side: int, entry: dict[str, Any]) -> dict[str, Any]:

@@ -61,7 +61,7 @@ class PatchWriter:
         """By the layer's slug, the pools whose sheets are there now. A page without patches is better than none."""
         if self._settings.examples == "none" or not self._atlas.has_photos:
             return {}
-        pools = [choose_pool(layer, layer.grid_sides) for layer in layers if layer.grid_sides]
+        pools = [choose_pool(layer, self._settings.sides_of(layer)) for layer in layers]
         pools = [pool for pool in pools if len(pool)]
         there = {pool.layer.slug: pool for pool in pools if self._is_there(pool)}
         missing = [pool for pool in pools if pool.layer.slug not in there]

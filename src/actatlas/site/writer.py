@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import html
 import io
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +11,23 @@ from PIL import Image
 from actatlas.atlas import Atlas, Grid
 from actatlas.progress import Progress, Silent
 from actatlas.site import data
-from actatlas.site.findings import confusion_pictures, confusions_value, traces_value
+from actatlas.site.findings import confusion_pictures, confusions_value, tour_value, traces_value
+from actatlas.site.frame import index_page, static_file
 from actatlas.site.numbers import block_count, blocks, number_counts, numbers
 from actatlas.site.patching import Earlier, PatchWriter, Write
 from actatlas.site.pyramid import icon_pyramid, webp
 from actatlas.site.settings import SiteSettings
 from actatlas.site.sheets import jpeg
-from actatlas.store import paths
 from actatlas.values import Examples
 
 # What `npm run build` in web/ makes. page.html is the frame of index.html.
 APP_FILES = ("app.js", "app.css", "icon.svg", "THIRD-PARTY.txt")
 
+# All that a site's folder may hold.
+SITE_NAMES = (
+    *APP_FILES, "index.html", "atlas.js", "names.js", "columns.js", "confusions.js", "traces.js", "tour.js", "layers",
+    "confusions", "thumbs", "originals",
+)  # fmt: skip
 # In the atlas folder, and no part of its site: how the site was written.
 RECORD = "site.json"
 
@@ -46,10 +48,10 @@ def write_site(
     progress, settings = progress or Silent(), settings or SiteSettings()
     for name in APP_FILES:
         write(out / name, static_file(name))
-    layers = data.shown_layers(atlas)
+    layers = settings.layers_of(atlas)
     patches = PatchWriter(atlas, out, write, settings, earlier)
     pools = patches.write(layers, progress)
-    grids = [layer.grid(side) for layer in layers for side in layer.grid_sides]
+    grids = [layer.grid(side) for layer in layers for side in settings.sides_of(layer)]
     with progress.stage("Writing the page", sum(map(len, grids)), "cells") as tick:
         for grid in grids:
             slug = grid.layer.slug
@@ -58,13 +60,13 @@ def write_site(
             _write_numbers(grid, out / name, name, write, earlier)
             write(out / name / "cells.js", data.script(f"{name}/cells", data.cells_value(grid, pools.get(slug))))
             tick(len(grid))
-    _write_findings(atlas, out, write, settings.examples)
+    _write_findings(atlas, out, write, settings)
     names = data.names_value(atlas)
     if names is not None:
         write(out / "names.js", data.script("names", names))
     write(out / "columns.js", data.script("columns", data.columns_value(atlas)))
-    write(out / "atlas.js", data.script("atlas", data.atlas_value(atlas, pools, patches.shown)))
-    write(out / "index.html", _page(atlas))
+    write(out / "atlas.js", data.script("atlas", data.atlas_value(atlas, settings, pools, patches.shown)))
+    write(out / "index.html", index_page(atlas.title))
     return out / "index.html"
 
 
@@ -91,16 +93,12 @@ def write_own_site(atlas: Atlas, progress: Progress, examples: Examples | None =
 
 
 def own_examples(atlas: Atlas) -> Examples:
-    """What the page in the atlas's own folder was asked to show of photos."""
-    return _record(atlas)["examples"]
+    """What the page in the atlas's own folder was asked to show of photos; none where the atlas knows of none."""
+    return _record(atlas)["examples"] if atlas.has_photos else "none"
 
 
 def _record(atlas: Atlas) -> dict[str, Any]:
     return atlas.files.read_json(RECORD) if atlas.files.has(RECORD) else {"examples": "patches", "patches": {}}
-
-
-def static_file(name: str) -> bytes:
-    return resources.files("actatlas.site").joinpath("static", name).read_bytes()
 
 
 def _write_tiles(grid: Grid, folder: Path, write: Write) -> None:
@@ -110,14 +108,16 @@ def _write_tiles(grid: Grid, folder: Path, write: Write) -> None:
     write(folder / "tiles.dzi", pyramid.geometry.descriptor())
 
 
-def _write_findings(atlas: Atlas, out: Path, write: Write, examples: Examples) -> None:
+def _write_findings(atlas: Atlas, out: Path, write: Write, settings: SiteSettings) -> None:
     """Those that there are."""
-    for name, path in confusion_pictures(atlas, examples):
+    for name, path in confusion_pictures(atlas, settings):
         picture = Image.open(io.BytesIO(atlas.files.read_bytes(path))).convert("RGB")
         write(out / name, jpeg(picture))
-    found = {"confusions": confusions_value(atlas, examples), "traces": traces_value(atlas)}
-    if data.has_tour(atlas):
-        found["tour"] = atlas.files.read_json(paths.TOUR)
+    found = {
+        "confusions": confusions_value(atlas, settings),
+        "traces": traces_value(atlas, settings),
+        "tour": tour_value(atlas, settings),
+    }
     for key, value in found.items():
         if value:
             write(out / f"{key}.js", data.script(key, value))
@@ -134,11 +134,3 @@ def _write_numbers(grid: Grid, folder: Path, name: str, write: Write, earlier: E
             write(folder / kind / f"{block.number}.js", data.script(f"{name}/{kind}/{block.number}", block.value))
     # Last, and even where it says nothing: with it the rest is there.
     write(folder / "photos.js", data.script(f"{name}/photos", data.photos_value(grid)))
-
-
-def _page(atlas: Atlas) -> bytes:
-    """index.html. The app's hash in its address makes browsers fetch it anew when it has changed."""
-    page = static_file("page.html").decode()
-    for name in ("app.js", "app.css"):
-        page = page.replace(f"{name}?v=0", f"{name}?v={hashlib.sha256(static_file(name)).hexdigest()[:12]}")
-    return page.replace("<!--title-->", html.escape(atlas.title)).encode("utf-8", "replace")
