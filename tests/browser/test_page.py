@@ -148,7 +148,7 @@ def test_labels_titles_and_origins_with_markup_reach_the_page_as_text(open_page,
     assert label.text_content() == FAKE_LABELS[int(classes[k, 0])]
     assert page.locator("img[src='x'], h1 b").count() == 0
     assert page.locator("h1").first.text_content() == atlas.title == page.title()
-    page.get_by_role("button", name="About").click()
+    page.get_by_role("button", name="About", exact=True).click()
     dialog = page.get_by_role("dialog")
     assert atlas.origin in dialog.inner_text()
     assert "not a photo" in dialog.inner_text()

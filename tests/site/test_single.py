@@ -70,7 +70,7 @@ def test_layers_and_grids_can_be_left_out(atlas):
     assert {name.split("/")[1:3] == ["layer.1", "5"] for name in files if name.startswith("layers/")} == {True}
 
 
-def test_above_its_limit_it_is_refused_and_says_what_to_leave_out(atlas, tmp_path, monkeypatch, capsys):
+def test_above_its_limit_it_is_refused_and_says_what_to_show_less_of(atlas, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(single, "MOST_BYTES", 100_000)
     out = tmp_path / "page.html"
     assert cli.main(["export", str(atlas.folder), str(out)]) == 2
@@ -81,7 +81,7 @@ def test_above_its_limit_it_is_refused_and_says_what_to_leave_out(atlas, tmp_pat
     assert cli.main(["export", str(atlas.folder), str(out), *options]) == 0 and out.stat().st_size < 2_000_000
     monkeypatch.setattr(single, "MOST_BYTES", 10_000)
     assert cli.main(["export", str(atlas.folder), str(out), *options]) == 2
-    assert "leave out" not in capsys.readouterr().err
+    assert "show" not in capsys.readouterr().err
 
 
 def test_the_command_tells_what_it_wrote(atlas, tmp_path, capsys):

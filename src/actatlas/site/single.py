@@ -6,7 +6,7 @@ import base64
 import json
 from pathlib import Path
 
-from actatlas.atlas import Atlas
+from actatlas.atlas import Atlas, ClassAtlas
 from actatlas.errors import UsageError
 from actatlas.progress import Progress
 from actatlas.site.data import data_of
@@ -49,14 +49,14 @@ def _as_json(name: str, content: bytes) -> str | None:
 
 
 def _too_large(atlas: Atlas, settings: SiteSettings) -> UsageError:
-    layers = settings.layers_of(atlas)
+    layers = [layer for layer in settings.layers_of(atlas) if not isinstance(layer, ClassAtlas)]
     sides = sorted({side for layer in layers for side in settings.sides_of(layer)})
-    named = [layer.name for layer in layers]
-    ways = [f"grids (--grid {sides[0]})"] * (len(sides) > 1) + [f"layers (--layer {named[-1]})"] * (len(set(named)) > 1)
-    ways += ["what is shown of photos (--examples none)"] * (settings.examples != "none")
+    ways = [f"fewer grids (--grid {sides[0]})"] * (len(sides) > 1)
+    ways += [f"fewer layers (--layer {layers[-1].name})"] * (len(layers) > 1)
+    ways += ["less of the photos (--examples none)"] * (settings.examples != "none")
     return UsageError(
         f"the page of {atlas.folder} is larger than {MOST_BYTES // 1_000_000} MB in one file; "
-        + f"leave out {' or '.join(ways)}; " * bool(ways)
+        + f"show {' or '.join(ways)}; " * bool(ways)
         + f"a folder has no such limit: actatlas site {atlas.folder} -o OUT",
         most_bytes=MOST_BYTES,
     )
