@@ -90,7 +90,7 @@ def test_a_class_is_found_by_typing_and_dims_the_map(open_page, looked_into, fou
     assert legend.locator("h2").inner_text() == "great white shark"
     assert hash_of(page) == "#layer=layer.1&grid=20&class=great+white+shark"
     values = grid_of(found_out).attributions_over_mean[:, 2]
-    assert f"{values.max():.2f}" in legend.inner_text()
+    legend.get_by_text(f"{values.max():.2f}", exact=True).wait_for()
     page.wait_for_function("document.querySelectorAll('[data-testid=follow] button').length === 8")
     settle(page)
     dimmed = pixels(page)
@@ -176,6 +176,7 @@ def test_what_a_cell_is_made_of_leads_to_the_earlier_cell(open_page, looked_into
     made_of = page.get_by_test_id("made-of")
     made_of.get_by_role("button", name=re.compile("layer.0, cell 6,7: 31%")).click()
     assert "layer=layer.0" in hash_of(page) and "cell=6,7" in hash_of(page)
+    page.locator("[data-testid=inspector][data-layer='layer.0']").wait_for()
     assert page.get_by_test_id("made-of").is_hidden(), "no trace was made of that one"
 
 

@@ -103,7 +103,7 @@ def test_a_patch_is_dragged_over_a_photo_and_the_bars_say_what_the_network_makes
     photo = seen(page)
     assert np.array_equal(np.asarray(photo), np.asarray(network.preprocessing.crop(first_photo(small_atlas))))
 
-    page.get_by_test_id("lab-cell-patches").get_by_role("button", name="real patch 1").click()
+    page.get_by_test_id("lab-cell-patches").get_by_role("button", name="real patch 1", exact=True).click()
     agrees(network, page)
     board = page.get_by_test_id("lab-board").bounding_box()
     page.mouse.move(board["x"] + board["width"] / 2, board["y"] + board["height"] / 2)
