@@ -91,7 +91,7 @@ def test_a_class_is_found_by_typing_and_dims_the_map(open_page, looked_into, fou
     assert hash_of(page) == "#layer=layer.1&grid=20&class=great+white+shark"
     values = grid_of(found_out).attributions_over_mean[:, 2]
     legend.get_by_text(f"{values.max():.2f}", exact=True).wait_for()
-    page.wait_for_function("document.querySelectorAll('[data-testid=follow] button').length === 8")
+    page.wait_for_function("() => document.querySelectorAll('[data-testid=follow] button').length === 8")
     settle(page)
     dimmed = pixels(page)
     grid, strong, faint = grid_of(found_out), int(values.argmax()), int(np.abs(values).argmin())
@@ -128,10 +128,10 @@ def test_a_class_stays_when_the_layer_changes_and_comes_with_a_link(open_page, l
     page.wait_for_selector("html[data-ready]")
     assert hash_of(page) == "#layer=layer.1&grid=20&class=kite"
     page.go_back()
-    page.wait_for_function("location.hash.includes('layer.0')")
+    page.wait_for_function("() => location.hash.includes('layer.0')")
     assert page.locator("[data-layer='layer.0'][aria-pressed=true]").count() == 1
     page.evaluate("location.hash = '#layer=layer.0&class=nothing'")
-    page.wait_for_function("document.querySelector('.status').textContent.includes('nothing')")
+    page.wait_for_function("() => document.querySelector('.status').textContent.includes('nothing')")
 
 
 def test_a_channel_a_value_of_the_photos_and_likeness_dim_the_map_too(open_page, looked_into, found_out):
@@ -140,17 +140,17 @@ def test_a_channel_a_value_of_the_photos_and_likeness_dim_the_map_too(open_page,
     inspector.get_by_role("button", name=re.compile(r"^channel \d")).first.click()
     k = grid_of(found_out).coordinates.tolist().index([10, 10])
     channel = grid_of(found_out).strongest_channels(1)[0][k, 0]
-    page.wait_for_function(f"location.hash.includes('channel={channel}')")
+    page.wait_for_function(f"() => location.hash.includes('channel={channel}')")
     inspector.get_by_role("button", name="Dim the map by likeness").click()
-    page.wait_for_function("location.hash.includes('like=10,10')")
+    page.wait_for_function("() => location.hash.includes('like=10,10')")
     inspector.get_by_role("button", name="Where do these photos go?").click()
-    page.wait_for_function("location.hash.includes('photos=layer.1:20:10,10')")
+    page.wait_for_function("() => location.hash.includes('photos=layer.1:20:10,10')")
     settle(page)
     assert "100%" in page.get_by_test_id("legend").inner_text(), "the cell's own photos all pass through it"
     page.keyboard.press("/")
     page.get_by_test_id("class-search").fill("ostrich")
     page.get_by_role("option").filter(has_text="photos’ label").click()
-    page.wait_for_function("location.hash.includes('value=label:ostrich')")
+    page.wait_for_function("() => location.hash.includes('value=label:ostrich')")
 
 
 def test_all_classes_of_a_cell_can_be_sorted_and_searched(open_page, looked_into, found_out):
@@ -191,7 +191,7 @@ def test_the_gallery_tells_each_story_with_its_proof(open_page, looked_into, fou
     assert story.locator("img").evaluate("image => image.decode().then(() => image.naturalWidth)") == 40
     story.get_by_role("button", name="Show it on the map").click()
     column, row = grid_of(found_out).coordinates[40].tolist()
-    page.wait_for_function("location.hash.includes('class=great+white+shark')")
+    page.wait_for_function("() => location.hash.includes('class=great+white+shark')")
     assert f"cell={column},{row}" in hash_of(page) and gallery.is_hidden()
     page.keyboard.press("Escape")
     page.keyboard.press("m")
@@ -206,13 +206,13 @@ def test_the_tour_goes_from_stop_to_stop(open_page, looked_into):
     tour = page.get_by_test_id("tour")
     tour.wait_for()
     assert "Stop 1 of 2" in tour.inner_text() and "The <b>first</b> layer." in tour.inner_text()
-    page.wait_for_function("location.hash.includes('at=0.3,0.4,3')")
+    page.wait_for_function("() => location.hash.includes('at=0.3,0.4,3')")
     page.keyboard.press(".")
-    page.wait_for_function("location.hash.includes('class=kite')")
+    page.wait_for_function("() => location.hash.includes('class=kite')")
     assert "Kites" in tour.inner_text() and "at=" not in hash_of(page)
     assert tour.get_by_role("button", name="Next").is_disabled()
     tour.get_by_role("button", name="Before").click()
-    page.wait_for_function("location.hash.includes('layer.0')")
+    page.wait_for_function("() => location.hash.includes('layer.0')")
     tour.get_by_role("button", name="End the tour").click()
     assert tour.is_hidden()
 
@@ -241,9 +241,9 @@ def test_the_same_cells_show_icons_real_patches_and_averages(open_page, looked_i
     middle = whole[side // 4 : -side // 4, side // 4 : -side // 4].mean(axis=(0, 1))
     assert np.abs(shown - middle).mean() < 20 < np.abs(icons - patches).mean()
     page.keyboard.press("v")
-    page.wait_for_function("location.hash.endsWith('&show=average')")
+    page.wait_for_function("() => location.hash.endsWith('&show=average')")
     page.keyboard.press("v")
-    page.wait_for_function("!location.hash.includes('show')")
+    page.wait_for_function("() => !location.hash.includes('show')")
 
 
 def test_icons_shrink_by_what_their_cells_hold(open_page, looked_into, found_out):
@@ -358,7 +358,7 @@ def test_a_path_is_drawn_clicked_typed_by_keys_and_linked(open_page, looked_into
     strip.get_by_role("button", name="Take the path away").click()
     assert strip.is_hidden() and "path=" not in hash_of(page)
     page.evaluate("location.hash = '#layer=layer.1&grid=20&path=0.5,0.3;0.5,0.62'")
-    page.wait_for_function("document.querySelectorAll('[data-testid=path] li').length === 7")
+    page.wait_for_function("() => document.querySelectorAll('[data-testid=path] li').length === 7")
 
 
 def test_the_table_has_every_cell_and_can_be_sorted_without_a_mouse(open_page, looked_into, found_out):

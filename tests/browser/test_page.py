@@ -195,7 +195,7 @@ def test_a_patch_opens_its_photo_with_its_place_on_it(open_page, pictured, serve
     third.click()
     place = inspector.locator(".photo-place")
     place.wait_for()
-    page.wait_for_function("document.querySelector('.photo img').complete")
+    page.wait_for_function("() => document.querySelector('.photo img').complete")
     inspector.locator(".photo-frame").scroll_into_view_if_needed()
     box = {name: int(round(value)) for name, value in place.bounding_box().items()}
     inside = (box["x"] + 3, box["y"] + 3, box["x"] + box["width"] - 3, box["y"] + box["height"] - 3)  # within its lines
@@ -225,7 +225,7 @@ def test_an_exported_page_is_the_same_page_and_asks_for_nothing(open_page, pictu
     expected = np.asarray(grid.examples(grid.coordinates.tolist().index([6, 9]), 1)[0].resize((8, 8)), np.float64)
     assert len(urls) == 12 and np.abs(np.asarray(from_data_url(urls[0]).resize((8, 8)), float) - expected).mean() < 12
     inspector.get_by_role("button", name="real patch 1: its photo").click()
-    page.wait_for_function("document.querySelector('.photo img')?.naturalWidth > 0")
+    page.wait_for_function("() => document.querySelector('.photo img')?.naturalWidth > 0")
     page.keyboard.press("Escape")
     page.get_by_test_id("layers").locator("[data-layer='layer.0']").click()
     page.wait_for_selector("html[data-ready]")

@@ -17,6 +17,7 @@ from actatlas import api
 from actatlas.atlas import Atlas, Layer
 from actatlas.inversion import measure
 from actatlas.networks import Network
+from actatlas.networks.imagenet import other_names
 from actatlas.progress import StderrProgress
 from actatlas.records import write_icons
 from actatlas.site import write_own_site
@@ -53,7 +54,7 @@ def main() -> None:
         full.trace(full.class_names.find(name))
     full.confusions(test=options.photos, top=STORIES)
     target = Path(__file__).parent / "atlas"
-    total = thin_out(full, target, network, ORIGIN)
+    total = thin_out(api.open(options.work), target, network, ORIGIN)  # with what was found out
     print(f"{target}: {total:,} bytes")
 
 
@@ -67,8 +68,7 @@ def thin_out(full: Atlas, target: Path, network: Network, origin: str) -> int:
     files.write_json("plan.json", {**full.plan, "images": images, "origin": origin})
     files.write_json("labels.json", full.labels)
     files.write_json("pilot.json", full.pilot)
-    if full.files.has("synonyms.json"):
-        files.write_json("synonyms.json", full.files.read_json("synonyms.json"))
+    files.write_json("synonyms.json", other_names(full.labels))
     files.write_json(paths.TOUR, parse_tour(TOUR.read_text(encoding="utf-8"), TOUR.name))
     for name in full.layer_names:
         _thin_out_grid(full.layer(name), files, network)

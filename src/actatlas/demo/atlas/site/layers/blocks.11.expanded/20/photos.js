@@ -1,0 +1,1 @@
+actatlas("layers/blocks.11.expanded/20/photos",null);

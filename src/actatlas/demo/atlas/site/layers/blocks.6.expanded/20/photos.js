@@ -1,0 +1,1 @@
+actatlas("layers/blocks.6.expanded/20/photos",null);
