@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from actatlas.site.numbers import ALPHABET, blocks, columns_a_block, number_counts, numbers
-from actatlas.store.levels import MOST, from_levels, to_levels
+from actatlas.store.levels import MOST, deflated, from_levels, inflated, to_levels
 from actatlas.testing import CHANNELS, FAKE_LABELS, fake_atlas
 
 
@@ -18,6 +18,7 @@ def test_levels_meet_a_value_of_a_tenth_of_the_peak_or_more_within_a_tenth():
     assert np.all(np.abs(back - values)[large] <= 0.1 * np.abs(values)[large])
     assert np.array_equal(np.sign(back[large]), np.sign(values[large]))
     assert levels.min() == -MOST and levels.max() == MOST
+    assert np.array_equal(inflated(deflated(levels), 3), levels)
 
 
 def test_levels_of_what_is_not_finite_are_0():

@@ -72,7 +72,8 @@ class Grid:
             return self._files.read_arrays(self._sampled_path, ["attributions"])["attributions"]
         arrays = self._files.read_arrays(self._cells_path, ["attributions", "attribution_levels", "attribution_peaks"])
         if "attribution_levels" in arrays:
-            over_mean = levels.from_levels(arrays["attribution_levels"], arrays["attribution_peaks"])
+            peaks = arrays["attribution_peaks"]
+            over_mean = levels.from_levels(levels.inflated(arrays["attribution_levels"], len(peaks)), peaks)
             return over_mean + self.layer.attribution_mean
         return arrays.get("attributions")
 

@@ -37,7 +37,8 @@ class ClassSettings:
     most: so many activations with the highest scores are taken, beside all whose strongest class it is; 0 takes 8 for
         each square of the grid, at most 2,500
     layout: "umap", or "tsne" (openTSNE), which the original found better where points are few
-    min_images: a cell with members from fewer distinct photos is dropped; the whole is of 3 or more
+    min_images: a cell with members from fewer distinct photos is dropped; the whole is of 3 photos and 8 activations
+        or more
     """
 
     grid: int = 8
@@ -90,7 +91,7 @@ def _points(
 ) -> np.ndarray:
     """(n, 2) places on the map."""
     photos = len(np.unique(chosen.image_ids))
-    if photos < max(settings.min_images, _LEAST_PHOTOS):
+    if photos < max(settings.min_images, _LEAST_PHOTOS) or len(chosen) < _A_SQUARE:
         raise TooFewImages(_too_few(layer, target, choice, chosen), activations=len(chosen), images=photos)
     how = LayoutSettings(align=False, seed=settings.seed)
     if isinstance(target, VersusTarget):

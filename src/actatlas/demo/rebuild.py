@@ -27,7 +27,7 @@ from actatlas.store import AtlasFolder, levels, paths, pictures
 LAYERS = ("blocks.3.expanded", "blocks.6.expanded", "blocks.11.expanded", "blocks.15.expanded")
 SIDE = 20
 ICONS_PER_FILE = 64
-ICON_QUALITY = 80
+ICON_QUALITY = 85
 NEAREST, CHANNELS = 6, 5
 TRACED = ("sandbar", "head cabbage", "fire engine", "tile roof", "artichoke", "beacon", "tabby", "daisy")
 STORIES = 12
@@ -90,7 +90,8 @@ def _thin_out_grid(layer: Layer, files: AtlasFolder, network: Network) -> None:
     arrays |= {"near_cells": near.astype(np.int32), "near_cosines": cosines}
     arrays |= {"strong_channels": channels.astype(np.int32), "strong_scores": scores}
     if grid.attributions_over_mean is not None:
-        arrays["attribution_levels"], arrays["attribution_peaks"] = levels.to_levels(grid.attributions_over_mean)
+        found, arrays["attribution_peaks"] = levels.to_levels(grid.attributions_over_mean)
+        arrays["attribution_levels"] = levels.deflated(found)
         files.write_arrays(paths.statistics(layer.name), {"attribution_mean": layer.attribution_mean})
     files.write_arrays(paths.cells(layer.home, SIDE), arrays)
     for chunk, start in enumerate(range(0, len(grid), ICONS_PER_FILE)):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+
 import numpy as np
 
 MOST = 31  # levels run from −31 to 31, so that a level is one of 63
@@ -23,3 +25,13 @@ def from_levels(levels: np.ndarray, peaks: np.ndarray) -> np.ndarray:
     """(K, N) float32: what `to_levels` was given, nearly."""
     share = levels.astype(np.float32) / MOST
     return np.sign(share) * share**2 * peaks
+
+
+def deflated(levels: np.ndarray) -> np.ndarray:
+    """(K, N) levels → uint8, smaller by a third: neighbours on a map have like levels."""
+    return np.frombuffer(zlib.compress(np.ascontiguousarray(levels.T).tobytes(), 9), np.uint8)
+
+
+def inflated(data: np.ndarray, columns: int) -> np.ndarray:
+    """(K, columns) int8 of what `deflated` gave."""
+    return np.frombuffer(zlib.decompress(data.tobytes()), np.int8).reshape(columns, -1).T
