@@ -89,7 +89,7 @@ def check_view(folder: Path) -> None:
             with urllib.request.urlopen(address + name, timeout=10) as answer:
                 pages.append(answer.read().decode())
         check_lab(address, pages[0])
-        assert "app.js" in pages[0] and 'testid:"map"' in pages[1] and "blocks.11.expanded" in pages[2]
+        assert "app.js" in pages[0] and '"class-search"' in pages[1] and "blocks.11.expanded" in pages[2]
     finally:
         server.terminate()
         server.communicate(timeout=10)
