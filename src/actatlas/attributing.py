@@ -43,6 +43,7 @@ class AttributionWork:
         self._atlas = Atlas(files)
         self._layers = [self._atlas.layer(name) for name in self._atlas.layer_names]
         self._places = self._layers[0].places
+        self._keys = row_keys(settings.seed, len(self._places))
 
     @property
     def is_done(self) -> bool:
@@ -77,30 +78,27 @@ class AttributionWork:
         ]
         with self._progress.stage("Averaging attributions", len(left), "grids") as tick:
             for layer in self._layers:
-                keys = self._keys(layer)
                 if not self._files.has(paths.average_attribution(layer.name)):
-                    rows = choose_for_average(keys, self._settings.attributed_for_average)
-                    found = average_all(rows, len(keys), layer.read_attributed)
-                    write_average_attribution(self._files, layer.name, rows, *found)
+                    found = average_all(self._for_average, len(self._places), layer.read_attributed)
+                    write_average_attribution(self._files, layer.name, self._for_average, *found)
                 for side in [side for other, side in left if other is layer]:
-                    sample = self._sample(layer, side, keys)
-                    cells = average_cells(sample, layer.read_attributed, layer.attribution_mean)
+                    cells = average_cells(self._sample(layer, side), layer.read_attributed, layer.attribution_mean)
                     write_cell_attributions(self._files, layer.home, side, cells)
                     tick(1)
 
     # --- inside
 
-    def _keys(self, layer: Layer) -> np.ndarray:
-        return row_keys(self._settings.seed, layer.name, len(self._places))
-
-    def _sample(self, layer: Layer, side: int, keys: np.ndarray) -> CellSample:
+    def _sample(self, layer: Layer, side: int) -> CellSample:
         offsets, rows = layer.grid(side).all_members
-        return choose_members(offsets, rows, self._places.image_ids, keys, self._settings.attributed_photos)
+        return choose_members(offsets, rows, self._places.image_ids, self._keys, self._settings.attributed_photos)
 
     def _chosen(self, layer: Layer) -> np.ndarray:
-        keys = self._keys(layer)
-        of_cells = [self._sample(layer, side, keys).rows for side in self._sides]
-        return np.unique(np.concatenate([choose_for_average(keys, self._settings.attributed_for_average), *of_cells]))
+        of_cells = [self._sample(layer, side).rows for side in self._sides]
+        return np.unique(np.concatenate([self._for_average, *of_cells]))
+
+    @property
+    def _for_average(self) -> np.ndarray:
+        return choose_for_average(self._keys, self._settings.attributed_for_average)
 
     def _stored(self, layer: Layer, unit_count: int) -> np.ndarray:
         """Rows of the units that are whole: those of a unit that was cut short are made again."""
@@ -119,7 +117,7 @@ def attribute_cells(
     atlas = layer.atlas
     atlas.require_weights(network.spec, network.weights_sha256)
     settings = CollectSettings(**atlas.plan["settings"]["collect"])
-    keys = row_keys(settings.seed, layer.name, layer.activation_count)[rows]
+    keys = row_keys(settings.seed, layer.activation_count)[rows]
     image_ids = layer.places.image_ids[rows]
     sample = choose_members(cells.member_offsets, cells.member_rows, image_ids, keys, settings.attributed_photos)
     chosen = rows[sample.rows]

@@ -23,6 +23,7 @@ _LAYOUT_START_S = 15.0
 _LEARNING_S = 4.0  # a layer, on two cores
 _STEPS_TO_MEASURE = 3  # an icon's fidelity takes as long
 _PHOTOS_OF_MEMBERS = 0.7  # distinct photos in a cell, for each of its members
+_OF_OTHER_LAYERS = 0.25  # of the rows that a layer attributes, those that no layer before it does
 _SITE_BYTES_PER_CELL = 20_000  # tiles of three views, patches and numbers; less where there are many cells
 
 
@@ -83,10 +84,10 @@ def _image_seconds(
 
 
 def _attributed_rows(collect: CollectSettings, cells: dict[int, int], activations: int) -> int:
-    """Of a layer, by the finest grid: what stands for coarser cells mostly stands for finer ones too."""
+    """Of a layer, by the finest grid: what stands for coarser cells, or for all, mostly stands for finer ones too."""
     of_cell = {side: min(collect.attributed_photos, _PHOTOS_OF_MEMBERS * activations / n) for side, n in cells.items()}
     chosen = max((of_cell[side] * n for side, n in cells.items()), default=0)
-    return int(min(chosen + collect.attributed_for_average, activations))
+    return int(min(max(chosen, collect.attributed_for_average), activations))
 
 
 def _sample_seconds(
@@ -94,7 +95,8 @@ def _sample_seconds(
 ) -> float:
     """of_image: seconds of one image without attributions, and what those of all of its activations add"""
     inputs = images * collect.crops_per_photo
-    run = inputs * (1 - np.exp(-rows * layer_count / inputs))  # those that any of the rows falls on
+    of_any_layer = rows * (1 + _OF_OTHER_LAYERS * (layer_count - 1))
+    run = inputs * (1 - np.exp(-of_any_layer / inputs))  # those that any of the rows falls on
     turns = min(1 + rows / run, collect.positions)  # in a batch all wait for the input with the most rows
     bare_s, attributed_s = (s / collect.crops_per_photo for s in of_image)
     return run * (bare_s + max(attributed_s, 0) * turns / collect.positions)

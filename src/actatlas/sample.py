@@ -1,9 +1,9 @@
 """Of each cell a few members stand for all: which, how many each stands for, and how far their mean may be off.
 
-Every activation has a key, a uniform number that depends on the seed, the layer and its row alone. Of a cell those
-photos are taken whose smallest key there is smallest, each by that member (bottom-k sampling, Cohen and Kaplan 2007).
-As keys are the same for all grids, what stands for a coarse cell stands for the finer one inside it too, so that a
-further grid adds little; and the smallest keys of all are a uniform sample of all activations.
+Every activation has a key, a uniform number that depends on the seed and its row alone. Of a cell those photos are
+taken whose smallest key there is smallest, each by that member (bottom-k sampling, Cohen and Kaplan 2007). As keys are
+the same for all grids, what stands for a coarse cell stands for the finer one inside it too: another grid adds little.
+As they are for all layers, what is run for one often serves others. The smallest keys of all are a uniform sample.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ class CellSample:
     cell_count: int
 
 
-def row_keys(seed: int, layer: str, count: int) -> np.ndarray:
-    """(count,) float64 in [0, 1): of each of a layer's activations. A longer list begins with a shorter one."""
-    digest = hashlib.sha256(f"{seed} attributed {layer}".encode()).digest()
+def row_keys(seed: int, count: int) -> np.ndarray:
+    """(count,) float64 in [0, 1): of each row, in every layer. A longer list begins with a shorter one."""
+    digest = hashlib.sha256(f"{seed} attributed".encode()).digest()
     return np.random.Generator(np.random.Philox(key=int.from_bytes(digest[:16], "little"))).random(count)
 
 

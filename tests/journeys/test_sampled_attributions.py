@@ -155,7 +155,7 @@ def test_some_of_each_cell_carry_what_they_would_if_all_did(whole, some, name):
     every, few = whole.layer(name), some.layer(name)
     assert np.array_equal(every.activations.vectors, few.activations.vectors)
     assert np.array_equal(every.layout, few.layout, equal_nan=True)
-    keys = row_keys(0, name, few.activation_count)
+    keys = row_keys(0, few.activation_count)
     chosen = {int(row) for side in SIDES for rows, _ in sample_of(few.grid(side), keys) for row in rows}
     average = np.argsort(keys)[:FOR_AVERAGE].tolist()
     assert few.attributed_rows.tolist() == sorted(chosen | set(average))
@@ -176,7 +176,7 @@ def test_some_of_each_cell_carry_what_they_would_if_all_did(whole, some, name):
 @pytest.mark.parametrize("side", SIDES)
 def test_a_cell_speaks_by_at_most_so_many_photos_and_says_how_far_it_may_be_off(whole, some, name, side):
     grid, every = some.layer(name).grid(side), whole.layer(name)
-    for k, (rows, w) in enumerate(sample_of(grid, row_keys(0, name, every.activation_count))):
+    for k, (rows, w) in enumerate(sample_of(grid, row_keys(0, every.activation_count))):
         values = every.attributions[rows].astype(float)
         assert grid.attribution_photos[k] == len(rows) <= MOST
         assert len(set(every.places.image_ids[rows])) == len(rows)
@@ -224,7 +224,7 @@ def test_a_photo_that_is_gone_is_named_and_the_build_goes_on_when_it_is_back(som
     with pytest.raises(KeyboardInterrupt):
         build(photos, out, network, progress=StopAfter("Averaging cells", 4))
     row = actatlas.open(out).layer(LAYERS[0])
-    path = Path(row.atlas.source.records[int(row.places.image_ids[np.argmin(row_keys(0, LAYERS[0], 768))])].path)
+    path = Path(row.atlas.source.records[int(row.places.image_ids[np.argmin(row_keys(0, 768))])].path)
     content = path.read_bytes()
     path.write_bytes(b"x" * len(content))
     with pytest.raises(UnreadableImage, match=f"{path.name} cannot be read again"):
@@ -257,7 +257,7 @@ def test_other_icons_keep_what_is_attributed_and_another_layout_does_not(copied,
     again = build(patchworks, copied.folder, network, settings(layout=LayoutSettings(epochs=20, seed=1)))
     after = attributed()
     assert after and after != before and again.files.verify()
-    keys = row_keys(0, LAYERS[0], again.layer(LAYERS[0]).activation_count)
+    keys = row_keys(0, again.layer(LAYERS[0]).activation_count)
     sample = [rows for side in SIDES for rows, _ in sample_of(again.layer(LAYERS[0]).grid(side), keys)]
     expected = set(np.concatenate(sample).tolist()) | set(np.argsort(keys)[:FOR_AVERAGE].tolist())
     assert set(again.layer(LAYERS[0]).attributed_rows.tolist()) == expected, "nothing is left of the layout before"
@@ -302,7 +302,7 @@ def test_a_class_atlas_is_of_what_carries_attributions_and_says_so(whole, copied
     assert cli.main(["class", str(copied.folder), "green", "--grid", "2", "--most", "30"]) == 0
     assert told in capsys.readouterr().out
     with pytest.raises(actatlas.errors.TooFewImages, match=f"of the {len(rows)} that carry attributions"):
-        copied.class_atlas("blue", grid=64, most=5)
+        copied.class_atlas("blue", grid=2, most=5, min_images=PHOTOS)
     both = copied.compare("red", "cyan", grid=2, most=40)
     assert set(both.rows) <= set(rows) and both.scored_count == len(rows)
     difference = every.attributions[both.rows, 3].astype(np.float32) - every.attributions[both.rows, 0]
@@ -316,7 +316,7 @@ def test_cells_of_a_channel_are_attributed_when_they_are_made(whole, copied):
     assert made.scored_count == layer.activation_count, "channels are known of all"
     assert not set(made.rows) <= set(layer.attributed_rows)
     grid = made.grid(2)
-    keys = row_keys(0, "felt", layer.activation_count)[made.rows]
+    keys = row_keys(0, layer.activation_count)[made.rows]
     for k, (members, w) in enumerate(sample_of(grid, keys)):
         values = every.attributions[made.rows[members]].astype(float)
         assert np.allclose(grid.attributions[k], (w[:, None] * values).sum(axis=0) / w.sum(), atol=2e-3)
