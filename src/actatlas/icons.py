@@ -13,8 +13,10 @@ from actatlas.inversion import (
     InversionSettings,
     Painting,
     Renderer,
+    directions_of,
     learn_expectation,
     measure,
+    nearest_directions,
 )
 from actatlas.networks import Network
 from actatlas.planning import BuildSettings
@@ -198,6 +200,32 @@ def paint(
         painting.paint_round()
     candidates, rows = np.concatenate([targets, others]).astype(np.float32), np.arange(len(targets))
     return measure(network, layer.name, painting.pictures, candidates, rows, layer.mean)
+
+
+def paint_on(
+    network: Network, layer: Layer, targets: np.ndarray, starts: np.ndarray, steps: int, size_px: int, seed: int
+) -> Icons:
+    """One icon of a direction, the first of the targets (M, C), with its rank among them: the best of several.
+
+    starts: (n, S', S', channels) uint8, pictures that it may begin from, such as the icon that there is and those of
+    cells most like it. As many are painted, in one batch, and the one with the highest cosine, its own and shifted, is
+    kept: from nothing, with as many steps, it becomes neither as near nor as sharp (benchmarks/RESULTS.md).
+
+    Raises PlanChanged for a network with other weights than the atlas's.
+    """
+    layer.atlas.require_weights(network.spec, network.weights_sha256)
+    settings = InversionSettings(size_px=size_px, steps=(steps,))
+    files = layer.atlas.files
+    expectation, colour = read_expectation(files, layer.name), read_pilot(files).colour
+    renderer = Renderer(network, layer.name, layer.mean, colour, settings, expectation)
+    count, no_rows = len(starts), np.zeros(len(starts), np.int64)
+    centred = np.repeat(targets[:1] - layer.mean, count, axis=0).astype(np.float32)
+    rivals = np.repeat(nearest_directions(directions_of(targets, layer.mean), np.array([0])), count, axis=0)
+    keys = np.array([_key(seed, layer.name, "on", i) for i in range(count)], np.int64)
+    pixels = renderer.paint(centred, keys, steps, starts, rivals, renderer.no_correction)
+    found = measure(network, layer.name, pixels, np.asarray(targets, np.float32), no_rows, layer.mean)
+    best = [int(np.argmax(found.cosine + found.shifted_cosine))]
+    return Icons(found.pixels[best], found.cosine[best], found.rank[best], found.shifted_cosine[best])
 
 
 def paint_cells(network: Network, layer: Layer, cells: Cells, salt: str, progress: Progress) -> Icons:

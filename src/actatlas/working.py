@@ -62,11 +62,13 @@ class WorkingAtlas(Atlas):
         px: int | None = None,
         model: Any = None,
         seed: int = 0,
+        starts: np.ndarray | None = None,
     ) -> Icons:
         """Icons of any directions of one of this atlas's layers, each told from the others.
 
         targets: (K, C) activations; others: (M, C) further candidates for the rank
-        steps: of each icon, from nothing; px: their side, 8 to 512 network input pixels, None the atlas's
+        steps: of each icon; starts: (n, S, S, 3) uint8, pictures that a single target may begin from, the best is kept;
+        None begins with nothing; px: their side, 8 to 512 network input pixels, None the atlas's
         model: the network, where the atlas's spec does not lead to it again
 
         Raises UsageError for sizes and steps that cannot be, PlanChanged for a network with other weights.
@@ -74,7 +76,11 @@ class WorkingAtlas(Atlas):
         network = self._with(model)
         from actatlas import icons
 
-        return icons.paint(network, layer, targets, others, steps, layer.icon_px if px is None else px, seed)
+        size_px = layer.icon_px if px is None else px
+        # Icons are stored in colour: of a network with other channels they are no inputs.
+        if starts is None or len(targets) != 1 or network.preprocessing.channel_count not in (1, 3):
+            return icons.paint(network, layer, targets, others, steps, size_px, seed)
+        return icons.paint_on(network, layer, np.concatenate([targets, others]), starts, steps, size_px, seed)
 
     # --- classes
 

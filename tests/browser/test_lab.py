@@ -285,10 +285,7 @@ def test_a_better_icon_stands_beside_the_maps_and_can_be_pasted(open_page, serve
     cell = open_atlas(small_atlas).layer(LAYER).grid(4).cell(2)
     old, new = icons.locator("figcaption").all_inner_texts()
     assert f"cosine {cell.icon.cosine:.2f}" in old and "128 steps" in new
-    assert (
-        re.search(r"cosine 0\.\d\d", new)
-        and page.get_by_test_id("lab-better-icon").inner_text() == "Again, with 256 steps"
-    )
+    assert re.search(r"cosine 0\.\d\d", new) and page.get_by_test_id("lab-better-icon").inner_text() == "Larger, 67 px"
     icons.get_by_role("button", name="use as patch").click()
     agrees(network, page)
 

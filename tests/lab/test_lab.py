@@ -258,6 +258,22 @@ def test_a_better_icon_is_measured_as_icons_are_and_can_be_pasted(lab, lab_atlas
     assert pasted["after"] is not None
 
 
+def test_a_better_icon_is_nearer_to_its_cell_than_the_maps_and_than_one_from_nothing(lab_atlas, network):
+    atlas = actatlas.open(lab_atlas)
+    atlas.network = network
+    grid = atlas.layer(LAYER).grid(4)
+
+    def figure(icons):
+        return float(np.mean([icon.cosine + icon.shifted_cosine for icon in icons]))
+
+    cells = [grid.cell(k) for k in (1, 6, 11)]
+    better = figure([cell.render(steps=40) for cell in cells])
+    others = [np.delete(grid.means, cell.k, axis=0) for cell in cells]
+    new = [atlas.paint(grid.layer, c.mean[None], o, steps=40) for c, o in zip(cells, others, strict=True)]
+    assert better > figure([cell.icon for cell in cells]) + 0.02
+    assert better > float(np.mean([icons.cosine[0] + icons.shifted_cosine[0] for icons in new])) + 0.02
+
+
 def test_the_cells_that_a_photo_lights_up_are_the_nearest_ones(lab, lab_atlas, network):
     value = answered(lab, "lights", photo={"id": 9}, side=4)
     atlas = open_atlas(lab_atlas)

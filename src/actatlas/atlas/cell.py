@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from actatlas.atlas.cells import Grid
 
 
+_STARTS = 8  # pictures cost no more together than one: a batch is a multiple of eight
+
+
 @dataclass(frozen=True)
 class Icon:
     """A picture and how well it answers.
@@ -92,12 +95,17 @@ class Cell:
         return self.grid.examples(self.k, n)
 
     def render(self, steps: int = 128, px: int | None = None, model: Any = None, seed: int = 0) -> Icon:
-        """A better icon, or a larger one: painted anew from nothing with so many steps.
+        """A better icon, or a larger one: painted on, with so many steps, from the map's icon of this cell and those of
+        the seven cells most like it; the best of the eight. Where nothing is painted yet, from nothing.
 
         px: its side in network input pixels, 8 to 512; None takes the atlas's
         model: the network, where the atlas's spec does not lead to it again
         """
-        return self._paint(self.mean[None], steps, px, model, seed)[0]
+        grid = self.grid
+        alike = np.argsort(-(grid.directions @ grid.directions[self.k]), kind="stable")
+        alike = alike[grid.is_painted[alike]][:_STARTS]
+        starts = grid.icons[alike] if len(alike) else None
+        return self._paint(self.mean[None], steps, px, model, seed, starts)[0]
 
     def facets(
         self, n: int = 3, steps: int = 64, px: int | None = None, model: Any = None, seed: int = 0
@@ -122,10 +130,18 @@ class Cell:
         ]
         return sorted(facets, key=len, reverse=True)
 
-    def _paint(self, targets: np.ndarray, steps: int, px: int | None, model: Any, seed: int) -> list[Icon]:
+    def _paint(
+        self,
+        targets: np.ndarray,
+        steps: int,
+        px: int | None,
+        model: Any,
+        seed: int,
+        starts: np.ndarray | None = None,
+    ) -> list[Icon]:
         layer = self.grid.layer
         others = np.delete(self.grid.means, self.k, axis=0)
-        painted = layer.atlas.paint(layer, targets, others, steps=steps, px=px, model=model, seed=seed)
+        painted = layer.atlas.paint(layer, targets, others, steps=steps, px=px, model=model, seed=seed, starts=starts)
         return [
             Icon(
                 Image.fromarray(painted.pixels[i]),

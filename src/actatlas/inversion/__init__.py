@@ -3,7 +3,7 @@
 from actatlas.inversion.expectation import learn_expectation
 from actatlas.inversion.false_colour import false_colours
 from actatlas.inversion.fidelity import measure, measure_icons
-from actatlas.inversion.painting import Painting, directions_of, invert
+from actatlas.inversion.painting import Painting, directions_of, invert, nearest_directions
 from actatlas.inversion.renderer import Renderer, side_px
 from actatlas.inversion.rounds import round_sizes
 from actatlas.inversion.settings import InversionSettings
@@ -18,6 +18,7 @@ __all__ = [
     "learn_expectation",
     "measure",
     "measure_icons",
+    "nearest_directions",
     "round_sizes",
     "side_px",
 ]

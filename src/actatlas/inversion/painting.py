@@ -100,7 +100,7 @@ class Painting:
         start = self.pictures[turn.rows] if turn.is_repeat else self._start(turn.rows)
         pictures = self._renderer.paint(
             self._centred[turn.rows], self._keys[turn.rows], turn.steps, start,
-            _nearest_directions(self._candidates, turn.rows), self.correction,
+            nearest_directions(self._candidates, turn.rows), self.correction,
         )  # fmt: skip
         self.take_round(pictures)
         return turn.rows, pictures
@@ -126,7 +126,7 @@ class Painting:
             start = self.pictures[rows]
             self.pictures[rows] = self._renderer.paint(
                 self._centred[rows], self._keys[rows], self._settings.steps_of_round(1), start,
-                _nearest_directions(self._candidates, rows), self.correction, _FIRMER * self._settings.contrast,
+                nearest_directions(self._candidates, rows), self.correction, _FIRMER * self._settings.contrast,
             )  # fmt: skip
             mended = self._margins(rows)
             is_worse = mended < margins[rows]
@@ -165,7 +165,7 @@ class Painting:
         return pictures[most_similar(self._directions[rows], directions)]
 
 
-def _nearest_directions(directions: np.ndarray, rows: np.ndarray) -> np.ndarray:
+def nearest_directions(directions: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """(n, R, C) of `directions` (K, C) the up to 64 most similar to each of `rows`, itself first."""
     similarity = directions[rows] @ directions.T
     similarity[np.arange(len(rows)), rows] = 2

@@ -141,7 +141,7 @@ class Bench:
         ]
 
     def icon(self, cell: CellName, steps: int, px: int | None) -> dict[str, Any]:
-        """A cell's icon painted anew, with more steps than a map of many has. px: its side, None the atlas's"""
+        """A better icon of a cell. px: its side, None the atlas's"""
         with self.painting:
             return self._icon(cell, steps, px)
 

@@ -1,4 +1,4 @@
-// A better icon for the selected cell: painted anew with more steps, beside the one on the map, with both their figures.
+// A better icon for the selected cell, then a larger one: painted on from the map’s, beside it, with both their figures.
 import { button, el, plural, square } from "../dom";
 import type { LabIcon, LayerValue } from "../format";
 import type { Site } from "../site";
@@ -6,7 +6,8 @@ import type { Place } from "../state";
 import type { LabClient } from "./client";
 import { type PatchChoice, decoded, draw, ofPicture } from "./pictures";
 
-const STEPS = [128, 256, 512] as const;
+const STEPS = 128;
+const LARGER = 1.4; // than the atlas's icons: a late layer then has more of it within its sight
 const ICON_PX = 120;
 
 export class BetterIcon {
@@ -16,7 +17,8 @@ export class BetterIcon {
   private readonly paint = button({ class: "outlined", testid: "lab-better-icon" }, () => void this.ask(), "Better icon");
   private layer: LayerValue | null = null;
   private place: Place | null = null;
-  private turn = 0;
+  /** Side of the icon that is asked for next; null for the atlas's own, 0 when both are done. */
+  private px: number | null = null;
 
   constructor(
     private readonly client: LabClient,
@@ -33,34 +35,32 @@ export class BetterIcon {
   showCell(layer: LayerValue | null, place: Place | null): void {
     this.layer = layer;
     this.place = place;
-    this.turn = 0;
+    this.px = null;
     this.pair.replaceChildren();
     this.paint.textContent = "Better icon";
     this.paint.disabled = place === null || this.hindered !== null;
-    this.note.textContent = this.hindered ?? (place === null ? "Select a cell on the map first." : "Painted anew from nothing, with more steps: about half a minute.");
+    this.note.textContent = this.hindered ?? (place === null ? "Select a cell on the map first." : "Painted on from the map’s icon and those of the cells most like it, eight ways; the best is kept. It takes ten seconds, or several times as long on a busy machine.");
   }
 
   private async ask(): Promise<void> {
     const { layer, place } = this;
     if (layer === null || place === null) return;
-    const steps = STEPS[Math.min(this.turn, STEPS.length - 1)] ?? STEPS[0];
     const { side, column, row } = place;
     this.paint.disabled = true;
-    this.note.textContent = `Painting with ${steps} steps …`;
+    this.note.textContent = "Painting …";
     try {
-      const found = await this.client.ask("icon", { cell: { layer: layer.name, side, column, row }, steps });
+      const found = await this.client.ask("icon", { cell: { layer: layer.name, side, column, row }, steps: STEPS, px: this.px });
       const picture = await decoded(found.picture);
       if (place !== this.place) return; // another cell by now
-      this.turn += 1;
+      this.px = this.px === null ? Math.round(LARGER * picture.width) : 0;
       this.show(layer, place, found, picture);
     } catch (error) {
       if (place !== this.place) return;
       this.note.textContent = "";
       this.failed(error);
     }
-    this.paint.disabled = this.turn >= STEPS.length;
-    const next = STEPS[this.turn];
-    if (next !== undefined) this.paint.textContent = this.turn === 0 ? "Better icon" : `Again, with ${next} steps`;
+    this.paint.disabled = this.px === 0;
+    if (this.px !== null && this.px > 0) this.paint.textContent = `Larger, ${this.px} px`;
   }
 
   private show(layer: LayerValue, place: Place, found: LabIcon, picture: ImageBitmap): void {
@@ -71,7 +71,7 @@ export class BetterIcon {
     const use = button({ class: "plain" }, () => this.chosen(ofPicture({ key: found.key }, "the new icon", picture)), "use as patch");
     this.pair.replaceChildren(
       el("figure", {}, old, el("figcaption", {}, "on the map", el("br"), figures(found.stored.cosine, found.stored.rank))),
-      el("figure", {}, fresh, el("figcaption", {}, `${found.steps} steps`, el("br"), figures(found.cosine, found.rank), el("br"), use)),
+      el("figure", {}, fresh, el("figcaption", {}, `${picture.width} px, ${found.steps} steps`, el("br"), figures(found.cosine, found.rank), el("br"), use)),
     );
     const isNearer = found.cosine > found.stored.cosine;
     this.note.textContent = isNearer

@@ -1,8 +1,7 @@
 // Patches to choose from: the selected cell's, suggested ones, and the reader's own.
 import { button, el, square } from "../dom";
 import type { LabPlace, LabSuggestion, LayerValue } from "../format";
-import type { Site } from "../site";
-import type { Place } from "../state";
+import type { Cell, Site } from "../site";
 import type { LabClient, PhotoName } from "./client";
 import { type PatchChoice, decoded, ofCell, ofPicture, thumbnail } from "./pictures";
 import { promise } from "./place";
@@ -32,19 +31,19 @@ export class Patches {
   ) {
     const own = fileButton("Your own patch …", "lab-own-patch", (file) => void this.give(file));
     this.element.append(this.note, this.row, el("div", { class: "lab-buttons" }, this.suggest, own), this.said, this.list);
-    this.showCell(null, null, 0);
+    this.showCell(null, null);
   }
 
   /** What the selected cell offers. */
-  showCell(layer: LayerValue | null, place: Place | null, photoCount: number): void {
+  showCell(layer: LayerValue | null, cell: Cell | null): void {
     this.row.replaceChildren();
-    if (layer === null || place === null) {
+    if (layer === null || cell === null) {
       this.note.textContent = "Select a cell on the map to use its icon or its real patches.";
       return;
     }
-    this.note.textContent = `Of cell ${place.column}, ${place.row} of ${layer.name}:`;
+    this.note.textContent = `Of cell ${cell.place.column}, ${cell.place.row} of ${layer.name}:`;
     this.row.append(
-      ...ofCell(this.site, layer, place, photoCount).map((choice) => {
+      ...ofCell(this.site, layer, cell).map((choice) => {
         const picture = square(PATCH_PX, { "aria-hidden": "true" });
         choice.draw(picture);
         return button({ title: choice.name, "aria-label": choice.name }, () => this.events.chosen(choice, null), picture);

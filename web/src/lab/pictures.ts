@@ -1,8 +1,7 @@
 // Pictures as the lab sends them, and patches that can be chosen. Decoded here, so that the page's policy need not allow data addresses.
 import { square } from "../dom";
 import type { LabPatch, LayerValue } from "../format";
-import type { Site } from "../site";
-import type { Place } from "../state";
+import type { Cell, Site } from "../site";
 
 const MOST_A_CELL = 12;
 
@@ -48,15 +47,14 @@ export function ofPicture(ask: LabPatch, name: string, picture: ImageBitmap): Pa
 }
 
 /** What a cell offers: its icon, and its real patches where the site has them. */
-export function ofCell(site: Site, layer: LayerValue, place: Place, photoCount: number): PatchChoice[] {
+export function ofCell(site: Site, layer: LayerValue, { place, patches, photos }: Cell): PatchChoice[] {
   const { side, column, row } = place;
   const cell = { layer: layer.name, side, column, row };
   const icon: PatchChoice = {
     ask: { cell, icon: true }, name: "icon", aspect: 1, draw: (canvas) => site.drawIcon(canvas, layer, place),
   };
-  const patches = site.peek(layer, side)?.at(column, row)?.patches ?? [];
   // The server counts all of a cell's patches; where the site has left some out, only the first is surely the same.
-  const isWhole = patches.length === Math.min(MOST_A_CELL, photoCount);
+  const isWhole = patches.length === Math.min(MOST_A_CELL, photos);
   const real = patches.slice(0, isWhole ? patches.length : 1).map((patch, i): PatchChoice => ({
     ask: { cell, example: i }, name: `real patch ${i + 1}`, aspect: 1, draw: (canvas) => site.drawPatch(canvas, layer, patch),
   }));

@@ -284,14 +284,14 @@ export class LabPanel {
     if (bench === null || key === this.cell) return;
     this.cell = key;
     const { cell } = state;
-    bench.patches.showCell(null, null, 0);
+    bench.patches.showCell(null, null);
     bench.icon.showCell(null, null);
     if (cell === null) return;
     const layer = layerOf(this.site.atlas, state.layer);
     this.site.cells(layer, cell.side).then((table) => {
       const found = table.at(cell.column, cell.row);
       if (key !== this.cell || found === null) return;
-      bench.patches.showCell(layer, cell, found.photos);
+      bench.patches.showCell(layer, found);
       bench.icon.showCell(layer, cell);
     }, (error: unknown) => this.fail(error));
   }
