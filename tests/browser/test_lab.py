@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from playwright.sync_api import expect
 
 from actatlas.atlas import open as open_atlas
 from actatlas.lab import Lab
@@ -154,15 +155,16 @@ def test_keys_move_and_size_the_patch_and_not_the_map(open_page, served_lab, sma
     agrees(network, page)
     patch.focus()
     page.keyboard.press("Delete")
-    assert patch.is_hidden() and page.evaluate("location.hash") == address, "the map has not moved"
+    expect(patch).to_be_hidden()
+    assert page.evaluate("location.hash") == address, "the map has not moved"
 
     page.keyboard.press("Escape")
-    assert page.get_by_test_id("lab").is_hidden(), "the focus stays in the panel when the patch is gone"
+    expect(page.get_by_test_id("lab"), "the focus stays in the panel when the patch is gone").to_be_hidden()
     page.get_by_test_id("open-lab").focus()
     page.keyboard.press("a")
-    assert page.get_by_test_id("lab").is_visible()
+    expect(page.get_by_test_id("lab")).to_be_visible()
     page.keyboard.press("Escape")
-    assert page.get_by_test_id("lab").is_hidden()
+    expect(page.get_by_test_id("lab")).to_be_hidden()
     assert page.get_by_test_id("open-lab").evaluate("element => element === document.activeElement")
 
 
@@ -209,7 +211,7 @@ def percent(share):
 def test_photos_are_found_by_what_they_show(open_page, served_lab, small_atlas, network):
     page = opened(open_page, served_lab)
     strip = page.get_by_test_id("lab-photos").locator("[data-photo]")
-    assert strip.count() == 24
+    expect(strip).to_have_count(24)
     name = strip.nth(7).get_attribute("title").partition(", ")[2]
     page.get_by_test_id("lab-query").fill(name)
     page.locator("[data-photo]").nth(23).wait_for(state="detached")
@@ -273,7 +275,7 @@ def test_the_cells_that_a_photo_lights_up_are_marked_layer_by_layer(open_page, s
         assert titles[0] == expected[0] and len(titles) == min(len(layer["cells"]), 4)
     page.locator("[data-layer='blocks.4.expanded']").first.click()
     page.wait_for_selector("html[data-ready]")
-    assert legend.get_by_text("Lit by photo 0").is_visible(), "it holds in every layer"
+    expect(legend.get_by_text("Lit by photo 0"), "it holds in every layer").to_be_visible()
     assert "lights" not in page.evaluate("location.hash")
 
 
@@ -285,7 +287,8 @@ def test_a_better_icon_stands_beside_the_maps_and_can_be_pasted(open_page, serve
     cell = open_atlas(small_atlas).layer(LAYER).grid(4).cell(2)
     old, new = icons.locator("figcaption").all_inner_texts()
     assert f"cosine {cell.icon.cosine:.2f}" in old and "128 steps" in new
-    assert re.search(r"cosine 0\.\d\d", new) and page.get_by_test_id("lab-better-icon").inner_text() == "Larger, 67 px"
+    assert re.search(r"cosine 0\.\d\d", new)
+    expect(page.get_by_test_id("lab-better-icon")).to_have_text("Larger, 67 px")
     icons.get_by_role("button", name="use as patch").click()
     agrees(network, page)
 
@@ -298,7 +301,7 @@ def test_a_copy_without_a_server_of_ours_says_how_to_open_the_lab(open_page, sma
     text = page.get_by_test_id("lab").inner_text()
     assert "nobody is here to ask" in text and "actatlas view DIR" in text and 'pip install "actatlas[build]"' in text
     page.keyboard.press("Escape")
-    assert page.get_by_test_id("lab").is_hidden()
+    expect(page.get_by_test_id("lab")).to_be_hidden()
 
 
 def test_without_torch_the_lab_says_which_extra_opens_it_and_opens_when_it_is_there(
@@ -311,8 +314,8 @@ def test_without_torch_the_lab_says_which_extra_opens_it_and_opens_when_it_is_th
         page.keyboard.press("a")
         closed = page.get_by_test_id("lab-closed")
         closed.wait_for()
-        assert closed.inner_text().startswith("The lab is closed: the patch lab needs torch")
-        assert 'pip install "actatlas[build]"' in closed.inner_text()
+        expect(closed).to_have_text(re.compile("^The lab is closed: the patch lab needs torch"))
+        expect(closed).to_contain_text('pip install "actatlas[build]"')
         monkeypatch.undo()
         page.keyboard.press("a")
         page.keyboard.press("a")
@@ -326,7 +329,7 @@ def test_a_growing_atlas_says_that_the_lab_opens_later(open_page, small_atlas, t
         page = open_page(address)
         page.keyboard.press("a")
         page.get_by_test_id("lab-closed").wait_for()
-        assert "still being built" in page.get_by_test_id("lab-closed").inner_text()
+        expect(page.get_by_test_id("lab-closed")).to_contain_text("still being built")
 
 
 def test_what_goes_wrong_is_said_in_the_panel_and_the_page_goes_on(browser, served_lab, small_atlas, tmp_path):
@@ -344,7 +347,7 @@ def test_what_goes_wrong_is_said_in_the_panel_and_the_page_goes_on(browser, serv
         (tmp_path / "no.png").write_bytes(b"<b>no picture</b>")
         page.get_by_test_id("lab-own-photo").set_input_files(tmp_path / "no.png")
         page.get_by_text("this picture cannot be used: not a JPEG, PNG").wait_for()
-        assert page.locator("[data-testid=lab-bars] li").count() == 5, "the photo before is still judged"
+        expect(page.locator("[data-testid=lab-bars] li"), "the photo before is still judged").to_have_count(5)
         page.locator("[data-photo='3']").click()
         page.locator(".lab-problem:empty").wait_for(state="attached")
         settled(page)

@@ -11,6 +11,7 @@ import urllib.parse
 import numpy as np
 import pytest
 from PIL import Image
+from playwright.sync_api import expect
 
 from actatlas.progress import Silent
 from actatlas.site import SiteSettings, single_file, write_site
@@ -101,7 +102,7 @@ def test_a_link_opens_its_cell(open_page, address, atlas):
     classes, values = grid.top_classes(5)
     told_classes = inspector.locator(".class-name").all_text_contents()
     assert told_classes == [FAKE_LABELS[i] for i in classes[k]]
-    assert inspector.locator(".class-value").first.inner_text() == f"{values[k][0]:.2f}"
+    expect(inspector.locator(".class-value").first).to_have_text(f"{values[k][0]:.2f}")
 
 
 def test_a_click_opens_a_cell_and_the_address_follows(open_page, address):
@@ -146,14 +147,14 @@ def test_labels_titles_and_origins_with_markup_reach_the_page_as_text(open_page,
     page.get_by_test_id("inspector").wait_for()
     label = page.get_by_test_id("inspector").locator(".class-name").first
     assert label.text_content() == FAKE_LABELS[int(classes[k, 0])]
-    assert page.locator("img[src='x'], h1 b").count() == 0
+    expect(page.locator("img[src='x'], h1 b")).to_have_count(0)
     assert page.locator("h1").first.text_content() == atlas.title == page.title()
     page.get_by_role("button", name="About", exact=True).click()
     dialog = page.get_by_role("dialog")
-    assert atlas.origin in dialog.inner_text()
-    assert "not a photo" in dialog.inner_text()
+    expect(dialog).to_contain_text(atlas.origin)
+    expect(dialog).to_contain_text("not a photo")
     page.keyboard.press("Escape")
-    assert dialog.is_hidden()
+    expect(dialog).to_be_hidden()
 
 
 def test_patches_are_the_cells_own(open_page, pictured, serve):
@@ -173,7 +174,7 @@ def test_patches_are_the_cells_own(open_page, pictured, serve):
     foreign = [np.abs(a - b).mean() for a, b in zip(shown, others, strict=False)]
     assert max(own) < 12 < np.mean(foreign)
     page.mouse.move(500, 300)
-    assert page.get_by_test_id("card").locator(".patches canvas").count() > 2
+    page.get_by_test_id("card").locator(".patches canvas").nth(2).wait_for()
 
 
 def test_patches_load_from_a_double_click_too(open_page, pictured):
@@ -207,7 +208,7 @@ def test_a_patch_opens_its_photo_with_its_place_on_it(open_page, pictured, serve
     near, far = (np.abs(np.asarray(cut, float) - np.asarray(one, float)).mean() for one in (patch, other))
     assert near < 15 < far
     page.keyboard.press("Enter")
-    assert inspector.locator(".photo").is_hidden(), "a second time puts it away"
+    expect(inspector.locator(".photo"), "a second time puts it away").to_be_hidden()
 
 
 def test_an_exported_page_is_the_same_page_and_asks_for_nothing(open_page, pictured, tmp_path):
@@ -240,11 +241,12 @@ def test_an_exported_page_is_the_same_page_and_asks_for_nothing(open_page, pictu
 def test_an_address_that_leads_nowhere_is_told_and_the_map_stays_usable(open_page, address):
     page = open_page(address, "#layer=nowhere&grid=7&cell=3,3")
     status = page.get_by_role("status")
-    assert "nowhere" in status.inner_text() and "7 × 7" in status.inner_text()
+    expect(status).to_contain_text("nowhere")
+    expect(status).to_contain_text("7 × 7")
     page.mouse.move(500, 350)
     assert told(page.get_by_test_id("card")) is not None
     page.evaluate("location.hash = '#layer=layer.0&grid=20&cell=20,3'")
-    assert "outside" in status.inner_text()
+    expect(status).to_contain_text("outside")
 
 
 def test_keys_go_from_cell_to_cell(open_page, address):
@@ -265,7 +267,7 @@ def test_keys_go_from_cell_to_cell(open_page, address):
     column, row = told(inspector)["column"], told(inspector)["row"]
     assert [column, row] in kept_cells(0, 20).tolist() and row == 0
     page.keyboard.press("g")
-    assert page.locator("[data-grid='40'][aria-pressed=true]").count() == 1
+    expect(page.locator("[data-grid='40'][aria-pressed=true]")).to_have_count(1)
 
 
 def test_a_tap_on_a_phone_opens_the_cell_and_nothing_is_cut_off(open_page, address):
@@ -312,8 +314,8 @@ def test_an_atlas_of_a_class_opens_beside_the_layers(open_page, tmp_path, write_
     name = f"{FAKE_LABELS[3]} · layer.1"
     assert "layer.1" in page.evaluate("decodeURIComponent(location.hash)"), "a layer is opened first, not a class"
     strip = page.get_by_test_id("layers")
-    assert strip.locator(".strip-end").all_text_contents() == ["early", "late", "classes"]
-    assert strip.locator("button").count() == 3
+    expect(strip.locator(".strip-end")).to_have_text(["early", "late", "classes"])
+    expect(strip.locator("button")).to_have_count(3)
     strip.locator("button").last.click()
     page.wait_for_selector("html[data-ready]")
     page.mouse.move(5, 5)
@@ -329,11 +331,11 @@ def test_a_growing_atlas_shows_grey_squares_that_say_so(open_page, tmp_path, wri
     atlas = fake_atlas(tmp_path / "atlas", layers=1, sides=(20,), photos=0, painted=0.5, icon_px=32)
     page = open_page(write_site(atlas, tmp_path / "site", write_file).as_uri(), "#layer=layer.0&grid=20&cell=10,18")
     page.get_by_test_id("inspector").wait_for()
-    assert "still to be painted" in page.get_by_test_id("inspector").inner_text()
-    assert page.get_by_test_id("inspector").locator(".patches").count() == 0
-    assert "painted so far" in page.get_by_role("status").inner_text()
-    assert "800 photos, 12,800 activations" in page.locator("header").first.inner_text()
-    assert page.get_by_test_id("grids").get_by_role("button").all_text_contents() == ["20"]
+    expect(page.get_by_test_id("inspector")).to_contain_text("still to be painted")
+    expect(page.get_by_test_id("inspector").locator(".patches")).to_have_count(0)
+    expect(page.get_by_role("status")).to_contain_text("painted so far")
+    expect(page.locator("header").first).to_contain_text("800 photos, 12,800 activations")
+    expect(page.get_by_test_id("grids").get_by_role("button")).to_have_text(["20"])
 
 
 def test_a_missing_file_is_told_in_a_sentence(browser, site, tmp_path):
@@ -344,14 +346,14 @@ def test_a_missing_file_is_told_in_a_sentence(browser, site, tmp_path):
     page.goto((copy / "index.html").as_uri())
     page.wait_for_selector("html[data-ready]")
     message = page.get_by_role("status")
-    assert re.search(r"layers/layer\.3/20/cells\.js could not be read", message.inner_text())
+    expect(message).to_contain_text("layers/layer.3/20/cells.js could not be read")
     page.keyboard.press("[")
     page.wait_for_selector("html[data-ready]")
     page.mouse.move(500, 350)
     assert told(page.get_by_test_id("card"))["layer"] == "layer.2"
     (copy / "atlas.js").unlink()
     page.reload()
-    assert "atlas.js could not be read" in page.get_by_role("alert").inner_text()
+    expect(page.get_by_role("alert")).to_contain_text("atlas.js could not be read")
     context.close()
 
 
