@@ -112,7 +112,7 @@ def travel(address: str, side: int, seconds: int) -> None:
         half, most = np.percentile(frames, [50, 95])
         print(f"frames: median {half:.1f} ms, p95 {most:.1f} ms; longest task {max(tasks, default=0):.0f} ms")
         journey(page, max(seconds - 60, 0))
-        print(f"renderer's memory after {seconds} s of travel: {renderer_mb(browser):.0f} MB")
+        print(f"renderer's memory after {seconds} s of travel: {renderer_mb():.0f} MB")
         browser.close()
 
 
@@ -172,7 +172,7 @@ def journey(page: Page, seconds: float) -> None:
             page.keyboard.press("0")
 
 
-def renderer_mb(browser) -> float:
+def renderer_mb() -> float:
     """PSS of the largest renderer among this process's descendants."""
     sizes = []
     for status in Path("/proc").glob("[0-9]*/cmdline"):

@@ -137,19 +137,14 @@ class Grid:
         return found, cosines
 
     @property
-    def has_photos(self) -> bool:
-        """Whether the atlas knows which photos its cells are of; the shipped one does not."""
-        return self._files.has("images.csv")
-
-    @property
     def has_means(self) -> bool:
         """Whether it carries its cells' means; the shipped atlas does not."""
-        return "means" in self._files.read_arrays(self._cells_path, ["means"])
+        return "means" in self._files.array_names(self._cells_path)
 
     @property
     def has_neighbours(self) -> bool:
         """Whether it carries, without means, what `nearest_cells` and `strongest_channels` say."""
-        return "near_cells" in self._files.read_arrays(self._cells_path, ["near_cells"])
+        return "near_cells" in self._files.array_names(self._cells_path)
 
     @cached_property
     def directions(self) -> np.ndarray:
@@ -263,7 +258,7 @@ class Grid:
 
     def examples(self, k: int, n: int = 12) -> list[Image.Image]:
         """Patches of side patch_px, one a photo, the members nearest the mean first. Empty without photos."""
-        if not self.has_photos:
+        if not self.layer.atlas.has_photos:
             return []
         rows = self.layer.rows_of_layer(self.nearest_rows(k, n))
         patches: dict[int, Image.Image] = {}
@@ -295,8 +290,8 @@ class Grid:
             names = [[self.class_name(i) for i in row] for row in top[0]]
             table["label"] = [row[0] for row in names]
             table["labels"] = ["; ".join(row) for row in names]
-        if self.has_photos:
-            for column in self.layer.atlas.plan["images"]["columns"]:
+        if self.layer.atlas.has_photos:
+            for column in self.layer.atlas.image_columns:
                 counted = self.column_values(column)
                 table[f"image_{column}"] = ["; ".join(f"{v} × {c}" for v, c in cell) for cell in counted]
         return table

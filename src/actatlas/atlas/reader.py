@@ -114,6 +114,11 @@ class Atlas:
         return table
 
     @property
+    def image_columns(self) -> list[str]:
+        """Names of the columns that came with the images, such as label."""
+        return self.plan["images"]["columns"] if self.has_photos else []
+
+    @property
     def skipped(self) -> dict[int, str]:
         """Reasons by image id, of the shards collected so far."""
         return {int(i): reason for shard in self.shards for i, reason in shard["skipped"].items()}

@@ -27,16 +27,16 @@ def followed(atlas: Atlas, index: int, side: int | None = None) -> pd.DataFrame:
     parts = []
     for name in atlas.layer_names:
         grid = grid_of(atlas, name, side)
-        if grid.attributions is None:
+        if grid.attributions is None or grid.attributions_over_mean is None:
             raise NoAttributions(atlas.folder)
-        values = grid.attributions[:, index]
-        over = values - grid.layer.attribution_mean[index]
+        over = grid.attributions_over_mean[:, index]
         errors = 0.0 if grid.attribution_errors is None else grid.attribution_errors[:, index]
         table = grid.table()
         found = pd.DataFrame(
             {
                 "layer": name, "grid": grid.side, "cell": table["cell"], "column": table["column"], "row": table["row"],
-                "attribution": values, "error": errors, "deviations": over / max(float(over.std()), 1e-12),
+                "attribution": grid.attributions[:, index], "error": errors,
+                "deviations": over / max(float(over.std()), 1e-12),
                 "count": table["count"], "images": table["images"], "identified": table["identified"],
                 "label": table["label"],
             }
@@ -81,8 +81,8 @@ def dimmed(grid: Grid, strengths: np.ndarray, icon_px: int) -> Image.Image:
 
 
 def _panel(grid: Grid, index: int) -> Image.Image:
-    assert grid.attributions is not None  # `followed` has said so
-    values = grid.attributions[:, index] - grid.layer.attribution_mean[index]
+    assert grid.attributions is not None and grid.attributions_over_mean is not None  # `followed` has said so
+    values = grid.attributions_over_mean[:, index]
     strengths = np.clip(values / max(float(values.max()), 1e-12), 0, 1) ** 1.5
     plan = dimmed(grid, strengths, max(_MAP_PX // grid.side, 4))
     icon_px = plan.width // _STRONGEST - 4

@@ -145,7 +145,7 @@ def _attributions(layer: Layer, classes: list[int]) -> tuple[np.ndarray, np.ndar
     if not rows:
         raise NoAttributions(layer.atlas.folder)
     order = np.argsort(np.concatenate(rows), kind="stable")
-    return tuple(np.concatenate(parts)[order] for parts in (rows, found, strongest))  # type: ignore[return-value]
+    return np.concatenate(rows)[order], np.concatenate(found)[order], np.concatenate(strongest)[order]
 
 
 def _highest(scores: np.ndarray, most: int, also: np.ndarray | None = None) -> Choice:

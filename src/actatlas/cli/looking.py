@@ -138,7 +138,7 @@ def _own_site(atlas: Atlas, examples: Examples) -> Path:
     return atlas.folder / "site" / "index.html"
 
 
-def _with_tour(atlas: Any, path: Path) -> Any:
+def _with_tour(atlas: Atlas, path: Path) -> Atlas:
     from actatlas.site.tour import parse_tour
     from actatlas.store import AtlasFolder, paths, writing
 

@@ -84,13 +84,13 @@ def draw_rows(layer: Layer, grid: Grid, most: int, seed: int) -> np.ndarray:
 
 def find_evidence(layer: Layer, grid: Grid, rows: np.ndarray, photos: PhotoClasses, related: np.ndarray) -> Evidence:
     """Of some activations. Raises NoAttributions."""
-    if grid.attributions is None:
+    over = grid.attributions_over_mean
+    if over is None:
         raise NoAttributions(layer.atlas.folder)
     attributions = layer.attributions_over_mean(rows)
     cells = np.full(layer.activation_count, -1, np.int64)
     for k in range(len(grid)):
         cells[grid.members(k)] = k
-    over = grid.attributions - layer.attribution_mean
     is_strong_cell = (over >= np.quantile(over, _STRONG_CELLS, axis=0)) & (over > 0)  # (K, classes)
     ids = layer.places.image_ids[rows]
     foreign = {int(i): photos.foreign(int(i), related) for i in np.unique(ids)}

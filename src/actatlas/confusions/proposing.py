@@ -178,14 +178,15 @@ class _Search:
         target, row = pair.target, pair.cut.row
         image_id, at = int(self.image_ids[row]), int(np.searchsorted(self.evidence.rows, row))
         k = int(self.evidence.cells[at])
-        assert self.grid.attributions is not None  # find_evidence has seen to it
-        over = float(self.grid.attributions[k, target] - self.layer.attribution_mean[target])
+        over = self.grid.attributions_over_mean
+        assert over is not None  # find_evidence has seen to it
         photos = self.grid.photos(k).tolist()
         labels = [self.names.labels[self.truths[i][0]] for i in photos if i in self.truths]
         tried_on = [self.trials.pool.pixels(int(r)) for r in self.trials.photos_for(target, image_id)]
         return Proposal(
             rank=rank, target=target, concept=self._called(image_id), row=row, k=k,
-            attribution=round(float(self.evidence.attributions[at, target]), 4), cell_attribution=round(over, 4),
+            attribution=round(float(self.evidence.attributions[at, target]), 4),
+            cell_attribution=round(float(over[k, target]), 4),
             image_id=image_id, px=pair.cut.px, patch_box=box_in_photo(self.layer, pair.cut),
             spot=Spot(self.settings.share, pair.corners[0]), tried=round(pair.tried, 4),
             tried_on=tuple(fingerprint(pixels) for pixels in tried_on), source=source,

@@ -90,5 +90,4 @@ def foreign_cell(atlas: ClassAtlas, row: int) -> int:
     if holding:
         return holding[0]
     (part,) = [part for part in atlas.layer.read_rows(np.array([row])) if len(part)]
-    centred, means = part.vectors[0].astype(np.float32) - atlas.mean, grid.means - atlas.mean
-    return int(np.argmax(means @ centred / np.maximum(np.linalg.norm(means, axis=1), 1e-12)))
+    return int(np.argmax(grid.directions @ (part.vectors[0].astype(np.float32) - atlas.mean)))

@@ -48,15 +48,11 @@ def activations(maps: np.ndarray) -> np.ndarray:
 
 def nearest_cells(grid: Grid, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """For each activation (N, C) the cell (N,) with the highest cosine to it, both less the layer's mean; that (N,)."""
-    mean = grid.layer.mean
-    means, centred = _unit(grid.means - mean), _unit(vectors.astype(np.float32) - mean)
+    directions, centred = grid.directions, vectors.astype(np.float32) - grid.layer.mean
+    centred /= np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
     nearest, cosine = [], []
-    for part in np.array_split(centred, max(len(centred) * len(means) // _TOGETHER, 1)):
-        cosines = part @ means.T
+    for part in np.array_split(centred, max(len(centred) * len(grid) // _TOGETHER, 1)):
+        cosines = part @ directions.T
         nearest.append(cosines.argmax(axis=1))
         cosine.append(cosines.max(axis=1))
     return np.concatenate(nearest), np.concatenate(cosine)
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import io
 import threading
 from collections import Counter, OrderedDict, defaultdict
 from dataclasses import dataclass
@@ -18,9 +17,11 @@ from actatlas.errors import ImageError, UnfinishedAtlas, UnreadableImage, UsageE
 from actatlas.images import decode
 from actatlas.lab.asking import AtlasPhoto, CellName, Example, Given, Photo
 from actatlas.preprocessing import Preprocessing
+from actatlas.store import pictures
 
 MOST_PHOTOS = 48  # of one answer
 _THUMBNAIL_PX = 96
+_QUALITY = 88
 _KEPT_PX = 1024  # longer side of what is kept of a given picture, to be a patch
 _KEPT = 16
 _EXAMPLES = 12
@@ -108,13 +109,11 @@ class Pictures:
     @cached_property
     def _table(self) -> dict[int, tuple[dict[str, str], str | None, str]]:
         """{id: columns, what the network took it for, all of it in one text}"""
-        images = self._atlas.images
         taken = self._taken_for
-        names = [name for name in images.columns if name not in ("id", "path", "skipped")]
         found = {}
-        for row in images.to_dict("records"):
+        for row in self._atlas.images.to_dict("records"):
             if row["skipped"] is None:
-                columns, image_id = {name: row[name] for name in names}, int(row["id"])
+                columns, image_id = {name: row[name] for name in self._atlas.image_columns}, int(row["id"])
                 said = " ".join([*columns.values(), taken.get(image_id) or "", str(image_id)]).casefold()
                 found[image_id] = columns, taken.get(image_id), said
         return found
@@ -192,16 +191,12 @@ class Pictures:
 
 def png(picture: Image.Image) -> str:
     """Base64. Quickly, for it goes no farther than to the browser beside."""
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG", compress_level=1)
-    return base64.b64encode(buffer.getvalue()).decode()
+    return base64.b64encode(pictures.png(picture, compress_level=1)).decode()
 
 
 def jpeg(picture: Image.Image) -> str:
     """Base64."""
-    buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=88)
-    return base64.b64encode(buffer.getvalue()).decode()
+    return base64.b64encode(pictures.jpeg(picture, _QUALITY)).decode()
 
 
 def thumbnail(picture: Image.Image) -> str:

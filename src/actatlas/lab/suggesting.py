@@ -70,9 +70,9 @@ def _spoken_for(bench: Bench, targets: list[int], photo: Photo | None) -> Iterat
     """Of the latest layer: the patch nearest each cell's mean that is of another photo, or the icon without photos."""
     atlas = bench.atlas
     grid = grid_of(atlas, atlas.layer_names[-1], None)
-    if grid.attributions is None:
+    over = grid.attributions_over_mean
+    if over is None:
         raise NoAttributions(atlas.folder)
-    over = grid.attributions - grid.layer.attribution_mean
     for target in targets:
         for k in np.argsort(-over[:, target], kind="stable")[: _CELLS_EACH if len(targets) > 1 else _SHOWN].tolist():
             column, row = grid.coordinates[k].tolist()
@@ -83,7 +83,7 @@ def _spoken_for(bench: Bench, targets: list[int], photo: Photo | None) -> Iterat
 def _patch_of(bench: Bench, name: CellName, k: int, photo: Photo | None) -> tuple[Patch, str]:
     """And what it is of."""
     grid = bench.pictures.layer(name.layer).grid(name.side)
-    rows = grid.nearest_rows(k, 2) if bench.atlas.files.has("images.csv") else np.empty(0, np.int64)
+    rows = grid.nearest_rows(k, 2) if bench.atlas.has_photos else np.empty(0, np.int64)
     for number, image_id in enumerate(grid.layer.places.image_ids[rows].tolist()):
         if photo != AtlasPhoto(image_id):
             with suppress(ImageError):  # the photos are gone

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from actatlas.atlas import Atlas, ClassAtlas, Grid, Layer
-from actatlas.site.findings import confusions_value, tour_value, traces_value
 from actatlas.site.numbers import columns_a_block, number_counts
 from actatlas.site.pool import Pool
 from actatlas.site.pyramid import CELLS_PER_TILE, cell_px
@@ -54,10 +53,13 @@ def data_of(content: bytes) -> str:
     return call[end + 1 : call.rindex(")")]
 
 
-def atlas_value(atlas: Atlas, settings: SiteSettings, pools: Mapping[str, Pool], shown: Examples) -> dict[str, Any]:
+def atlas_value(
+    atlas: Atlas, settings: SiteSettings, pools: Mapping[str, Pool], shown: Examples, found: Mapping[str, Any]
+) -> dict[str, Any]:
     """The page's first file.
 
     pools: by the layer's slug, the patches whose sheets were written; shown: what there is of photos
+    found: the values of "columns", "confusions", "traces", "tour" and "names", each in a file of its own
     """
     layers = settings.layers_of(atlas)
     return {
@@ -69,13 +71,8 @@ def atlas_value(atlas: Atlas, settings: SiteSettings, pools: Mapping[str, Pool],
         "photos": dict(atlas.image_counts),
         "examples": shown,
         "labels": atlas.labels,
-        "columns": list(columns_value(atlas)),
-        "has": {
-            "confusions": bool(confusions_value(atlas, settings)),
-            "traces": bool(traces_value(atlas, settings)),
-            "tour": tour_value(atlas, settings) is not None,
-            "names": names_value(atlas) is not None,
-        },
+        "columns": list(found["columns"]),
+        "has": {key: bool(found[key]) for key in ("confusions", "traces", "tour", "names")},
         "layers": [_layer_value(layer, settings.sides_of(layer), pools.get(layer.slug)) for layer in layers],
     }
 
@@ -108,7 +105,7 @@ def _layer_value(layer: Layer, sides: list[int], pool: Pool | None) -> dict[str,
 def lists_photos(grid: Grid) -> bool:
     layer = grid.layer
     is_listed = layer.activation_count <= MOST_LISTED_EVERYWHERE or grid.side == layer.grid_sides[-1]
-    return grid.has_photos and is_listed
+    return layer.atlas.has_photos and is_listed
 
 
 def photos_value(grid: Grid) -> list[list[int]] | None:
@@ -127,18 +124,13 @@ def columns_value(atlas: Atlas) -> dict[str, dict[str, list[Any]]]:
     """Of each column that came with the photos its values, and by photo id which it has; none of too many values."""
     images = atlas.images
     found = {}
-    for name in _column_names(atlas):
+    for name in atlas.image_columns:
         values = sorted(set(images[name]))
         if len(values) <= MOST_VALUES:
             index = {value: i for i, value in enumerate(values)}
             of = images.set_index("id")[name].reindex(range(int(images["id"].max()) + 1), fill_value="")
             found[name] = {"values": values, "of": [index.get(value, len(values)) for value in of]}
     return found
-
-
-def _column_names(atlas: Atlas) -> list[str]:
-    images = atlas.images
-    return [name for name in images.columns if name not in ("id", "path", "skipped")] if len(images) else []
 
 
 def _regions_value(layer: Layer) -> list[dict[str, Any]]:
@@ -216,7 +208,7 @@ def cells_value(grid: Grid, pool: Pool | None) -> dict[str, Any]:
 
 def _photo_columns(grid: Grid) -> dict[str, list[list[tuple[str, int]]]]:
     """For each column that came with the photos, its commonest values in each cell, with the photos that have them."""
-    return {name: grid.column_values(name, TOP_VALUES) for name in _column_names(grid.layer.atlas)}
+    return {name: grid.column_values(name, TOP_VALUES) for name in grid.layer.atlas.image_columns}
 
 
 def _rounded(values: np.ndarray, digits: int) -> list[float | None]:

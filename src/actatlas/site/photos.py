@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -12,6 +11,7 @@ from PIL import Image
 from actatlas.atlas import Layer
 from actatlas.preprocessing import patch_box
 from actatlas.site.pool import Pool
+from actatlas.store.pictures import jpeg
 
 _QUALITY = 80
 _PER_SIDE = 1000
@@ -50,10 +50,7 @@ def stripped(photo: Image.Image, longest_px: int) -> bytes:
     """A JPEG of an upright RGB photo, no side above `longest_px`: pixels alone, no EXIF, profile, comment or place."""
     small = photo.convert("RGB").copy()
     small.thumbnail((longest_px, longest_px), Image.Resampling.LANCZOS)
-    bare = Image.frombytes("RGB", small.size, small.tobytes())  # Pillow would write what the photo's info says
-    buffer = io.BytesIO()
-    bare.save(buffer, "JPEG", quality=_QUALITY, optimize=True)
-    return buffer.getvalue()
+    return jpeg(small, _QUALITY)
 
 
 def places_value(pool: Pool) -> dict[str, list]:

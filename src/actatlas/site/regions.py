@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from heapq import heapify, heappop, heappush
 
 import numpy as np
 
@@ -57,20 +58,25 @@ def clusters_on_map(coordinates: np.ndarray, profiles: np.ndarray, count: int) -
     sums = {k: profiles[k].astype(np.float64) for k in range(len(profiles))}
     sizes = dict.fromkeys(sums, 1)
     members = {k: [k] for k in sums}
-    cost = {(a, b): _ward(sums, sizes, a, b) for a in neighbours for b in neighbours[a] if a < b}
-    while len(members) > count and cost:
-        a, b = min(cost, key=lambda pair: (cost[pair], pair))
+    age = dict.fromkeys(sums, 0)  # how often a cluster has grown: a cost from before that is out of date
+    costs = [(_ward(sums, sizes, a, b), a, b, 0) for a in neighbours for b in neighbours[a] if a < b]
+    heapify(costs)
+    while len(members) > count and costs:
+        _, a, b, then = heappop(costs)
+        if a not in members or b not in members or then != age[a] + age[b]:
+            continue
         sums[a] += sums.pop(b)
         sizes[a] += sizes.pop(b)
         members[a] += members.pop(b)
+        age[a] += 1
         for other in neighbours.pop(b):
-            cost.pop((min(b, other), max(b, other)), None)
             neighbours[other].discard(b)
             if other != a:
                 neighbours[other].add(a)
                 neighbours[a].add(other)
         for other in neighbours[a]:
-            cost[min(a, other), max(a, other)] = _ward(sums, sizes, a, other)
+            pair = min(a, other), max(a, other)
+            heappush(costs, (_ward(sums, sizes, *pair), *pair, age[a] + age[other]))
     clusters = np.empty(len(profiles), np.int64)
     for number, cluster in enumerate(members):
         clusters[members[cluster]] = number

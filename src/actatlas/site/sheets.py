@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -12,6 +11,7 @@ from actatlas.atlas import Atlas, PhotoCutter, over_photos, shorter_side_for
 from actatlas.progress import Progress
 from actatlas.site.photos import Photos
 from actatlas.site.pool import Pool
+from actatlas.store.pictures import jpeg
 
 PATCHES_PER_EDGE = 8
 MOST_BYTES = 15_000_000  # of all sheets of one pool
@@ -66,7 +66,10 @@ def cut(atlas: Atlas, pools: Sequence[Pool], photos: Photos, progress: Progress)
 
 
 def encoded(patches: np.ndarray) -> list[bytes]:
-    """JPEG files of 8 × 8 patches, row-major, as good as 15 MB for all of them allows; the last may have fewer rows."""
+    """JPEG files of 8 × 8 patches, row-major, as good as 15 MB for all of them allows; the last may have fewer rows.
+
+    They were JPEG once, and there are so many that WebP's slower encoding would be felt.
+    """
     for quality in _QUALITIES:
         files = [jpeg(sheet, quality) for sheet in _sheets(patches)]
         if sum(map(len, files)) <= MOST_BYTES:
@@ -93,10 +96,3 @@ def _sheets(patches: np.ndarray) -> Iterator[Image.Image]:
 def _squared(patch: Image.Image, px: int) -> Image.Image:
     filter_ = Image.Resampling.LANCZOS if patch.width > px else Image.Resampling.BICUBIC
     return (patch if patch.size == (px, px) else patch.resize((px, px), filter_)).convert("RGB")
-
-
-def jpeg(picture: Image.Image, quality: int = 75) -> bytes:
-    """They were JPEG once, and there are so many that WebP's slower encoding would be felt."""
-    buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=quality, optimize=True)
-    return buffer.getvalue()

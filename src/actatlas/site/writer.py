@@ -17,7 +17,7 @@ from actatlas.site.numbers import block_count, blocks, number_counts, numbers
 from actatlas.site.patching import Earlier, PatchWriter, Write
 from actatlas.site.pyramid import icon_pyramid, webp
 from actatlas.site.settings import SiteSettings
-from actatlas.site.sheets import jpeg
+from actatlas.store.pictures import jpeg
 from actatlas.values import Examples
 
 # What `npm run build` in web/ makes. page.html is the frame of index.html.
@@ -28,6 +28,7 @@ SITE_NAMES = (
     *APP_FILES, "index.html", "atlas.js", "names.js", "columns.js", "confusions.js", "traces.js", "tour.js", "layers",
     "confusions", "thumbs", "originals",
 )  # fmt: skip
+_QUALITY = 75  # of the pictures of misunderstandings
 # In the atlas folder, and no part of its site: how the site was written.
 RECORD = "site.json"
 
@@ -60,12 +61,8 @@ def write_site(
             _write_numbers(grid, out / name, name, write, earlier)
             write(out / name / "cells.js", data.script(f"{name}/cells", data.cells_value(grid, pools.get(slug))))
             tick(len(grid))
-    _write_findings(atlas, out, write, settings)
-    names = data.names_value(atlas)
-    if names is not None:
-        write(out / "names.js", data.script("names", names))
-    write(out / "columns.js", data.script("columns", data.columns_value(atlas)))
-    write(out / "atlas.js", data.script("atlas", data.atlas_value(atlas, settings, pools, patches.shown)))
+    found = _write_findings(atlas, out, write, settings)
+    write(out / "atlas.js", data.script("atlas", data.atlas_value(atlas, settings, pools, patches.shown, found)))
     write(out / "index.html", index_page(atlas.title))
     return out / "index.html"
 
@@ -108,19 +105,22 @@ def _write_tiles(grid: Grid, folder: Path, write: Write) -> None:
     write(folder / "tiles.dzi", pyramid.geometry.descriptor())
 
 
-def _write_findings(atlas: Atlas, out: Path, write: Write, settings: SiteSettings) -> None:
-    """Those that there are."""
+def _write_findings(atlas: Atlas, out: Path, write: Write, settings: SiteSettings) -> dict[str, Any]:
+    """What is known of the whole atlas, by the name of its file; those files that say something, and the columns."""
     for name, path in confusion_pictures(atlas, settings):
         picture = Image.open(io.BytesIO(atlas.files.read_bytes(path))).convert("RGB")
-        write(out / name, jpeg(picture))
+        write(out / name, jpeg(picture, _QUALITY))
     found = {
         "confusions": confusions_value(atlas, settings),
         "traces": traces_value(atlas, settings),
         "tour": tour_value(atlas, settings),
+        "names": data.names_value(atlas),
+        "columns": data.columns_value(atlas),
     }
     for key, value in found.items():
-        if value:
+        if value or key == "columns":
             write(out / f"{key}.js", data.script(key, value))
+    return found
 
 
 def _write_numbers(grid: Grid, folder: Path, name: str, write: Write, earlier: Earlier | None) -> None:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -21,6 +21,7 @@ from actatlas.errors import FolderTaken, NotAnAtlas, StorageError, UnfinishedAtl
 from actatlas.store.durable import append_line, write_file
 
 FORMAT_VERSION = 4
+Found = TypeVar("Found")
 _OURS = {"plan.json", "journal.jsonl", "manifest.json", "timings.json", ".lock", ".lock-holder"}
 
 
@@ -140,13 +141,24 @@ class AtlasFolder:
         except FileNotFoundError:
             raise self._missing(path) from None
 
+    def array_names(self, path: str) -> set[str]:
+        """Which arrays a file holds; none of them is read."""
+        return set(self._opened_arrays(path, lambda file: file.keys()))
+
     def read_arrays(self, path: str, names: Iterable[str] | None = None) -> dict[str, np.ndarray]:
         """The named arrays (default: all that are there); others are not read from the disk."""
+
+        def read(file: Any) -> dict[str, np.ndarray]:
+            present = set(file.keys())
+            wanted = present if names is None else present & set(names)
+            return {name: file.get_tensor(name) for name in wanted}
+
+        return self._opened_arrays(path, read)
+
+    def _opened_arrays(self, path: str, read: Callable[[Any], Found]) -> Found:
         try:
             with safe_open(self.root / path, framework="numpy") as file:
-                present = set(file.keys())
-                wanted = present if names is None else present & set(names)
-                return {name: file.get_tensor(name) for name in wanted}
+                return read(file)
         except FileNotFoundError:
             raise self._missing(path) from None
         except SafetensorError:

@@ -23,9 +23,18 @@ def encode(pixels: np.ndarray, quality: int | None = None) -> dict[str, np.ndarr
     return {"encoded": np.frombuffer(b"".join(parts), np.uint8), "offsets": offsets}
 
 
-def png(picture: Image.Image) -> bytes:
+def png(picture: Image.Image, compress_level: int = 6) -> bytes:
+    """compress_level: 0 to 9, of zlib: small files late, or large ones at once."""
     buffer = io.BytesIO()
-    picture.save(buffer, "PNG")
+    picture.save(buffer, "PNG", compress_level=compress_level)
+    return buffer.getvalue()
+
+
+def jpeg(picture: Image.Image, quality: int) -> bytes:
+    """Of an RGB or grey picture, its pixels alone: no EXIF, profile, comment or place that its file may have said."""
+    bare = Image.frombytes(picture.mode, picture.size, picture.tobytes())  # Pillow would write what the picture's info says
+    buffer = io.BytesIO()
+    bare.save(buffer, "JPEG", quality=quality, optimize=True)
     return buffer.getvalue()
 
 
