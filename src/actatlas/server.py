@@ -23,6 +23,7 @@ from urllib.parse import unquote, urlsplit
 
 from actatlas.errors import ActatlasError, StorageError, UnfinishedAtlas, UsageError, first_line
 from actatlas.images import MAX_FILE_BYTES
+from actatlas.site import GrowingSite
 from actatlas.site.serving import with_lab
 from actatlas.store import AtlasFolder
 
@@ -62,6 +63,7 @@ def make_server(folder: Path, port: int = 0, lab: Lab | None = None) -> Threadin
         atlas_folder = folder
 
     Handler.lab, Handler.token = lab, secrets.token_urlsafe(32)
+    Handler.growing = GrowingSite(folder)
     try:
         return _Server(("127.0.0.1", port), Handler)
     except OSError as error:
@@ -81,6 +83,7 @@ class _SiteHandler(BaseHTTPRequestHandler):
     atlas_folder: Path
     lab: Lab | None
     token: str
+    growing: GrowingSite
     cache: tuple[int, frozenset[str]] = (-2, frozenset())
     protocol_version = "HTTP/1.1"
     server_version = "actatlas"
@@ -117,7 +120,7 @@ class _SiteHandler(BaseHTTPRequestHandler):
         listed = f"site/{path}"
         if listed not in self._listed():  # an exact name in the list, never a path to resolve
             return self._say(HTTPStatus.NOT_FOUND)
-        body = (self.atlas_folder / listed).read_bytes()
+        body = self.growing.file(path) or (self.atlas_folder / listed).read_bytes()
         if path == "index.html" and self.lab is not None:
             body = with_lab(body, self.token)
         self._send(HTTPStatus.OK, body, _type_of(path), with_body)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -199,6 +199,13 @@ class Grid:
             if len(rows):
                 pixels[rows] = pictures.decode(**chunk)
         return pixels
+
+    def icon_files(self, without: Container[str] = ()) -> Iterator[tuple[str, np.ndarray]]:
+        """Of each file of icons so far that is not in `without`: its path, and the cells (n,) that they are of. A later
+        file's icon of a cell is in the place of an earlier one's."""
+        for path in self._files.committed(paths.icon_chunks(self.layer.home, self.side)):
+            if path not in without:
+                yield path, self._files.read_arrays(path, ("rows",))["rows"]
 
     @cached_property
     def is_painted(self) -> np.ndarray:

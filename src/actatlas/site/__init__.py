@@ -2,11 +2,12 @@
 
 from actatlas.site.data import data_of, public_text
 from actatlas.site.frame import index_page
+from actatlas.site.growing import GrowingSite
 from actatlas.site.settings import SiteSettings
 from actatlas.site.single import single_file
 from actatlas.site.writer import SITE_NAMES, own_examples, write_own_site, write_site
 
 __all__ = [
-    "SITE_NAMES", "SiteSettings", "data_of", "index_page", "own_examples", "public_text", "single_file",
+    "SITE_NAMES", "GrowingSite", "SiteSettings", "data_of", "index_page", "own_examples", "public_text", "single_file",
     "write_own_site", "write_site",
 ]  # fmt: skip

@@ -175,10 +175,7 @@ def cells_value(grid: Grid, pool: Pool | None) -> dict[str, Any]:
         "rows": grid.coordinates[:, 1].tolist(),
         "counts": grid.counts.tolist(),
         "photos": grid.image_counts.tolist(),
-        "cosine": _rounded(grid.cosine, 3),
-        "rank": [None if math.isnan(r) else int(r) for r in grid.rank.tolist()],
         "cohesion": _rounded(grid.cohesion, 3),
-        "remarks": [list(cell) for cell in grid.remarks],
         "classes": None,
         "values": None,
         "photo_columns": _photo_columns(grid),
@@ -187,7 +184,7 @@ def cells_value(grid: Grid, pool: Pool | None) -> dict[str, Any]:
         "near": None,
         "near_cosines": None,
         "patches": pool and pool.of_cells[grid.side],
-    }
+    } | fidelity_value(grid)
     top = grid.top_classes(TOP_CLASSES)
     if top is not None:
         value["classes"] = top[0].tolist()
@@ -204,6 +201,15 @@ def cells_value(grid: Grid, pool: Pool | None) -> dict[str, Any]:
             "near": near.tolist(), "near_cosines": [_rounded(row, 2) for row in cosines],
         }  # fmt: skip
     return value
+
+
+def fidelity_value(grid: Grid) -> dict[str, Any]:
+    """What `cells_value` says of the icons: all of it that changes while they are painted."""
+    return {
+        "cosine": _rounded(grid.cosine, 3),
+        "rank": [None if math.isnan(r) else int(r) for r in grid.rank.tolist()],
+        "remarks": [list(cell) for cell in grid.remarks],
+    }
 
 
 def _photo_columns(grid: Grid) -> dict[str, list[list[tuple[str, int]]]]:

@@ -13,6 +13,7 @@ from actatlas.atlas import Grid
 
 CELLS_PER_TILE = 8
 MOST_CELL_PX = 128
+UNPAINTED, UNPAINTED_EDGE = (128, 128, 128), (112, 112, 112)  # as Grid.icons has it, and its outline
 
 
 class Tile(NamedTuple):
@@ -80,7 +81,7 @@ class Pyramid:
     def _tiles_under(self, level: int, column: int, row: int) -> Generator[Tile, None, Image.Image]:
         """The tiles that this one is made of, then itself; returns its picture."""
         if level == self.geometry.finest:
-            picture = self._cells(column, row)
+            picture = self.cells(column, row)
         else:
             finer_count = self.geometry.tile_count(level + 1)
             quarters = []
@@ -101,7 +102,8 @@ class Pyramid:
             joined.paste(quarter, (x * px, y * px))
         return joined
 
-    def _cells(self, column: int, row: int) -> Image.Image:
+    def cells(self, column: int, row: int) -> Image.Image:
+        """A tile of the finest level, RGBA."""
         side, px = self.geometry.side, self.geometry.cell_px
         first_column, first_row = column * CELLS_PER_TILE, row * CELLS_PER_TILE
         columns = min(CELLS_PER_TILE, side - first_column)
@@ -123,7 +125,7 @@ def icon_pyramid(grid: Grid) -> Pyramid:
     def icon(k: int) -> Image.Image:
         picture = Image.fromarray(grid.icons[k])
         if not grid.is_painted[k]:  # else a growing atlas is one grey heap
-            ImageDraw.Draw(picture).rectangle((0, 0, picture.width - 1, picture.height - 1), outline=(112, 112, 112))
+            ImageDraw.Draw(picture).rectangle((0, 0, picture.width - 1, picture.height - 1), outline=UNPAINTED_EDGE)
         return picture if picture.width == px else picture.resize((px, px), Image.Resampling.LANCZOS)
 
     return Pyramid(Geometry(grid.side, px), grid.coordinates, icon)
@@ -131,7 +133,7 @@ def icon_pyramid(grid: Grid) -> Pyramid:
 
 def cell_px(grid: Grid) -> int:
     """Side of an icon on the page: as painted, up to a limit."""
-    return min(int(grid.icons.shape[1]), MOST_CELL_PX)
+    return min(grid.layer.icon_px, MOST_CELL_PX)
 
 
 def webp(picture: Image.Image, quality: int = 80) -> bytes:

@@ -31,14 +31,18 @@ def png(picture: Image.Image, compress_level: int = 6) -> bytes:
 
 
 def jpeg(picture: Image.Image, quality: int) -> bytes:
-    """Of an RGB or grey picture, its pixels alone: no EXIF, profile, comment or place that its file may have said."""
-    bare = Image.frombytes(picture.mode, picture.size, picture.tobytes())  # Pillow would write what the picture's info says
+    """Of an RGB or grey picture, its pixels alone: no EXIF, profile, comment or place that its file may have said.
+
+    Pillow would write what the picture's info says.
+    """
+    bare = Image.frombytes(picture.mode, picture.size, picture.tobytes())
     buffer = io.BytesIO()
     bare.save(buffer, "JPEG", quality=quality, optimize=True)
     return buffer.getvalue()
 
 
-def decode(encoded: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    """(K, S, S, 3) uint8 of what `encode` gave."""
-    files = (io.BytesIO(encoded[a:b].tobytes()) for a, b in zip(offsets[:-1], offsets[1:], strict=True))
+def decode(encoded: np.ndarray, offsets: np.ndarray, which: np.ndarray | None = None) -> np.ndarray:
+    """(K, S, S, 3) uint8 of what `encode` gave, or of those pictures of it whose numbers are in `which`."""
+    chosen = range(len(offsets) - 1) if which is None else which
+    files = (io.BytesIO(encoded[offsets[i] : offsets[i + 1]].tobytes()) for i in chosen)
     return np.stack([np.asarray(Image.open(file).convert("RGB")) for file in files])
