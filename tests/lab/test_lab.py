@@ -274,6 +274,23 @@ def test_a_better_icon_is_nearer_to_its_cell_than_the_maps_and_than_one_from_not
     assert better > float(np.mean([icons.cosine[0] + icons.shifted_cosine[0] for icons in new])) + 0.02
 
 
+def test_the_facets_of_a_cell_are_clusters_of_its_activations_with_icons_and_patches(lab, lab_atlas):
+    grid = open_atlas(lab_atlas).layer(LAYER).grid(4)
+    k = int(grid.counts.argmax())
+    column, row = grid.coordinates[k].tolist()
+    cell = {"layer": LAYER, "side": 4, "column": column, "row": row}
+    value = answered(lab, "facets", cell=cell, count=2)
+    facets = value["facets"]
+    assert len(facets) == 2 and sum(facet["activations"] for facet in facets) == grid.counts[k]
+    assert facets[0]["activations"] >= facets[1]["activations"]
+    icons = [np.asarray(picture_of(facet["picture"]), int) for facet in facets]
+    assert np.abs(icons[0] - icons[1]).mean() > 3, "each has a picture of its own"
+    for facet in facets:
+        assert facet["without_patches"] is None and 1 <= len(facet["patches"]) <= min(facet["photos"], 4)
+        assert all(picture_of(patch).width <= 96 for patch in facet["patches"])
+    assert answered(lab, "facets", cell=cell, count=2) == value, "they are not painted again"
+
+
 def test_the_cells_that_a_photo_lights_up_are_the_nearest_ones(lab, lab_atlas, network):
     value = answered(lab, "lights", photo={"id": 9}, side=4)
     atlas = open_atlas(lab_atlas)
@@ -336,6 +353,7 @@ NO_CELL = {"layer": LAYER, "side": 4, "column": 99, "row": 0}
         ("icon", {"cell": {"layer": "nowhere", "side": 4, "column": 0, "row": 0}}, 'shows no layer "nowhere"'),
         ("icon", {"cell": NO_CELL | {"side": 5}}, "has no 5 × 5 grid"),
         ("icon", {"cell": NO_CELL, "steps": 10**6}, "steps must be a whole number from 16 to 512"),
+        ("facets", {"cell": NO_CELL, "count": 7}, "count must be a whole number from 1 to 6"),
         ("lights", {"photo": {"id": 1}, "side": 1000}, "side must be"),
     ],
 )  # fmt: skip

@@ -181,12 +181,7 @@ class Grid:
         stored = self._cells_example_rows[k]
         if n <= len(stored) or stored[-1] < 0:
             return stored[stored >= 0][:n]
-        rows = self.members(k)
-        vectors = self.layer.activations.vectors[rows].astype(np.float32) - self.layer.mean
-        nearness = vectors @ (self.means[k] - self.layer.mean) / np.maximum(np.linalg.norm(vectors, axis=1), 1e-12)
-        ordered = rows[np.argsort(-nearness, kind="stable")]
-        _, first = np.unique(self.layer.places.image_ids[ordered], return_index=True)
-        return ordered[np.sort(first)][:n]
+        return self.layer.nearest_rows(self.members(k), self.means[k], n)
 
     # --- icons
 

@@ -220,6 +220,14 @@ class Layer:
         found = (p[len(prefix) :].split("/") for p in self._files.committed(prefix))
         return sorted(parts[0] for parts in found if parts[1:] == ["chosen.json"])
 
+    def nearest_rows(self, rows: np.ndarray, mean: np.ndarray, n: int) -> np.ndarray:
+        """Of some rows of `activations` up to n of different photos, nearest the mean (C,) first, by centred cosine."""
+        vectors = self.activations.vectors[rows].astype(np.float32) - self.mean
+        nearness = vectors @ (mean - self.mean) / np.maximum(np.linalg.norm(vectors, axis=1), 1e-12)
+        ordered = rows[np.argsort(-nearness, kind="stable")]
+        _, first = np.unique(self.places.image_ids[ordered], return_index=True)
+        return ordered[np.sort(first)][:n]
+
     def rows_of_layer(self, rows: np.ndarray) -> np.ndarray:
         """Rows of this set of activations → rows of all that the layer has."""
         return rows

@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from actatlas.atlas import Facet, Grid
 from actatlas.confusions.keeping import Confusion, read_kept
 from actatlas.confusions.pasting import as_pixels, laid_on, logits_of, shrunk, side_px
 from actatlas.errors import UsageError
@@ -24,6 +25,7 @@ from actatlas.records import read_pilot
 from actatlas.working import WorkingAtlas
 
 _TOP = 5
+_PATCHES = 4  # of a facet
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class Bench:
         self.looking, self.painting = threading.Lock(), threading.Lock()
         self.look = lru_cache(16)(self._look)
         self._icon = lru_cache(32)(self._paint)
+        self._facets = lru_cache(32)(self._part)
         self._small = lru_cache(64)(self._shrink)
 
     @cached_property
@@ -145,6 +148,11 @@ class Bench:
         with self.painting:
             return self._icon(cell, steps, px)
 
+    def facets(self, cell: CellName, count: int) -> dict[str, Any]:
+        """What a cell is made of: up to `count` clusters of its activations, each with an icon and its photos'."""
+        with self.painting:
+            return self._facets(cell, count)
+
     # --- inside
 
     def _look(self, photo: Photo) -> Look:
@@ -178,6 +186,23 @@ class Bench:
             "cosine": round(icon.cosine, 3), "rank": icon.rank, "cells": len(grid), "steps": steps,
             "stored": {"cosine": round(stored.cosine, 3), "rank": stored.rank},
             "seconds": round(time.perf_counter() - started, 1),
+        }  # fmt: skip
+
+    def _part(self, name: CellName, count: int) -> dict[str, Any]:
+        started = time.perf_counter()
+        grid, k = self.pictures.cell(name)
+        facets = grid.cell(k).facets(count)
+        return {
+            "facets": [self._facet_value(grid, facet) for facet in facets],
+            "cells": len(grid), "seconds": round(time.perf_counter() - started, 1),
+        }  # fmt: skip
+
+    def _facet_value(self, grid: Grid, facet: Facet) -> dict[str, Any]:
+        patches, why = self.pictures.patches(grid.layer, grid.layer.nearest_rows(facet.rows, facet.mean, _PATCHES))
+        return {
+            "picture": png(facet.icon.image), "cosine": round(facet.icon.cosine, 3), "rank": facet.icon.rank,
+            "activations": len(facet), "photos": facet.image_count,
+            "patches": patches, "without_patches": why,
         }  # fmt: skip
 
 

@@ -23,7 +23,7 @@ class Lab:
     Any thread may ask. Every ActatlasError is an answer too: the sentence that says what cannot be done.
     """
 
-    questions = frozenset({"status", "photos", "predict", "suggest", "icon", "lights"})
+    questions = frozenset({"status", "photos", "predict", "suggest", "icon", "facets", "lights"})
 
     def __init__(self, folder: Path):
         self.folder = folder

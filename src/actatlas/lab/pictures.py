@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
-from actatlas.atlas import Atlas, Grid, Layer
+from actatlas.atlas import Atlas, Grid, Layer, cut_patches
 from actatlas.errors import ImageError, UnfinishedAtlas, UnreadableImage, UsageError
 from actatlas.images import decode
 from actatlas.lab.asking import AtlasPhoto, CellName, Example, Given, Photo
@@ -169,6 +170,18 @@ class Pictures:
         if patch.number >= len(examples):
             raise UsageError(f"cell {patch.cell.column},{patch.cell.row} has {len(examples)} patches of photos")
         return examples[patch.number]
+
+    def patches(self, layer: Layer, rows: np.ndarray) -> tuple[list[str], str | None]:
+        """Of a layer's activations, small, JPEG in base64; or none, and why."""
+        if not self._atlas.has_photos:
+            return [], f"{self._atlas.folder} carries no photos"
+        cut: dict[int, str] = {}
+        try:
+            for slot, (patch,) in cut_patches(self._atlas, layer.rows_of_layer(rows), [layer], [layer.patch_px]):
+                cut[slot] = thumbnail(patch)
+        except ImageError as error:
+            return [], str(error)
+        return [cut[slot] for slot in range(len(rows))], None
 
     def cell(self, name: CellName) -> tuple[Grid, int]:
         grid = self.layer(name.layer).grid(name.side)

@@ -17,6 +17,7 @@ from actatlas.working import WorkingAtlas
 
 LEAST_STEPS, MOST_STEPS = 16, 512
 LEAST_PX, MOST_PX = 8, 256
+MOST_FACETS = 6
 LEAST_SIDE, MOST_SIDE = 2, 320
 
 
@@ -31,7 +32,7 @@ class Questions:
         """Raises ActatlasError for what cannot be answered."""
         answers: dict[str, Callable[[Asked], dict[str, Any]]] = {
             "status": self._status, "photos": self._photos, "predict": self._predict, "suggest": self._suggest,
-            "icon": self._icon, "lights": self._lights,
+            "icon": self._icon, "facets": self._facets, "lights": self._lights,
         }  # fmt: skip
         return answers[question](asked)
 
@@ -73,6 +74,10 @@ class Questions:
         cell, steps = asking.cell(asked), asking.whole(asked, "steps", LEAST_STEPS, MOST_STEPS, 128)
         px = None if asked.get("px") is None else asking.whole(asked, "px", LEAST_PX, MOST_PX)
         return self.bench.icon(cell, steps, px)
+
+    def _facets(self, asked: Asked) -> dict[str, Any]:
+        cell, count = asking.cell(asked), asking.whole(asked, "count", 1, MOST_FACETS, 3)
+        return self.bench.facets(cell, count)
 
     def _lights(self, asked: Asked) -> dict[str, Any]:
         side = None if asked.get("side") is None else asking.whole(asked, "side", LEAST_SIDE, MOST_SIDE)
