@@ -41,6 +41,15 @@ export function square(css: number, attributes: Attributes = {}): HTMLCanvasElem
   return canvas;
 }
 
+/** Gives the reader a file. */
+export function download(data: Blob, name: string): void {
+  const link = el("a");
+  link.href = URL.createObjectURL(data);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}
+
 /** A dotted name that may break after a dot. */
 export function breakable(name: string, attributes: Attributes = {}): HTMLElement {
   const parts = name.split(/(?<=[._])/).flatMap((part) => [part, document.createElement("wbr")]);

@@ -1,5 +1,5 @@
 // What the map is dimmed by: a number for every cell of a layer. Pure.
-import type { BlockValue } from "./format";
+import type { BlockValue, GridValue, LayerValue } from "./format";
 import type { Place } from "./state";
 
 export type Lens =
@@ -89,4 +89,16 @@ export function holdsInAllLayers(lens: Lens): boolean {
 /** Shares are said in per cent, and none is negative. */
 export function isShare(lens: Lens): boolean {
   return lens.kind === "value" || lens.kind === "photos" || lens.kind === "lights";
+}
+
+/** The side of the grid that a lens's numbers are taken from: the one shown, or the nearest coarser one that has them. */
+export function sideWithNumbers(layer: LayerValue, shown: number, lens: Lens): number | null {
+  const has = (grid: GridValue): boolean => {
+    if (lens.kind === "lights") return true;
+    if (isShare(lens)) return grid.lists_photos;
+    if (lens.kind === "like") return grid.numbers.likeness !== null && grid.side === lens.cell.side;
+    return grid.numbers[lens.kind === "class" ? "classes" : "channels"] !== null;
+  };
+  const sides = layer.grids.filter(has).map((grid) => grid.side);
+  return [...sides].reverse().find((side) => side <= shown) ?? sides[0] ?? null;
 }

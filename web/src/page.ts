@@ -1,5 +1,6 @@
 // The parts, mounted and kept in step with the state.
-import { el, logit, number } from "./dom";
+import type { CellTable } from "./cells";
+import { download, el, logit, number } from "./dom";
 import { type Frame, makeFrame } from "./frame";
 import type { KeyActions } from "./input/keyboard";
 import { LabClient } from "./lab/client";
@@ -14,7 +15,7 @@ import { Inspector } from "./panels/inspector";
 import { LabPanel } from "./panels/lab";
 import { Legend } from "./panels/legend";
 import { PathStrip } from "./panels/path";
-import { Picked, download, placesIn } from "./panels/picked";
+import { Picked } from "./panels/picked";
 import { Search } from "./panels/search";
 import { Table } from "./panels/table";
 import { Tour } from "./panels/tour";
@@ -22,7 +23,7 @@ import { ViewMenu, nextEvidence } from "./panels/view";
 import { Panes } from "./panes";
 import type { Names } from "./search";
 import { boxBetween, isBetween, isInside, squaresAlong, thinned } from "./shapes";
-import type { CellTable, Site } from "./site";
+import type { Site } from "./site";
 import { type Dialogue, type Place, type Point, type State, gridOf, layerOf, samePlace, sideForZoom } from "./state";
 import type { Store } from "./store";
 import { classInLink, readLink, writeLink } from "./url";
@@ -94,7 +95,7 @@ export class Page {
     this.tour = new Tour(this.frame.column, site, dispatch);
     this.legend = new Legend(this.frame.column, site, dispatch);
     this.picked = new Picked(this.frame.column, site, dispatch);
-    this.path = new PathStrip(this.frame.stage, site, dispatch);
+    this.path = new PathStrip(this.frame.stage, dispatch);
     this.gallery = new Gallery(app, site, dispatch);
     this.cellTable = new Table(app, site, dispatch);
     this.card = new Card(this.frame.stage, site);
@@ -289,7 +290,7 @@ export class Page {
     const far = squaresAlong([points[points.length - 1] ?? first], state.shown)[0];
     if (place === undefined || far === undefined) return;
     const isIn = state.tool === "box" ? (cell: Place) => isBetween(cell, place, far) : (cell: Place) => isInside(cell, points);
-    dispatch({ type: "pick", cells: placesIn(table, isIn), isMore });
+    dispatch({ type: "pick", cells: table.placesWhere(isIn), isMore });
   }
 
   private toggle(place: Place): void {

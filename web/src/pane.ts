@@ -1,4 +1,5 @@
 // One map on the stage with what lies over it: rings, dimming, names. The page has one, or two side by side.
+import type { CellTable } from "./cells";
 import { el } from "./dom";
 import type { GridValue, LayerValue } from "./format";
 import { Drawing } from "./input/drawing";
@@ -8,8 +9,8 @@ import { AtlasMap } from "./map/map";
 import { sizesOf } from "./map/shrinking";
 import { type Label, Overlay, type Sketch } from "./map/overlay";
 import { Rings } from "./map/rings";
-import { type CellTable, cellPx } from "./site";
 import type { Evidence, Place, Point, Tool, View } from "./state";
+import { cellPx } from "./tiles";
 
 export interface PaneEvents {
   moved(pane: Pane): void;

@@ -1,7 +1,9 @@
 // What is said of a cell: the same in the card and in the inspector.
+import type { Cell } from "../cells";
 import { button, el, logit, number, plural, square } from "../dom";
 import type { LayerValue } from "../format";
-import type { Cell, Site } from "../site";
+import { cellIcon, drawPatch } from "../pictures";
+import type { Site } from "../site";
 import type { Place } from "../state";
 import { withPhotos } from "./photo";
 
@@ -95,11 +97,23 @@ export function patches(
   if (cell.patches.length === 0) return null;
   const canvases = cell.patches.slice(0, atMost).map((patch, i) => {
     const canvas = square(px, { role: "img", "aria-label": `real patch ${i + 1}` });
-    site.drawPatch(canvas, layer, patch);
+    drawPatch(canvas, layer, patch);
     return canvas;
   });
   if (toOpen && site.hasPhotos) return withPhotos(site, layer, cell.patches, canvases);
   return el("div", { class: "patches" }, ...canvases);
+}
+
+/** A cell's icon to click, with what is written under it. */
+export function cellButton(
+  layer: LayerValue,
+  place: Place,
+  look: { readonly class: string; readonly px: number; readonly title: string },
+  act: () => void,
+  text: string | null = null,
+): HTMLButtonElement {
+  const written = text === null ? [] : [el("span", { class: "quiet", text })];
+  return button({ class: look.class, title: look.title, "aria-label": look.title }, act, cellIcon(layer, place, look.px), ...written);
 }
 
 /** Marks an element as being about a cell, for scripts and tests. */

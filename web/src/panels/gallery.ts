@@ -1,7 +1,9 @@
 // Misunderstandings: each in a line, with the patch, the cell that it lies in, and its proof beside the controls.
-import { button, el, percent, square } from "../dom";
+import { button, el, percent } from "../dom";
+import { urlPath } from "../files";
 import type { LayerValue, StoryValue } from "../format";
-import { urlPath, type Site } from "../site";
+import { cellIcon } from "../pictures";
+import type { Site } from "../site";
 import { layerOf } from "../state";
 import type { Dispatch } from "../store";
 import { Dialogue } from "./dialogue";
@@ -36,8 +38,7 @@ export class Gallery extends Dialogue {
     const { atlas } = this.site;
     const layer = layerOf(atlas, story.layer);
     const cell = { side: story.grid, column: story.column, row: story.row };
-    const icon = square(96, { role: "img", "aria-label": "icon of the cell that the patch lies in" });
-    this.site.drawIcon(icon, layer, cell);
+    const icon = cellIcon(layer, cell, 96, { role: "img", "aria-label": "icon of the cell that the patch lies in" });
     const pictures = el("div", { class: "story-pictures" }, icon);
     if (story.patch !== null) pictures.prepend(picture(story.patch, `patch of ${story.concept}`, "story-patch"));
     const go = (): void => {

@@ -1,9 +1,9 @@
 // Title, how much went in, and the two choices: which layer, which grid.
 import { breakable, button, el, number, plural } from "../dom";
 import type { AtlasValue, LayerValue } from "../format";
-import { finestLevel, tileUrl } from "../site";
 import { type State, type Tool, gridChoices, layerOf } from "../state";
 import type { Dispatch } from "../store";
+import { finestLevel, tileUrl } from "../tiles";
 
 /** What the header's buttons do, and the names of those that are there. */
 export type HeaderAction = readonly [testid: string, text: string, title: string, act: () => void];

@@ -121,12 +121,12 @@ export class LabPanel {
       board: new Board({ width, height }, { placed: (place) => this.moveTo(place), removed: () => this.take(null, null) }),
       bars: new Bars(),
       photos: new Photos(client, (photo) => this.look(photo), failed),
-      patches: new Patches(client, this.site, {
+      patches: new Patches(client, {
         chosen: (patch, place) => this.take(patch, place),
         photo: () => this.photo?.ask ?? null,
         failed,
       }),
-      icon: new BetterIcon(client, this.site, (patch) => this.take(patch, null), failed, status.without.icon ?? null),
+      icon: new BetterIcon(client, (patch) => this.take(patch, null), failed, status.without.icon ?? null),
     };
     this.bench = bench;
     this.lightsButton.disabled = status.without.lights !== undefined;

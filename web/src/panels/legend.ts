@@ -1,10 +1,11 @@
 // What the map is dimmed by: how to read it, how much of it to show, and where in each layer it is strongest.
-import { breakable, button, el, logit, percent, square } from "../dom";
+import { breakable, button, el, logit, percent } from "../dom";
 import type { LayerValue } from "../format";
 import { type CellNumbers, type Lens, type Sign, holdsInAllLayers, isShare, strongest } from "../lens";
 import type { Site } from "../site";
 import type { State } from "../state";
 import type { Dispatch } from "../store";
+import { cellButton } from "./cell";
 
 const SIGNS: readonly (readonly [Sign, string])[] = [
   ["against", "against"],
@@ -88,11 +89,9 @@ export class Legend {
       if (this.followed !== key) return; // another lens by now
       const cells = strongest(numbers, STRONGEST, isShare(lens) ? "both" : sign).map((k) => {
         const place = table.placeOf(k);
-        const icon = square(40, {});
-        this.site.drawIcon(icon, layer, place);
         const value = (isShare(lens) ? percent : logit)(numbers.values[k] ?? 0);
         const title = `${layer.name}, cell ${place.column}, ${place.row}: ${value}`;
-        return button({ class: "follow-cell", title, "aria-label": title }, () => this.dispatch({ type: "go", layer: layer.name, cell: place }), icon);
+        return cellButton(layer, place, { class: "follow-cell", px: 40, title }, () => this.dispatch({ type: "go", layer: layer.name, cell: place }));
       });
       item.replaceChildren(breakable(layer.name, { class: "quiet follow-layer" }), el("span", { class: "follow-cells" }, ...cells));
     } catch (error) {

@@ -1,8 +1,9 @@
 // The cells that were picked: what they hold together, and as files.
-import { button, el, logit, plural } from "../dom";
+import type { Cell, CellTable } from "../cells";
+import { button, download, el, logit, plural } from "../dom";
 import type { LayerValue } from "../format";
 import { isBetween } from "../shapes";
-import type { Cell, CellTable, Site } from "../site";
+import type { Site } from "../site";
 import { type Place, type State, gridOf } from "../state";
 import type { Dispatch } from "../store";
 
@@ -62,7 +63,7 @@ export class Picked {
       if (table === null || left === undefined || right === undefined || top === undefined || bottom === undefined) return;
       const { side } = table.value;
       const isIn = (cell: Place): boolean => isBetween(cell, { side, column: left, row: top }, { side, column: right, row: bottom });
-      this.dispatch({ type: "pick", cells: placesIn(table, isIn), isMore: true });
+      this.dispatch({ type: "pick", cells: table.placesWhere(isIn), isMore: true });
     });
     return form;
   }
@@ -88,14 +89,6 @@ export class Picked {
   }
 }
 
-export function download(data: Blob, name: string): void {
-  const link = el("a", {});
-  link.href = URL.createObjectURL(data);
-  link.download = name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
-}
-
 /** Classes by what the cells speak for them together, among the first five of each; mean over the activations. */
 function topClasses(cells: readonly Cell[]): { name: string; value: number }[] {
   const sums = new Map<string, number>();
@@ -115,9 +108,5 @@ function csv(rows: readonly Record<string, unknown>[]): string {
     return /[",\n\r]/.test(safe) ? `"${safe.replace(/"/g, '""')}"` : safe;
   };
   return [names.join(","), ...rows.map((row) => names.map((name) => quoted(row[name])).join(","))].join("\r\n").concat("\r\n");
-}
-
-export function placesIn(table: CellTable, isIn: (place: Place) => boolean): Place[] {
-  return Array.from({ length: table.length }, (_, k) => table.placeOf(k)).filter(isIn);
 }
 
