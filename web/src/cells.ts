@@ -95,18 +95,29 @@ export class CellTable {
     return this.index.get(place.column + this.value.side * place.row) ?? null;
   }
 
-  /** The kept cell nearest to a point in squares, going only where `isAllowed` lets it. */
-  nearest(column: number, row: number, isAllowed: (column: number, row: number) => boolean): Place | null {
+  /** The kept cell nearest to a point in squares. */
+  nearest(column: number, row: number): Place | null {
+    return this.nearestOf(column, row, () => true);
+  }
+
+  /** The nearest cell in a direction: straight on if there is one, else the nearest beyond. */
+  next(from: Place, column: -1 | 0 | 1, row: -1 | 0 | 1): Place | null {
+    return this.nearestOf(from.column, from.row, (place) => {
+      const along = (place.column - from.column) * column + (place.row - from.row) * row;
+      const aside = Math.abs((place.column - from.column) * row) + Math.abs((place.row - from.row) * column);
+      return along > 0 && aside <= along;
+    });
+  }
+
+  private nearestOf(column: number, row: number, isAllowed: (place: Place) => boolean): Place | null {
     let best: Place | null = null;
     let least = Number.POSITIVE_INFINITY;
-    this.value.columns.forEach((c, k) => {
-      const r = this.value.rows[k] ?? 0;
-      const distance = Math.hypot(c - column, r - row);
-      if (distance < least && isAllowed(c, r)) {
-        least = distance;
-        best = { side: this.value.side, column: c, row: r };
-      }
-    });
+    for (const place of this.placesWhere(isAllowed)) {
+      const distance = Math.hypot(place.column - column, place.row - row);
+      if (distance >= least) continue;
+      least = distance;
+      best = place;
+    }
     return best;
   }
 }

@@ -102,3 +102,35 @@ export function sideWithNumbers(layer: LayerValue, shown: number, lens: Lens): n
   const sides = layer.grids.filter(has).map((grid) => grid.side);
   return [...sides].reverse().find((side) => side <= shown) ?? sides[0] ?? null;
 }
+
+/** What a lens is called in the field where it is looked for and over its scale, and what its numbers are. */
+export interface LensWords {
+  readonly inField: string;
+  readonly heading: string;
+  readonly note: string;
+}
+
+export function wordsOf(lens: Lens, layer: string, className: (index: number) => string): LensWords {
+  switch (lens.kind) {
+    case "class": {
+      const name = className(lens.index);
+      return { inField: name, heading: name, note: "attribution over the layer’s average, in logits" };
+    }
+    case "channel":
+      return { ...named(`channel ${lens.index}`), note: `${layer}: above the layer’s mean, in deviations over the cells` };
+    case "like":
+      return { ...named(`like cell ${lens.cell.column}, ${lens.cell.row}`), note: "cosine of the means, less the layer’s" };
+    case "photos": {
+      const cell = `cell ${lens.cell.column}, ${lens.cell.row}`;
+      return { inField: `photos of ${cell}`, heading: "The same photos", note: `of the photos in ${cell} of ${lens.layer}, the share that pass through a cell too` };
+    }
+    case "lights":
+      return { ...named(`lit by ${lens.name}`), note: "share of the photo’s places whose nearest cell it is, by cosine, less the layer’s mean" };
+    case "value":
+      return { inField: lens.value, heading: lens.value, note: `share of a cell’s photos with this ${lens.column}` };
+  }
+}
+
+function named(name: string): { readonly inField: string; readonly heading: string } {
+  return { inField: name, heading: name.charAt(0).toUpperCase() + name.slice(1) };
+}

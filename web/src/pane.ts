@@ -23,7 +23,7 @@ export interface PaneEvents {
   drawn(pane: Pane): void;
   /** A tool is being drawn with; no points once it has ended. */
   sketched(pane: Pane, points: readonly Point[]): void;
-  sketchEnded(pane: Pane, points: readonly Point[], isMore: boolean): void;
+  sketchEnded(points: readonly Point[], isMore: boolean): void;
   failed(message: string): void;
 }
 
@@ -66,7 +66,7 @@ export class Pane {
     this.pointer = new Pointer(map, () => this.point());
     this.drawing = new Drawing(this.element, this.map, {
       sketched: (points) => events.sketched(this, points),
-      drawn: (points, isMore) => events.sketchEnded(this, points, isMore),
+      drawn: (points, isMore) => events.sketchEnded(points, isMore),
     });
   }
 

@@ -239,6 +239,12 @@ export function gridChoices(layer: LayerValue): (number | "auto")[] {
   return sides.length > 1 ? ["auto", ...sides] : sides;
 }
 
+/** Whether the pointer is over another square, and nothing else is new. */
+export function isHoverAlone(state: State, before: State): boolean {
+  const { hover } = state;
+  return hover !== before.hover && Object.entries({ ...before, hover }).every(([name, value]) => state[name as keyof State] === value);
+}
+
 export function sameView(a: View | null, b: View | null): boolean {
   if (a === null || b === null) return a === b;
   return a.x === b.x && a.y === b.y && a.zoom === b.zoom;
@@ -247,6 +253,10 @@ export function sameView(a: View | null, b: View | null): boolean {
 export function samePlace(a: Place | null, b: Place | null): boolean {
   if (a === null || b === null) return a === b;
   return a.side === b.side && a.column === b.column && a.row === b.row;
+}
+
+export function middleOf(place: Place): Point {
+  return { x: (place.column + 0.5) / place.side, y: (place.row + 0.5) / place.side };
 }
 
 /** The square of another grid at the same place: the one that holds the middle of `place`. */

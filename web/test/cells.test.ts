@@ -29,7 +29,10 @@ describe("the cells of a grid", () => {
   });
 
   it("go on to the nearest one in a direction: straight on, or beyond", () => {
-    expect(table.nearest(2.6, 0.2, () => true)).toEqual({ side: 4, column: 3, row: 0 });
-    expect(table.nearest(0, 0, (_, row) => row > 0)).toEqual({ side: 4, column: 1, row: 2 });
+    expect(table.nearest(2.6, 0.2)).toEqual({ side: 4, column: 3, row: 0 });
+    const first = { side: 4, column: 0, row: 0 };
+    expect(table.next(first, 1, 0)).toEqual({ side: 4, column: 3, row: 0 });
+    expect(table.next(first, 0, 1)).toEqual({ side: 4, column: 1, row: 2 });
+    expect(table.next(first, -1, 0)).toBeNull();
   });
 });

@@ -1,5 +1,6 @@
 // Every class that a cell speaks for or against, sortable and to be searched. Fetched when asked for: there can be many files.
 import { button, el, logit, number } from "../dom";
+import { messageOf } from "../errors";
 import type { LayerValue } from "../format";
 import { plain } from "../search";
 import type { Site } from "../site";
@@ -28,7 +29,7 @@ export function allClasses(site: Site, layer: LayerValue, place: Place, k: numbe
       holder.replaceChildren(...list(site, values, dispatch));
     } catch (error) {
       open.disabled = false;
-      open.textContent = error instanceof Error ? error.message : String(error);
+      open.textContent = messageOf(error);
     }
   };
   holder.append(open);

@@ -1,5 +1,5 @@
 // What is said of a cell: the same in the card and in the inspector.
-import type { Cell } from "../cells";
+import type { Cell, CellTable } from "../cells";
 import { button, el, logit, number, plural, square } from "../dom";
 import type { LayerValue } from "../format";
 import { cellIcon, drawPatch } from "../pictures";
@@ -45,6 +45,14 @@ export function fidelityLine(cell: Cell, cellCount: number): HTMLElement {
   const line = el("p", { class: "fidelity" }, badge);
   if (cell.cosine !== null) line.prepend(el("span", { text: `icon’s cosine ${cell.cosine.toFixed(2)}` }));
   return line;
+}
+
+/** What a screen reader says of a square. */
+export function sentence(place: Place, table: CellTable): string {
+  const cell = table.at(place.column, place.row);
+  if (cell === null) return `No cell at ${place.column}, ${place.row}.`;
+  const classes = cell.classes.slice(0, 2).map((entry) => `${entry.name} ${logit(entry.value)}`);
+  return `Cell ${place.column}, ${place.row} of ${place.side}: ${counts(cell)}; ${[...classes, fidelity(cell, table.length)[0]].join(", ")}.`;
 }
 
 /** What the cell may not be taken for; null for most cells. */

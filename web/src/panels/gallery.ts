@@ -1,5 +1,6 @@
 // Misunderstandings: each in a line, with the patch, the cell that it lies in, and its proof beside the controls.
 import { button, el, percent } from "../dom";
+import { messageOf } from "../errors";
 import { urlPath } from "../files";
 import type { LayerValue, StoryValue } from "../format";
 import { cellIcon } from "../pictures";
@@ -30,7 +31,7 @@ export class Gallery extends Dialogue {
     );
     this.site.confusions().then(
       (stories) => this.body.append(...stories.map((story) => this.card(story))),
-      (error: Error) => this.body.append(el("p", { class: "remarks", text: error.message })),
+      (error: unknown) => this.body.append(el("p", { class: "remarks", text: messageOf(error) })),
     );
   }
 

@@ -1,6 +1,7 @@
 // The panel about the cell that was chosen: a side panel, on small screens a sheet from below.
 import type { Cell, CellTable } from "../cells";
 import { breakable, button, el, number, percent, plural } from "../dom";
+import { telling } from "../errors";
 import type { LayerValue, OriginsValue, TracesValue } from "../format";
 import type { Lens } from "../lens";
 import { cellIcon } from "../pictures";
@@ -53,7 +54,7 @@ export class Inspector {
         el("p", { class: "note", text: `By one backward pass over ${plural(found.photos, "photo")}; the shares are of this cell’s answer.` }),
       );
     };
-    this.site.traces().then(fill, (error: Error) => this.dispatch({ type: "message", text: error.message }));
+    this.site.traces().then(fill, telling(this.dispatch));
     return holder;
   }
 

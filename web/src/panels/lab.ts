@@ -1,5 +1,6 @@
 // The patch lab: a photo, a patch on it, and what the network makes of both; which cells a photo lights up; better icons.
 import { button, el, percent } from "../dom";
+import { messageOf } from "../errors";
 import type { LabPlace, LabStatus } from "../format";
 import { Bars } from "../lab/bars";
 import { Board } from "../lab/board";
@@ -306,6 +307,3 @@ function section(title: string, ...parts: Node[]): HTMLElement {
   return el("section", {}, el("h3", { text: title }), ...parts);
 }
 
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}

@@ -1,7 +1,8 @@
 // What the map is dimmed by: how to read it, how much of it to show, and where in each layer it is strongest.
 import { breakable, button, el, logit, percent } from "../dom";
+import { messageOf } from "../errors";
 import type { LayerValue } from "../format";
-import { type CellNumbers, type Lens, type Sign, holdsInAllLayers, isShare, strongest } from "../lens";
+import { type CellNumbers, type Lens, type Sign, holdsInAllLayers, isShare, strongest, wordsOf } from "../lens";
 import type { Site } from "../site";
 import type { State } from "../state";
 import type { Dispatch } from "../store";
@@ -57,8 +58,8 @@ export class Legend {
     const { lens } = state;
     this.element.hidden = lens === null;
     if (lens === null) return;
-    const [name, note] = told(lens, this.site, layer);
-    this.name.textContent = name;
+    const { heading, note } = wordsOf(lens, layer.name, (index) => this.site.className(index));
+    this.name.textContent = heading;
     const isOther = numbers !== null && numbers.side !== state.shown;
     this.note.textContent = isOther ? `${note}, by the ${numbers.side} × ${numbers.side} grid` : note;
     const show = isShare(lens) ? percent : logit;
@@ -95,18 +96,7 @@ export class Legend {
       });
       item.replaceChildren(breakable(layer.name, { class: "quiet follow-layer" }), el("span", { class: "follow-cells" }, ...cells));
     } catch (error) {
-      item.replaceChildren(el("span", { class: "quiet follow-layer", text: error instanceof Error ? error.message : String(error) }));
+      item.replaceChildren(el("span", { class: "quiet follow-layer", text: messageOf(error) }));
     }
   }
-}
-
-function told(lens: Lens, site: Site, layer: LayerValue): [string, string] {
-  if (lens.kind === "class") return [site.className(lens.index), "attribution over the layer’s average, in logits"];
-  if (lens.kind === "channel") return [`Channel ${lens.index}`, `${layer.name}: above the layer’s mean, in deviations over the cells`];
-  if (lens.kind === "like") return [`Like cell ${lens.cell.column}, ${lens.cell.row}`, "cosine of the means, less the layer’s"];
-  if (lens.kind === "photos") {
-    return ["The same photos", `of the photos in cell ${lens.cell.column}, ${lens.cell.row} of ${lens.layer}, the share that pass through a cell too`];
-  }
-  if (lens.kind === "lights") return [`Lit by ${lens.name}`, "share of the photo’s places whose nearest cell it is, by cosine, less the layer’s mean"];
-  return [lens.value, `share of a cell’s photos with this ${lens.column}`];
 }

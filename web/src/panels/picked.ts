@@ -1,6 +1,7 @@
 // The cells that were picked: what they hold together, and as files.
 import type { Cell, CellTable } from "../cells";
 import { button, download, el, logit, plural } from "../dom";
+import { telling } from "../errors";
 import type { LayerValue } from "../format";
 import { isBetween } from "../shapes";
 import type { Site } from "../site";
@@ -84,7 +85,7 @@ export class Picked {
       const text = kind === "json" ? JSON.stringify(rows, null, 1) : csv(rows.map((row) => ({ ...row, classes: row.classes.map(({ name }) => name).join("; "), image_ids: row.image_ids?.join(" ") ?? "" })));
       download(new Blob([text], { type: kind === "json" ? "application/json" : "text/csv" }), `${layer.slug}-${side}-cells.${kind}`);
     } catch (error) {
-      this.dispatch({ type: "message", text: error instanceof Error ? error.message : String(error) });
+      telling(this.dispatch)(error);
     }
   }
 }
