@@ -99,8 +99,13 @@ export class Page {
     if (client !== null) site.lights = (photo, side) => client.lights(photo, side);
     this.lab = new LabPanel(this.frame.stage, site, client, dispatch);
     this.about = new About(app, site.atlas, dispatch);
-    this.keys = {
-      ...zoom,
+    this.keys = { ...zoom, ...this.keyActions() };
+  }
+
+  private keyActions(): Omit<KeyActions, "zoom" | "home"> {
+    const { site, store } = this;
+    const { dispatch } = store;
+    return {
       step: (column, row) => this.step(column, row),
       pan: (x, y) => this.panes.lead(store.state).panBy(x, y),
       layer: (by) => dispatch({ type: "step-layer", by }),

@@ -22,7 +22,7 @@ import { Names } from "./search";
 import { atSide, gridOf, layerOf } from "./state";
 import { gridFolder } from "./tiles";
 
-export const FORMAT_VERSION = 2;
+const FORMAT_VERSION = 2;
 
 /** Where a patch lies on its photo; left, top, right and bottom are shares of the photo's sides. */
 export interface PatchPlace {

@@ -245,7 +245,7 @@ export function isHoverAlone(state: State, before: State): boolean {
   return hover !== before.hover && Object.entries({ ...before, hover }).every(([name, value]) => state[name as keyof State] === value);
 }
 
-export function sameView(a: View | null, b: View | null): boolean {
+function sameView(a: View | null, b: View | null): boolean {
   if (a === null || b === null) return a === b;
   return a.x === b.x && a.y === b.y && a.zoom === b.zoom;
 }

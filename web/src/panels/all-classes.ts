@@ -1,5 +1,5 @@
 // Every class that a cell speaks for or against, sortable and to be searched. Fetched when asked for: there can be many files.
-import { button, el, logit, number } from "../dom";
+import { button, el, logit, number, press } from "../dom";
 import { messageOf } from "../errors";
 import type { LayerValue } from "../format";
 import { plain } from "../search";
@@ -59,7 +59,7 @@ function list(site: Site, values: Float32Array, dispatch: Dispatch): HTMLElement
       ),
     );
     if (chosen.length > SHOWN) rows.append(el("li", { class: "quiet", text: `and ${number(chosen.length - SHOWN)} more; type a part of a name` }));
-    for (const one of choice.querySelectorAll("button")) one.setAttribute("aria-pressed", String(one.dataset.order === order));
+    press(choice, "order", order);
   };
   const choice = el(
     "div",

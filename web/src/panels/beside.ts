@@ -1,5 +1,5 @@
 // Over two maps: which layers they show, and buttons that work on the other one, show another, or go back to one map.
-import { breakable, button, el } from "../dom";
+import { breakable, button, closeButton, el } from "../dom";
 import type { AtlasValue } from "../format";
 import type { State } from "../state";
 import type { Dispatch } from "../store";
@@ -19,7 +19,7 @@ export class BesideChoice {
     if (this.element.dataset.shows === key) return;
     this.element.dataset.shows = key;
     const swap = button({ class: "plain", title: "Work on the other map (x)", "aria-label": "Work on the other map" }, () => this.dispatch({ type: "cross", cell: null }), "⇄");
-    const close = button({ class: "plain", "aria-label": "One map", title: "One map (c)" }, () => this.dispatch({ type: "beside", name: null }), "✕");
+    const close = closeButton("One map", "One map (c)", () => this.dispatch({ type: "beside", name: null }));
     this.element.replaceChildren(breakable(left), swap, this.select(state.beside), close);
   }
 

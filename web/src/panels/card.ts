@@ -34,10 +34,6 @@ export class Card {
     this.element.hidden = true;
   }
 
-  get isShown(): boolean {
-    return !this.element.hidden;
-  }
-
   /** Beside the cell, on the side where there is room; (x, y, size) is the cell's box on the stage. */
   put(x: number, y: number, size: number): void {
     if (this.element.hidden) return;

@@ -1,6 +1,6 @@
 // What is said of a cell: the same in the card and in the inspector.
 import type { Cell, CellTable } from "../cells";
-import { button, el, logit, number, plural, square } from "../dom";
+import { button, el, logit, number, plural, square, track } from "../dom";
 import type { LayerValue } from "../format";
 import { cellIcon, drawPatch } from "../pictures";
 import type { Site } from "../site";
@@ -68,8 +68,6 @@ export function remarks(cell: Cell): HTMLElement | null {
 export function classBars(cell: Cell, choose: ((index: number) => void) | null): HTMLElement {
   const largest = Math.max(...cell.classes.map((entry) => Math.abs(entry.value)), 1e-9);
   const rows = cell.classes.map(({ index, name, value, error }) => {
-    const bar = el("span", { class: value < 0 ? "bar is-negative" : "bar" });
-    bar.style.width = `${(100 * Math.abs(value)) / largest}%`;
     return el(
       "li",
       {},
@@ -77,7 +75,7 @@ export function classBars(cell: Cell, choose: ((index: number) => void) | null):
         ? el("span", { class: "class-name", text: name, title: name })
         : button({ class: "class-name link", title: `Dim the map by ${name}` }, () => choose(index), name),
       el("span", { class: "class-value", text: error === null ? logit(value) : `${logit(value)} ± ${logit(error)}` }),
-      el("span", { class: "track" }, bar),
+      track(Math.abs(value) / largest, value < 0 ? "bar is-negative" : "bar"),
     );
   });
   return el("ol", { class: "classes" }, ...rows);

@@ -1,5 +1,5 @@
 // Misunderstandings: each in a line, with the patch, the cell that it lies in, and its proof beside the controls.
-import { button, el, percent } from "../dom";
+import { button, el, percent, track } from "../dom";
 import { messageOf } from "../errors";
 import { urlPath } from "../files";
 import type { LayerValue, StoryValue } from "../format";
@@ -76,9 +76,7 @@ export class Gallery extends Dialogue {
 function rates(story: StoryValue): HTMLElement {
   const rows = (story.rates ?? []).map((entry, i) => {
     const [name, rate] = entry as [string, number];
-    const bar = el("span", { class: i === 0 ? "bar" : "bar is-control" });
-    bar.style.width = `${100 * rate}%`;
-    return el("li", {}, el("span", { class: "class-name", text: name }), el("span", { class: "class-value", text: percent(rate) }), el("span", { class: "track" }, bar));
+    return el("li", {}, el("span", { class: "class-name", text: name }), el("span", { class: "class-value", text: percent(rate) }), track(rate, i === 0 ? "bar" : "bar is-control"));
   });
   return el("ol", { class: "classes", "aria-label": `Share of ${story.scored ?? 0} photos that turned` }, ...rows);
 }

@@ -1,6 +1,6 @@
 // The panel about the cell that was chosen: a side panel, on small screens a sheet from below.
 import type { Cell, CellTable } from "../cells";
-import { breakable, button, el, number, percent, plural } from "../dom";
+import { breakable, button, closeButton, el, number, percent, plural, track } from "../dom";
 import { telling } from "../errors";
 import type { LayerValue, OriginsValue, TracesValue } from "../format";
 import type { Lens } from "../lens";
@@ -109,7 +109,7 @@ export class Inspector {
         "div",
         { class: "head-buttons" },
         linkButton(),
-        button({ class: "plain", "aria-label": "Close", title: "Close (Esc)" }, () => this.dispatch({ type: "select", cell: null }), "✕"),
+        closeButton("Close", "Close (Esc)", () => this.dispatch({ type: "select", cell: null })),
       ),
     );
   }
@@ -154,12 +154,10 @@ export class Inspector {
     }
     if (this.site.atlas.has.traces) parts.push(this.madeOf(layer, place));
     if (cell.cohesion !== null) {
-      const bar = el("span", { class: "bar" });
-      bar.style.width = `${100 * Math.max(cell.cohesion, 0)}%`;
       parts.push(
         section(
           `Cohesion ${cell.cohesion.toFixed(2)}`,
-          el("span", { class: "track" }, bar),
+          track(Math.max(cell.cohesion, 0)),
           "Mean cosine of the cell’s activations to their mean: 1 if all point the same way.",
         ),
       );

@@ -1,5 +1,5 @@
 // The patch lab: a photo, a patch on it, and what the network makes of both; which cells a photo lights up; better icons.
-import { button, el, percent } from "../dom";
+import { button, closeButton, el, percent } from "../dom";
 import { messageOf } from "../errors";
 import type { LabPlace, LabStatus } from "../format";
 import { Bars } from "../lab/bars";
@@ -58,7 +58,7 @@ export class LabPanel {
     private readonly client: LabClient | null,
     private readonly dispatch: Dispatch,
   ) {
-    const close = button({ class: "plain", "aria-label": "Close", title: "Close (a)" }, () => dispatch({ type: "lab", isOpen: false }), "✕");
+    const close = closeButton("Close", "Close (a)", () => dispatch({ type: "lab", isOpen: false }));
     this.element.append(el("header", { class: "inspector-head" }, el("h2", { text: "Patch lab" }), close), this.problem, this.top, this.body);
     this.top.hidden = true;
     this.element.hidden = true;

@@ -1,5 +1,5 @@
 // What the map is dimmed by: how to read it, how much of it to show, and where in each layer it is strongest.
-import { breakable, button, el, logit, percent } from "../dom";
+import { breakable, button, closeButton, el, logit, percent, press } from "../dom";
 import { messageOf } from "../errors";
 import type { LayerValue } from "../format";
 import { type CellNumbers, type Lens, type Sign, holdsInAllLayers, isShare, strongest, wordsOf } from "../lens";
@@ -43,7 +43,7 @@ export class Legend {
         return one;
       }),
     );
-    const close = button({ class: "plain", "aria-label": "Show the whole map", title: "Show the whole map (Esc)" }, () => dispatch({ type: "lens", lens: null }), "✕");
+    const close = closeButton("Show the whole map", "Show the whole map (Esc)", () => dispatch({ type: "lens", lens: null }));
     this.element.append(
       el("header", { class: "legend-head" }, el("div", {}, this.name, this.note), close),
       el("div", { class: "scale" }, this.least, this.negative, el("span", { class: "scale-part is-positive", "aria-hidden": "true" }), this.most),
@@ -68,7 +68,7 @@ export class Legend {
     this.negative.hidden = isShare(lens);
     this.signs.hidden = isShare(lens);
     this.gain.value = String(state.gain);
-    for (const one of this.signs.querySelectorAll("button")) one.setAttribute("aria-pressed", String(one.dataset.sign === state.sign));
+    press(this.signs, "sign", state.sign);
     this.follow(state, lens);
   }
 

@@ -1,6 +1,6 @@
 // The icons along a line over the map, as a strip.
 import type { CellTable } from "../cells";
-import { button, el, plural } from "../dom";
+import { closeButton, el, plural } from "../dom";
 import type { LayerValue } from "../format";
 import { squaresAlong } from "../shapes";
 import type { State } from "../state";
@@ -17,10 +17,10 @@ export class PathStrip {
     stage: HTMLElement,
     private readonly dispatch: Dispatch,
   ) {
-    const clear = button({ class: "plain", "aria-label": "Take the path away", title: "Take the path away" }, () => {
+    const clear = closeButton("Take the path away", "Take the path away", () => {
       dispatch({ type: "path", path: [] });
       dispatch({ type: "tool", tool: "look" });
-    }, "✕");
+    });
     this.element.append(el("header", { class: "legend-head" }, this.told, clear), this.icons);
     this.element.hidden = true;
     stage.append(this.element);

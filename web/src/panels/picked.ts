@@ -1,6 +1,6 @@
 // The cells that were picked: what they hold together, and as files.
 import type { Cell, CellTable } from "../cells";
-import { button, download, el, logit, plural } from "../dom";
+import { button, closeButton, download, el, logit, plural } from "../dom";
 import { telling } from "../errors";
 import type { LayerValue } from "../format";
 import { isBetween } from "../shapes";
@@ -24,10 +24,10 @@ export class Picked {
     private readonly site: Site,
     private readonly dispatch: Dispatch,
   ) {
-    const clear = button({ class: "plain", "aria-label": "Let all go", title: "Let all go" }, () => {
+    const clear = closeButton("Let all go", "Let all go", () => {
       dispatch({ type: "pick", cells: [], isMore: false });
       dispatch({ type: "tool", tool: "look" });
-    }, "✕");
+    });
     this.element.append(
       el("header", { class: "legend-head" }, el("div", {}, el("h2", { class: "legend-name", text: "Picked cells" }), this.counts), clear),
       this.classes,

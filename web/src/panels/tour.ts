@@ -1,5 +1,5 @@
 // A tour: stops with a place on the map each and a few words.
-import { button, el } from "../dom";
+import { button, closeButton, el } from "../dom";
 import { telling } from "../errors";
 import type { TourValue } from "../format";
 import type { Site } from "../site";
@@ -42,7 +42,7 @@ export class Tour {
     const on = button({ class: "wide" }, () => this.step(state.stop, 1), "Next");
     back.disabled = state.stop === 0;
     on.disabled = state.stop === this.stops.length - 1;
-    const close = button({ class: "plain", "aria-label": "End the tour", title: "End the tour" }, () => this.dispatch({ type: "stop", stop: null }), "✕");
+    const close = closeButton("End the tour", "End the tour", () => this.dispatch({ type: "stop", stop: null }));
     this.element.replaceChildren(
       el("header", { class: "legend-head" }, el("div", {}, el("p", { class: "quiet", text: `Stop ${state.stop + 1} of ${this.stops.length}` }), el("h2", { class: "legend-name", text: stop.title })), close),
       ...stop.text.map((text) => el("p", { class: "tour-text", text })),
