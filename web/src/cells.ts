@@ -1,6 +1,6 @@
 // The kept cells of a grid. Pure.
 import type { CellsValue } from "./format";
-import type { Place } from "./state";
+import type { Place } from "./places";
 
 /** One kept cell, in words that panels use. */
 export interface Cell {

@@ -1,6 +1,6 @@
 // What the map is dimmed by: a number for every cell of a layer. Pure.
 import type { BlockValue, GridValue, LayerValue } from "./format";
-import type { Place } from "./state";
+import type { Place } from "./places";
 
 export type Lens =
   | { readonly kind: "class"; readonly index: number }

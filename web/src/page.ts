@@ -23,8 +23,9 @@ import { Table } from "./panels/table";
 import { Tour } from "./panels/tour";
 import { ViewMenu, nextEvidence } from "./panels/view";
 import { Panes } from "./panes";
+import { type Place, middleOf } from "./places";
 import type { Site } from "./site";
-import { type Dialogue, type Place, type State, isHoverAlone, layerOf, middleOf, sideForZoom } from "./state";
+import { type Dialogue, type State, isHoverAlone, layerOf, sideForZoom } from "./state";
 import type { Store } from "./store";
 import { Tools } from "./tools";
 

@@ -9,7 +9,8 @@ import { AtlasMap } from "./map/map";
 import { sizesOf } from "./map/shrinking";
 import { type Label, Overlay, type Sketch } from "./map/overlay";
 import { Rings } from "./map/rings";
-import type { Evidence, Place, Point, Tool, View } from "./state";
+import type { Place, Point, View } from "./places";
+import type { Evidence, Tool } from "./state";
 import { cellPx } from "./tiles";
 
 export interface PaneEvents {

@@ -6,8 +6,9 @@ import { type Lens, holdsInAllLayers, sameLens } from "./lens";
 import type { Label } from "./map/overlay";
 import { type Dimming, Pane } from "./pane";
 import { BesideChoice } from "./panels/beside";
+import type { Place, Point, View } from "./places";
 import type { Site } from "./site";
-import { type Evidence, type Place, type Point, type State, type View, gridOf, layerOf, nearestSide } from "./state";
+import { type Evidence, type State, gridOf, layerOf, nearestSide } from "./state";
 import type { Dispatch } from "./store";
 
 export interface PanesEvents {

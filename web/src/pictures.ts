@@ -2,7 +2,8 @@
 import { type Attributes, square } from "./dom";
 import { urlPath } from "./files";
 import type { LayerValue } from "./format";
-import { type Place, gridOf } from "./state";
+import type { Place } from "./places";
+import { gridOf } from "./state";
 import { finestLevel, tileUrl } from "./tiles";
 
 const MOST_FILES = 48;

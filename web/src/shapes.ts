@@ -1,5 +1,5 @@
 // What a line, a box or a lasso on the map takes in. Pure; points lie on the unit square.
-import { type Place, type Point, middleOf } from "./state";
+import { type Place, type Point, middleOf } from "./places";
 
 /** The squares that a line goes through, in order, each once in a row. */
 export function squaresAlong(path: readonly Point[], side: number): Place[] {

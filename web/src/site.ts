@@ -18,8 +18,9 @@ import type {
 } from "./format";
 import type { PhotoName } from "./lab/client";
 import { type CellNumbers, type Lens, cellNumbers, numberAt, sideWithNumbers, unpacked } from "./lens";
+import { atSide } from "./places";
 import { Names } from "./search";
-import { atSide, gridOf, layerOf } from "./state";
+import { gridOf, layerOf } from "./state";
 import { gridFolder } from "./tiles";
 
 const FORMAT_VERSION = 2;

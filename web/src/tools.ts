@@ -1,8 +1,9 @@
 // What the drawing tools do: cells are picked by a box, a lasso or a click, and a path goes on.
 import type { Pane } from "./pane";
+import { type Place, type Point, middleOf, samePlace } from "./places";
 import { boxBetween, isBetween, isInside, squaresAlong, thinned } from "./shapes";
 import type { Site } from "./site";
-import { type Place, type Point, layerOf, middleOf, samePlace } from "./state";
+import { layerOf } from "./state";
 import type { Store } from "./store";
 
 const PATH_STEP = 0.008; // of the map's side: what a hand draws is thinned to points so far apart

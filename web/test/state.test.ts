@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { placeAt, shiftInto } from "../src/map/geometry";
 import type { AtlasValue } from "../src/format";
-import { type Action, type State, atSide, initialState, isHoverAlone, reduce, sideForZoom } from "../src/state";
+import { atSide } from "../src/places";
+import { type Action, type State, initialState, isHoverAlone, reduce, sideForZoom } from "../src/state";
 import { atlas, layer, link as linkTo } from "./fixtures";
 
 const two = atlas(layer("early", [20, 40]), layer("late", [20, 40]));

@@ -2,7 +2,7 @@
 import { button, el, plural, square } from "../dom";
 import type { LabIcon, LayerValue } from "../format";
 import { cellIcon } from "../pictures";
-import type { Place } from "../state";
+import type { Place } from "../places";
 import type { LabClient } from "./client";
 import { type PatchChoice, decoded, draw, ofPicture } from "./pictures";
 

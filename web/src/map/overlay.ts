@@ -3,7 +3,7 @@
 import type { CellTable } from "../cells";
 import { percent } from "../dom";
 import { type CellNumbers, type Lens, type Sign, isShare, rooted, strength } from "../lens";
-import type { Place, Point } from "../state";
+import type { Place, Point } from "../places";
 import type { AtlasMap } from "./map";
 
 const COVER = 0.93; // how far a cell that says nothing is covered

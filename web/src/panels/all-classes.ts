@@ -2,9 +2,10 @@
 import { button, el, logit, number, press } from "../dom";
 import { messageOf } from "../errors";
 import type { LayerValue } from "../format";
+import type { Place } from "../places";
 import { plain } from "../search";
 import type { Site } from "../site";
-import { type Place, gridOf } from "../state";
+import { gridOf } from "../state";
 import type { Dispatch } from "../store";
 
 const ORDERS = [

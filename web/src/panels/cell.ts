@@ -3,8 +3,8 @@ import type { Cell, CellTable } from "../cells";
 import { button, el, logit, number, plural, square, track } from "../dom";
 import type { LayerValue } from "../format";
 import { cellIcon, drawPatch } from "../pictures";
+import type { Place } from "../places";
 import type { Site } from "../site";
-import type { Place } from "../state";
 import { withPhotos } from "./photo";
 
 const METHODS: Record<string, string> = {

@@ -3,9 +3,10 @@ import type { Cell, CellTable } from "../cells";
 import { button, closeButton, download, el, logit, plural } from "../dom";
 import { telling } from "../errors";
 import type { LayerValue } from "../format";
+import type { Place } from "../places";
 import { isBetween } from "../shapes";
 import type { Site } from "../site";
-import { type Place, type State, gridOf } from "../state";
+import { type State, gridOf } from "../state";
 import type { Dispatch } from "../store";
 
 const TOP = 5;

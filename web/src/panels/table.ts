@@ -1,9 +1,10 @@
 // All cells of the grid on the map as a table: what the map shows, for those who do not see it, and to be sorted.
 import type { Cell, CellTable } from "../cells";
 import { button, el, logit, number, plural } from "../dom";
+import { type Place, samePlace } from "../places";
 import { plain } from "../search";
 import type { Site } from "../site";
-import { type Place, type State, layerOf, samePlace } from "../state";
+import { type State, layerOf } from "../state";
 import type { Dispatch } from "../store";
 import { Dialogue } from "./dialogue";
 
