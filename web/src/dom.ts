@@ -34,11 +34,37 @@ export function button(attributes: Attributes, onClick: () => void, ...children:
   return element;
 }
 
+/** The button that puts a part of the page away. */
+export function closeButton(label: string, title: string, onClick: () => void): HTMLButtonElement {
+  return button({ class: "plain", "aria-label": label, title }, onClick, "✕");
+}
+
+/** Of buttons that carry a data-`key`, the one with that value is pressed. */
+export function press(holder: HTMLElement, key: string, value: string): void {
+  for (const one of holder.querySelectorAll("button")) one.setAttribute("aria-pressed", String(one.dataset[key] === value));
+}
+
+/** A bar that fills a share of its track. */
+export function track(share: number, bar = "bar", attributes: Attributes = {}): HTMLElement {
+  const filled = el("span", { class: bar });
+  filled.style.width = `${100 * share}%`;
+  return el("span", { class: "track", ...attributes }, filled);
+}
+
 /** A square canvas of `css` pixels, sharp on dense screens. */
 export function square(css: number, attributes: Attributes = {}): HTMLCanvasElement {
   const canvas = el("canvas", attributes);
   canvas.width = canvas.height = css * Math.min(Math.ceil(window.devicePixelRatio || 1), 2);
   return canvas;
+}
+
+/** Gives the reader a file. */
+export function download(data: Blob, name: string): void {
+  const link = el("a");
+  link.href = URL.createObjectURL(data);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }
 
 /** A dotted name that may break after a dot. */

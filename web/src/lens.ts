@@ -1,6 +1,6 @@
 // What the map is dimmed by: a number for every cell of a layer. Pure.
-import type { BlockValue } from "./format";
-import type { Place } from "./state";
+import type { BlockValue, GridValue, LayerValue } from "./format";
+import type { Place } from "./places";
 
 export type Lens =
   | { readonly kind: "class"; readonly index: number }
@@ -89,4 +89,48 @@ export function holdsInAllLayers(lens: Lens): boolean {
 /** Shares are said in per cent, and none is negative. */
 export function isShare(lens: Lens): boolean {
   return lens.kind === "value" || lens.kind === "photos" || lens.kind === "lights";
+}
+
+/** The side of the grid that a lens's numbers are taken from: the one shown, or the nearest coarser one that has them. */
+export function sideWithNumbers(layer: LayerValue, shown: number, lens: Lens): number | null {
+  const has = (grid: GridValue): boolean => {
+    if (lens.kind === "lights") return true;
+    if (isShare(lens)) return grid.lists_photos;
+    if (lens.kind === "like") return grid.numbers.likeness !== null && grid.side === lens.cell.side;
+    return grid.numbers[lens.kind === "class" ? "classes" : "channels"] !== null;
+  };
+  const sides = layer.grids.filter(has).map((grid) => grid.side);
+  return [...sides].reverse().find((side) => side <= shown) ?? sides[0] ?? null;
+}
+
+/** What a lens is called in the field where it is looked for and over its scale, and what its numbers are. */
+export interface LensWords {
+  readonly inField: string;
+  readonly heading: string;
+  readonly note: string;
+}
+
+export function wordsOf(lens: Lens, layer: string, className: (index: number) => string): LensWords {
+  switch (lens.kind) {
+    case "class": {
+      const name = className(lens.index);
+      return { inField: name, heading: name, note: "attribution over the layer’s average, in logits" };
+    }
+    case "channel":
+      return { ...named(`channel ${lens.index}`), note: `${layer}: above the layer’s mean, in deviations over the cells` };
+    case "like":
+      return { ...named(`like cell ${lens.cell.column}, ${lens.cell.row}`), note: "cosine of the means, less the layer’s" };
+    case "photos": {
+      const cell = `cell ${lens.cell.column}, ${lens.cell.row}`;
+      return { inField: `photos of ${cell}`, heading: "The same photos", note: `of the photos in ${cell} of ${lens.layer}, the share that pass through a cell too` };
+    }
+    case "lights":
+      return { ...named(`lit by ${lens.name}`), note: "share of the photo’s places whose nearest cell it is, by cosine, less the layer’s mean" };
+    case "value":
+      return { inField: lens.value, heading: lens.value, note: `share of a cell’s photos with this ${lens.column}` };
+  }
+}
+
+function named(name: string): { readonly inField: string; readonly heading: string } {
+  return { inField: name, heading: name.charAt(0).toUpperCase() + name.slice(1) };
 }

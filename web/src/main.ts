@@ -1,5 +1,6 @@
 // Load, make the state, mount the parts.
 import { el } from "./dom";
+import { messageOf } from "./errors";
 import { listenToKeys } from "./input/keyboard";
 import { Page } from "./page";
 import { Site } from "./site";
@@ -19,7 +20,6 @@ async function main(app: HTMLElement): Promise<void> {
 const app = document.getElementById("app");
 if (app !== null) {
   main(app).catch((error: unknown) => {
-    const text = error instanceof Error ? error.message : String(error);
-    app.replaceChildren(el("p", { class: "notice", role: "alert", text: `This atlas cannot be shown. ${text}` }));
+    app.replaceChildren(el("p", { class: "notice", role: "alert", text: `This atlas cannot be shown. ${messageOf(error)}` }));
   });
 }

@@ -1,4 +1,5 @@
 // One map on the stage with what lies over it: rings, dimming, names. The page has one, or two side by side.
+import type { CellTable } from "./cells";
 import { el } from "./dom";
 import type { GridValue, LayerValue } from "./format";
 import { Drawing } from "./input/drawing";
@@ -8,8 +9,9 @@ import { AtlasMap } from "./map/map";
 import { sizesOf } from "./map/shrinking";
 import { type Label, Overlay, type Sketch } from "./map/overlay";
 import { Rings } from "./map/rings";
-import { type CellTable, cellPx } from "./site";
-import type { Evidence, Place, Point, Tool, View } from "./state";
+import type { Place, Point, View } from "./places";
+import type { Evidence, Tool } from "./state";
+import { cellPx } from "./tiles";
 
 export interface PaneEvents {
   moved(pane: Pane): void;
@@ -22,7 +24,7 @@ export interface PaneEvents {
   drawn(pane: Pane): void;
   /** A tool is being drawn with; no points once it has ended. */
   sketched(pane: Pane, points: readonly Point[]): void;
-  sketchEnded(pane: Pane, points: readonly Point[], isMore: boolean): void;
+  sketchEnded(points: readonly Point[], isMore: boolean): void;
   failed(message: string): void;
 }
 
@@ -65,7 +67,7 @@ export class Pane {
     this.pointer = new Pointer(map, () => this.point());
     this.drawing = new Drawing(this.element, this.map, {
       sketched: (points) => events.sketched(this, points),
-      drawn: (points, isMore) => events.sketchEnded(this, points, isMore),
+      drawn: (points, isMore) => events.sketchEnded(points, isMore),
     });
   }
 

@@ -1,5 +1,5 @@
 // What a line, a box or a lasso on the map takes in. Pure; points lie on the unit square.
-import type { Place, Point } from "./state";
+import { type Place, type Point, middleOf } from "./places";
 
 /** The squares that a line goes through, in order, each once in a row. */
 export function squaresAlong(path: readonly Point[], side: number): Place[] {
@@ -22,8 +22,7 @@ export function squaresAlong(path: readonly Point[], side: number): Place[] {
 
 /** Whether the middle of a square lies inside a closed line. */
 export function isInside(place: Place, lasso: readonly Point[]): boolean {
-  const x = (place.column + 0.5) / place.side;
-  const y = (place.row + 0.5) / place.side;
+  const { x, y } = middleOf(place);
   let inside = false;
   lasso.forEach((a, i) => {
     const b = lasso[(i + 1) % lasso.length] ?? a;

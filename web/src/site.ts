@@ -1,4 +1,6 @@
-// The site's files: data come as scripts that call actatlas(key, value), so that they load from a double click too.
+// What the site's files say, each fetched once and when it is asked for.
+import { CellTable } from "./cells";
+import { loadScript, urlPath } from "./files";
 import type {
   AtlasValue,
   BlockValue,
@@ -15,36 +17,13 @@ import type {
   TracesValue,
 } from "./format";
 import type { PhotoName } from "./lab/client";
-import { type CellNumbers, type Lens, cellNumbers, isShare, numberAt, unpacked } from "./lens";
+import { type CellNumbers, type Lens, cellNumbers, numberAt, sideWithNumbers, unpacked } from "./lens";
+import { atSide } from "./places";
 import { Names } from "./search";
-import { type Evidence, type Place, atSide, gridOf, layerOf } from "./state";
+import { gridOf, layerOf } from "./state";
+import { gridFolder } from "./tiles";
 
-declare global {
-  interface Window {
-    actatlas?: (key: string, value: unknown) => void;
-  }
-}
-
-export const FORMAT_VERSION = 2;
-
-/** One kept cell, in words that panels use. */
-export interface Cell {
-  readonly place: Place;
-  readonly count: number;
-  readonly photos: number;
-  readonly cosine: number | null;
-  readonly rank: number | null;
-  readonly cohesion: number | null;
-  readonly remarks: readonly CellsValue["remarks"][number][number][];
-  readonly classes: readonly { readonly index: number; readonly name: string; readonly value: number; readonly error: number | null }[];
-  /** Of how many photos the classes' values are estimates; null where they are of all activations. */
-  readonly valuePhotos: number | null;
-  /** Numbers of its real patches in the layer's pool, the nearest to its mean first. */
-  readonly patches: readonly number[];
-  readonly photoColumns: readonly { readonly name: string; readonly values: readonly (readonly [string, number])[] }[];
-  readonly channels: readonly { readonly index: number; readonly score: number }[];
-  readonly near: readonly { readonly place: Place; readonly cosine: number }[];
-}
+const FORMAT_VERSION = 2;
 
 /** Where a patch lies on its photo; left, top, right and bottom are shares of the photo's sides. */
 export interface PatchPlace {
@@ -52,85 +31,7 @@ export interface PatchPlace {
   readonly box: readonly [number, number, number, number];
 }
 
-export class CellTable {
-  private readonly index = new Map<number, number>();
-
-  constructor(
-    readonly value: CellsValue,
-    private readonly labels: readonly string[] | null,
-  ) {
-    value.columns.forEach((column, k) => this.index.set(column + value.side * (value.rows[k] ?? 0), k));
-  }
-
-  get length(): number {
-    return this.value.columns.length;
-  }
-
-  has(column: number, row: number): boolean {
-    return this.index.has(column + this.value.side * row);
-  }
-
-  at(column: number, row: number): Cell | null {
-    const k = this.index.get(column + this.value.side * row);
-    if (k === undefined) return null;
-    const { value } = this;
-    return {
-      place: { side: value.side, column, row },
-      count: value.counts[k] ?? 0,
-      photos: value.photos[k] ?? 0,
-      cosine: value.cosine[k] ?? null,
-      rank: value.rank[k] ?? null,
-      cohesion: value.cohesion[k] ?? null,
-      remarks: value.remarks[k] ?? [],
-      classes: (value.classes?.[k] ?? []).map((index, i) => ({
-        index,
-        name: this.labels?.[index] ?? `class ${index}`,
-        value: value.values?.[k]?.[i] ?? 0,
-        error: value.errors?.[k]?.[i] ?? null,
-      })),
-      valuePhotos: value.value_photos?.[k] ?? null,
-      patches: value.patches?.[k] ?? [],
-      photoColumns: Object.entries(value.photo_columns).map(([name, cells]) => ({
-        name,
-        values: (cells[k] ?? []) as [string, number][],
-      })),
-      channels: (value.channels?.[k] ?? []).map((index, i) => ({ index, score: value.channel_scores?.[k]?.[i] ?? 0 })),
-      near: (value.near?.[k] ?? []).map((other, i) => ({ place: this.placeOf(other), cosine: value.near_cosines?.[k]?.[i] ?? 0 })),
-    };
-  }
-
-  /** The place of cell k, in the order of the site's lists. */
-  placeOf(k: number): Place {
-    return { side: this.value.side, column: this.value.columns[k] ?? 0, row: this.value.rows[k] ?? 0 };
-  }
-
-  /** Where every cell is, and how many activations it holds. */
-  places(): { readonly column: number; readonly row: number; readonly count: number }[] {
-    const { columns, rows, counts } = this.value;
-    return columns.map((column, k) => ({ column, row: rows[k] ?? 0, count: counts[k] ?? 0 }));
-  }
-
-  indexOf(place: Place): number | null {
-    return this.index.get(place.column + this.value.side * place.row) ?? null;
-  }
-
-  /** The kept cell nearest to a point in squares, going only where `isAllowed` lets it. */
-  nearest(column: number, row: number, isAllowed: (column: number, row: number) => boolean): Place | null {
-    let best: Place | null = null;
-    let least = Number.POSITIVE_INFINITY;
-    this.value.columns.forEach((c, k) => {
-      const r = this.value.rows[k] ?? 0;
-      const distance = Math.hypot(c - column, r - row);
-      if (distance < least && isAllowed(c, r)) {
-        least = distance;
-        best = { side: this.value.side, column: c, row: r };
-      }
-    });
-    return best;
-  }
-}
-
-export type NumberKind = keyof GridValue["numbers"];
+type NumberKind = keyof GridValue["numbers"];
 
 const NEEDED: Record<Lens["kind"], string> = {
   class: "the network has no classes, or the atlas was built without attributions",
@@ -145,7 +46,6 @@ export class Site {
   private readonly tables = new Map<string, CellTable>();
   private readonly loading = new Map<string, Promise<unknown>>();
   private readonly numbers = new Map<string, CellNumbers>();
-  private readonly pictures = new Map<string, HTMLImageElement>();
 
   /** Which cells a photo lights up on the grids of a side; null where there is no lab to say so. */
   lights: ((photo: PhotoName, side: number) => Promise<LabLights>) | null = null;
@@ -187,7 +87,7 @@ export class Site {
 
   /** What came with the photos: for each column its values, and which of them each photo has. */
   columns(): Promise<ColumnsValue> {
-    return this.once("columns", async (key) => (await loadScript(key)) as ColumnsValue);
+    return this.read("columns");
   }
 
   /** Of each cell the ids of its photos. Only of a grid that lists them. */
@@ -203,23 +103,35 @@ export class Site {
 
   /** What the network misunderstands; nothing where it was not looked for. */
   async confusions(): Promise<ConfusionsValue> {
-    return this.atlas.has.confusions ? this.once("confusions", async (key) => (await loadScript(key)) as ConfusionsValue) : [];
+    return this.atlas.has.confusions ? this.read("confusions") : [];
   }
 
   async traces(): Promise<TracesValue> {
-    return this.atlas.has.traces ? this.once("traces", async (key) => (await loadScript(key)) as TracesValue) : [];
+    return this.atlas.has.traces ? this.read("traces") : [];
   }
 
   async tour(): Promise<TourValue> {
-    return this.atlas.has.tour ? this.once("tour", async (key) => (await loadScript(key)) as TourValue) : [];
+    return this.atlas.has.tour ? this.read("tour") : [];
+  }
+
+  get hasPhotos(): boolean {
+    return this.atlas.examples === "thumbs" || this.atlas.examples === "originals";
+  }
+
+  /** The photo that a patch of the layer's pool is of; null where the site has no photos. */
+  async placeOf(layer: LayerValue, patch: number): Promise<PatchPlace | null> {
+    if (!this.hasPhotos || layer.patches === null) return null;
+    const { photos, boxes } = await this.read<PlacesValue>(`layers/${layer.slug}/places`);
+    const [left = 0, top = 0, right = 0, bottom = 0] = boxes[patch] ?? [];
+    const url = urlPath(`${this.atlas.examples}/${photos[patch]}.jpg`);
+    return { url, box: [left / 1000, top / 1000, right / 1000, bottom / 1000] };
   }
 
   /** What each class's, channel's or other cell's column of a grid says of its cells. */
-  async column(layer: LayerValue, side: number, kind: NumberKind, at: number): Promise<CellNumbers> {
+  private async column(layer: LayerValue, side: number, kind: NumberKind, at: number): Promise<CellNumbers> {
     const numbers = gridOf(layer, side)?.numbers[kind];
     if (!numbers || at >= numbers.count) throw new Error(`${layer.name} has no numbers for that.`);
-    const key = `${gridFolder(layer, side)}/${kind}/${Math.floor(at / numbers.block)}`;
-    const block = await this.once(key, async () => (await loadScript(key)) as BlockValue);
+    const block = await this.read<BlockValue>(`${gridFolder(layer, side)}/${kind}/${Math.floor(at / numbers.block)}`);
     return cellNumbers(side, unpacked(block, at % numbers.block));
   }
 
@@ -276,8 +188,7 @@ export class Site {
     const files = Math.ceil(numbers.count / numbers.block);
     for (let file = 0; file < files; file += 1) {
       loaded(file, files);
-      const key = `${gridFolder(layer, side)}/${kind}/${file}`;
-      const block = await this.once(key, async () => (await loadScript(key)) as BlockValue);
+      const block = await this.read<BlockValue>(`${gridFolder(layer, side)}/${kind}/${file}`);
       block.levels.forEach((_, at) => {
         values[file * numbers.block + at] = numberAt(block, at, k);
       });
@@ -314,6 +225,11 @@ export class Site {
     return Array.from({ length: count }, (_, i) => `class ${i}`);
   }
 
+  /** What a file says. */
+  private read<T>(key: string): Promise<T> {
+    return this.once(key, () => loadScript(key) as Promise<T>);
+  }
+
   /** Begins a fetch once; what failed may be tried again. */
   private once<T>(key: string, begin: (key: string) => Promise<T>): Promise<T> {
     const begun = this.loading.get(key) as Promise<T> | undefined;
@@ -323,151 +239,8 @@ export class Site {
     promise.catch(() => this.loading.delete(key));
     return promise;
   }
-
-  /** Draws a cell's icon over the whole canvas, now or as soon as its tile is here. */
-  drawIcon(canvas: HTMLCanvasElement, layer: LayerValue, place: Place): void {
-    const grid = gridOf(layer, place.side);
-    if (grid === null) return;
-    const column = Math.floor(place.column / grid.tile_cells);
-    const row = Math.floor(place.row / grid.tile_cells);
-    const left = (place.column % grid.tile_cells) * grid.cell_px;
-    const top = (place.row % grid.tile_cells) * grid.cell_px;
-    const url = tileUrl(layer, grid, finestLevel(grid), column, row);
-    this.drawPart(canvas, url, left, top, grid.cell_px);
-  }
-
-  /** Draws a patch of the layer's pool over the whole canvas. */
-  drawPatch(canvas: HTMLCanvasElement, layer: LayerValue, patch: number): void {
-    if (layer.patches === null) return;
-    const { size_px, sheet_edge } = layer.patches;
-    const slot = patch % sheet_edge ** 2;
-    const url = urlPath(`layers/${layer.slug}/patches/${Math.floor(patch / sheet_edge ** 2)}.jpg`);
-    this.drawPart(canvas, url, (slot % sheet_edge) * size_px, Math.floor(slot / sheet_edge) * size_px, size_px);
-  }
-
-  get hasPhotos(): boolean {
-    return this.atlas.examples === "thumbs" || this.atlas.examples === "originals";
-  }
-
-  /** The photo that a patch of the layer's pool is of; null where the site has no photos. */
-  async placeOf(layer: LayerValue, patch: number): Promise<PatchPlace | null> {
-    if (!this.hasPhotos || layer.patches === null) return null;
-    const places = this.once(`layers/${layer.slug}/places`, async (key) => (await loadScript(key)) as PlacesValue);
-    const { photos, boxes } = await places;
-    const [left = 0, top = 0, right = 0, bottom = 0] = boxes[patch] ?? [];
-    const url = urlPath(`${this.atlas.examples}/${photos[patch]}.jpg`);
-    return { url, box: [left / 1000, top / 1000, right / 1000, bottom / 1000] };
-  }
-
-  private drawPart(canvas: HTMLCanvasElement, url: string, left: number, top: number, size: number): void {
-    const key = `${url} ${left} ${top}`;
-    if (canvas.dataset.shows === key) return;
-    canvas.dataset.shows = key;
-    const context = canvas.getContext("2d");
-    if (context === null) return;
-    context.clearRect(0, 0, canvas.width, canvas.height);
-    const picture = this.picture(url);
-    const draw = () => {
-      if (canvas.dataset.shows !== key) return; // it shows another cell by now
-      context.imageSmoothingQuality = "high";
-      context.drawImage(picture, left, top, size, size, 0, 0, canvas.width, canvas.height);
-    };
-    if (picture.complete && picture.naturalWidth > 0) draw();
-    else picture.addEventListener("load", draw, { once: true });
-  }
-
-  private picture(url: string): HTMLImageElement {
-    const found = this.pictures.get(url);
-    if (found) return found;
-    const picture = new Image();
-    picture.src = url;
-    this.pictures.set(url, picture);
-    const oldest = this.pictures.keys().next().value;
-    if (this.pictures.size > 48 && oldest !== undefined) this.pictures.delete(oldest);
-    return picture;
-  }
-}
-
-/** The side of the grid that a lens's numbers are taken from: the one shown, or the nearest coarser one that has them. */
-export function sideWithNumbers(layer: LayerValue, shown: number, lens: Lens): number | null {
-  const has = (grid: GridValue): boolean => {
-    if (lens.kind === "lights") return true;
-    if (isShare(lens)) return grid.lists_photos;
-    if (lens.kind === "like") return grid.numbers.likeness !== null && grid.side === lens.cell.side;
-    return grid.numbers[lens.kind === "class" ? "classes" : "channels"] !== null;
-  };
-  const sides = layer.grids.filter(has).map((grid) => grid.side);
-  return [...sides].reverse().find((side) => side <= shown) ?? sides[0] ?? null;
 }
 
 function lensKey(layer: LayerValue, side: number, lens: Lens): string {
   return `${layer.slug} ${side} ${JSON.stringify(lens)}`;
-}
-
-export function gridFolder(layer: LayerValue, side: number): string {
-  return `layers/${layer.slug}/${side}`;
-}
-
-/** Side of a cell in the view's finest tiles; null where the site does not have this view. */
-export function cellPx(grid: GridValue, view: Evidence): number | null {
-  return view === "icons" ? grid.cell_px : grid.view_px;
-}
-
-export function fullPx(grid: GridValue, view: Evidence = "icons"): number {
-  return grid.side * (cellPx(grid, view) ?? grid.cell_px);
-}
-
-export function finestLevel(grid: GridValue, view: Evidence = "icons"): number {
-  return 32 - Math.clz32(fullPx(grid, view) - 1);
-}
-
-export function tileUrl(
-  layer: LayerValue,
-  grid: GridValue,
-  level: number,
-  column: number,
-  row: number,
-  view: Evidence = "icons",
-): string {
-  const files = view === "icons" ? "tiles_files" : `${view}_files`;
-  return urlPath(`${gridFolder(layer, grid.side)}/${files}/${level}/${column}_${row}.webp`);
-}
-
-/** Where a file of the site is: beside the page, or in it. */
-export function urlPath(path: string): string {
-  const inPage = held(path);
-  if (typeof inPage === "string") return inPage;
-  return path.split("/").map(encodeURIComponent).join("/");
-}
-
-const waiting = new Map<string, (value: unknown) => void>();
-
-let table: Readonly<Record<string, unknown>> | null = null;
-
-/** What a page of one file holds of the files that others have beside them: a picture's data: URL, or what a script hands over. */
-function held(path: string): unknown {
-  table ??= JSON.parse(document.getElementById("actatlas-files")?.textContent ?? "{}") as Record<string, unknown>;
-  return table[path];
-}
-
-function loadScript(key: string): Promise<unknown> {
-  const inPage = held(`${key}.js`);
-  if (inPage !== undefined) return Promise.resolve(inPage);
-  window.actatlas ??= (name, value) => waiting.get(name)?.(value);
-  const path = `${urlPath(key)}.js`;
-  return new Promise((resolve, reject) => {
-    const script = document.createElement("script");
-    waiting.set(key, resolve);
-    script.src = path;
-    script.onload = () => {
-      script.remove();
-      // Received by now, or never: then the file is damaged, and a second rejection does nothing.
-      reject(new Error(`${path} is damaged; write the site again.`));
-    };
-    script.onerror = () => {
-      script.remove();
-      reject(new Error(`${path} could not be read; copy the whole folder, or write the site again.`));
-    };
-    document.head.append(script);
-  });
 }

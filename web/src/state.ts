@@ -1,20 +1,7 @@
 // One immutable State and what can happen to it. Pure: no document, no clock.
 import type { AtlasValue, GridValue, LayerValue } from "./format";
 import { type Lens, type Sign, holdsInAllLayers, sameLens } from "./lens";
-
-/** A square of a grid of `side` × `side`; it may hold no cell. */
-export interface Place {
-  readonly side: number;
-  readonly column: number;
-  readonly row: number;
-}
-
-/** Where one looks: a point of the map, and how many times larger than when the whole map is seen. */
-export interface View {
-  readonly x: number;
-  readonly y: number;
-  readonly zoom: number;
-}
+import { type Place, type Point, type View, atSide, samePlace, sameView } from "./places";
 
 /** What the squares of the map show: icons, the real patch nearest each cell's mean, or the average of its patches. */
 export type Evidence = "icons" | "patches" | "average";
@@ -24,11 +11,6 @@ export type Dialogue = "about" | "table" | "gallery";
 
 /** What a click or a drag on the map does. */
 export type Tool = "look" | "box" | "lasso" | "path";
-
-export interface Point {
-  readonly x: number;
-  readonly y: number;
-}
 
 export interface State {
   readonly layer: string;
@@ -239,20 +221,10 @@ export function gridChoices(layer: LayerValue): (number | "auto")[] {
   return sides.length > 1 ? ["auto", ...sides] : sides;
 }
 
-export function sameView(a: View | null, b: View | null): boolean {
-  if (a === null || b === null) return a === b;
-  return a.x === b.x && a.y === b.y && a.zoom === b.zoom;
-}
-
-export function samePlace(a: Place | null, b: Place | null): boolean {
-  if (a === null || b === null) return a === b;
-  return a.side === b.side && a.column === b.column && a.row === b.row;
-}
-
-/** The square of another grid at the same place: the one that holds the middle of `place`. */
-export function atSide(place: Place, side: number): Place {
-  const map = (index: number) => Math.min(Math.floor(((index + 0.5) / place.side) * side), side - 1);
-  return { side, column: map(place.column), row: map(place.row) };
+/** Whether the pointer is over another square, and nothing else is new. */
+export function isHoverAlone(state: State, before: State): boolean {
+  const { hover } = state;
+  return hover !== before.hover && Object.entries({ ...before, hover }).every(([name, value]) => state[name as keyof State] === value);
 }
 
 /** The coarsest grid whose squares are not yet too large on the screen; `shown` stays until it is clearly wrong. */

@@ -3,12 +3,11 @@ import type { AtlasValue } from "./format";
 import { type Action, type State, reduce } from "./state";
 
 export type Dispatch = (action: Action) => void;
-export type Listener = (state: State, before: State) => void;
-export type Undo = () => void;
+type Listener = (state: State, before: State) => void;
 
 export class Store {
-  private listeners: Listener[] = [];
-  private queue: Action[] = [];
+  private readonly listeners: Listener[] = [];
+  private readonly queue: Action[] = [];
   private isBusy = false;
 
   constructor(
@@ -24,7 +23,7 @@ export class Store {
       for (let next = this.queue.shift(); next !== undefined; next = this.queue.shift()) {
         const before = this.state;
         this.state = reduce(before, next, this.atlas);
-        if (this.state !== before) for (const listener of [...this.listeners]) listener(this.state, before);
+        if (this.state !== before) for (const listener of this.listeners) listener(this.state, before);
       }
     } finally {
       this.isBusy = false;
@@ -32,10 +31,7 @@ export class Store {
   };
 
   /** Calls `listener` after every change. */
-  subscribe(listener: Listener): Undo {
+  subscribe(listener: Listener): void {
     this.listeners.push(listener);
-    return () => {
-      this.listeners = this.listeners.filter((other) => other !== listener);
-    };
   }
 }

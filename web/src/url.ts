@@ -1,7 +1,8 @@
 // State ⇄ the part of the address behind the #. Pure. What cannot be read is reported; what is not ours is kept.
 import type { Lens, Sign } from "./lens";
+import type { Place, Point, View } from "./places";
 import type { Names } from "./search";
-import type { Evidence, Link, Place, Point, State, View } from "./state";
+import type { Evidence, Link, State } from "./state";
 
 const OURS = new Set(["layer", "grid", "cell", "class", "channel", "like", "value", "photos", "sign", "at", "beside", "path", "show"]);
 const DIGITS = 3; // of a place on the map: a thousandth is less than a cell of any grid

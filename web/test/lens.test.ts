@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { cellNumbers, strength, strongest, unpacked } from "../src/lens";
+import { cellNumbers, sideWithNumbers, strength, strongest, unpacked, wordsOf } from "../src/lens";
+import { layer } from "./fixtures";
 
 describe("a lens", () => {
   it("unpacks a character a cell: the peak times the square of the level's share, with its sign", () => {
@@ -21,5 +22,23 @@ describe("a lens", () => {
     const numbers = cellNumbers(2, Float32Array.from([-1, 2, 0.5, 0]));
     expect(strongest(numbers, 3, "both")).toEqual([1, 2]);
     expect(strongest(numbers, 3, "against")).toEqual([0]);
+  });
+
+  it("takes its numbers from the shown grid, or from the nearest coarser one that has them", () => {
+    const late = layer("late", [10, 20, 40]);
+    const grids = late.grids.map((grid) => ({ ...grid, lists_photos: grid.side === 10 }));
+    const value = { ...late, grids };
+    expect(sideWithNumbers(value, 40, { kind: "class", index: 0 })).toBe(40);
+    expect(sideWithNumbers(value, 40, { kind: "value", column: "label", value: "cat" })).toBe(10);
+    expect(sideWithNumbers(value, 40, { kind: "channel", index: 0 })).toBeNull();
+  });
+
+  it("is called the same in the field as over its scale, where it begins a sentence", () => {
+    const className = (index: number): string => `class ${index}`;
+    expect(wordsOf({ kind: "class", index: 3 }, "late", className)).toMatchObject({ inField: "class 3", heading: "class 3" });
+    expect(wordsOf({ kind: "channel", index: 7 }, "late", className)).toMatchObject({ inField: "channel 7", heading: "Channel 7", note: "late: above the layer’s mean, in deviations over the cells" });
+    expect(wordsOf({ kind: "photos", layer: "early", cell: { side: 20, column: 1, row: 2 } }, "late", className)).toMatchObject({
+      inField: "photos of cell 1, 2", heading: "The same photos", note: "of the photos in cell 1, 2 of early, the share that pass through a cell too",
+    });
   });
 });

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { placeAt, shiftInto } from "../src/map/geometry";
 import type { AtlasValue } from "../src/format";
-import { type Action, type State, atSide, initialState, reduce, sideForZoom } from "../src/state";
+import { atSide } from "../src/places";
+import { type Action, type State, initialState, isHoverAlone, reduce, sideForZoom } from "../src/state";
 import { atlas, layer, link as linkTo } from "./fixtures";
 
 const two = atlas(layer("early", [20, 40]), layer("late", [20, 40]));
@@ -19,6 +20,14 @@ describe("the state", () => {
   it("begins with the latest layer that has a grid", () => {
     expect(initialState(two)).toMatchObject({ layer: "late", grid: "auto", shown: 20, cell: null });
     expect(initialState(atlas(layer("early", [16]), layer("late", [])))).toMatchObject({ layer: "early", grid: 16, shown: 16 });
+  });
+
+  it("tells when the pointer alone has moved on, and when something that was waited for is here", () => {
+    const start = initialState(two);
+    const hover: Action = { type: "hover", cell: { side: 20, column: 1, row: 2 } };
+    expect(isHoverAlone(after(start, two, hover), start)).toBe(true);
+    expect(isHoverAlone(after(start, two, { type: "arrived" }), start)).toBe(false);
+    expect(isHoverAlone(after(start, two, hover, { type: "labels", areShown: false }), start)).toBe(false);
   });
 
   it("keeps the place of the cell from layer to layer, and stops at the ends", () => {

@@ -1,7 +1,8 @@
 // Drags and clicks on a map while a tool is chosen that draws: a sheet over the map takes them.
 import { el } from "../dom";
 import type { AtlasMap } from "../map/map";
-import type { Point, Tool } from "../state";
+import type { Point } from "../places";
+import type { Tool } from "../state";
 
 const STILL_PX = 4; // a hand that moves less has clicked
 

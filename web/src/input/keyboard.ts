@@ -1,6 +1,5 @@
 // Keys → actions. The map has no keys of its own.
 import type { Tool } from "../state";
-import type { Undo } from "../store";
 
 export interface KeyActions {
   /** To the next cell in a direction. */
@@ -38,7 +37,7 @@ const ARROWS: Record<string, readonly [-1 | 0 | 1, -1 | 0 | 1]> = {
 };
 const PAN_PX = 120;
 
-export function listenToKeys(actions: KeyActions): Undo {
+export function listenToKeys(actions: KeyActions): void {
   const plain: Record<string, () => void> = {
     "+": () => actions.zoom(1.4),
     "=": () => actions.zoom(1.4),
@@ -79,7 +78,6 @@ export function listenToKeys(actions: KeyActions): Undo {
     event.preventDefault();
   };
   document.addEventListener("keydown", onKey);
-  return () => document.removeEventListener("keydown", onKey);
 }
 
 /** Where keys have a meaning of their own: in a field, in an open dialogue. */

@@ -1,10 +1,9 @@
 // A mouse or pen over the map → where it is. A finger has no hover: its tap is a click of the map.
-import type { Undo } from "../store";
 
 export class Pointer {
   /** Place on the element in CSS pixels; null while it is elsewhere, or drags. */
   at: { readonly x: number; readonly y: number } | null = null;
-  readonly undo: Undo;
+  readonly undo: () => void;
 
   constructor(element: HTMLElement, moved: () => void) {
     const onMove = (event: PointerEvent) => {

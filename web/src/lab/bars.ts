@@ -1,5 +1,5 @@
 // What the network takes the photo for, before and with the patch: two bars a class, told apart by more than colour.
-import { el, percent } from "../dom";
+import { el, percent, track } from "../dom";
 import type { LabPrediction } from "../format";
 import { headline, rowsOf } from "./place";
 
@@ -36,16 +36,10 @@ export class Bars {
         row.dataset.class = String(index);
         row.dataset.before = String(before);
         if (after !== null) row.dataset.after = String(after);
-        if (after !== null) row.append(track(before, "bar is-before"));
-        row.append(track(after ?? before, "bar"));
+        if (after !== null) row.append(track(before, "bar is-before", { "aria-hidden": "true" }));
+        row.append(track(after ?? before, "bar", { "aria-hidden": "true" }));
         return row;
       }),
     );
   }
-}
-
-function track(share: number, name: string): HTMLElement {
-  const bar = el("span", { class: name });
-  bar.style.width = `${100 * share}%`;
-  return el("span", { class: "track", "aria-hidden": "true" }, bar);
 }

@@ -1,8 +1,8 @@
 // A better icon for the selected cell, then a larger one: painted on from the map’s, beside it, with both their figures.
 import { button, el, plural, square } from "../dom";
 import type { LabIcon, LayerValue } from "../format";
-import type { Site } from "../site";
-import type { Place } from "../state";
+import { cellIcon } from "../pictures";
+import type { Place } from "../places";
 import type { LabClient } from "./client";
 import { type PatchChoice, decoded, draw, ofPicture } from "./pictures";
 
@@ -22,7 +22,6 @@ export class BetterIcon {
 
   constructor(
     private readonly client: LabClient,
-    private readonly site: Site,
     private readonly chosen: (patch: PatchChoice) => void,
     private readonly failed: (error: unknown) => void,
     /** Why icons cannot be painted; null where they can. */
@@ -64,8 +63,7 @@ export class BetterIcon {
   }
 
   private show(layer: LayerValue, place: Place, found: LabIcon, picture: ImageBitmap): void {
-    const old = square(ICON_PX, { role: "img", "aria-label": "the map’s icon" });
-    this.site.drawIcon(old, layer, place);
+    const old = cellIcon(layer, place, ICON_PX, { role: "img", "aria-label": "the map’s icon" });
     const fresh = square(ICON_PX, { role: "img", "aria-label": "the new icon" });
     draw(fresh, picture);
     const use = button({ class: "plain" }, () => this.chosen(ofPicture({ key: found.key }, "the new icon", picture)), "use as patch");

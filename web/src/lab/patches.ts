@@ -1,7 +1,7 @@
 // Patches to choose from: the selected cell's, suggested ones, and the reader's own.
+import type { Cell } from "../cells";
 import { button, el, square } from "../dom";
 import type { LabPlace, LabSuggestion, LayerValue } from "../format";
-import type { Cell, Site } from "../site";
 import type { LabClient, PhotoName } from "./client";
 import { type PatchChoice, decoded, ofCell, ofPicture, thumbnail } from "./pictures";
 import { promise } from "./place";
@@ -26,7 +26,6 @@ export class Patches {
 
   constructor(
     private readonly client: LabClient,
-    private readonly site: Site,
     private readonly events: PatchEvents,
   ) {
     const own = fileButton("Your own patch …", "lab-own-patch", (file) => void this.give(file));
@@ -43,7 +42,7 @@ export class Patches {
     }
     this.note.textContent = `Of cell ${cell.place.column}, ${cell.place.row} of ${layer.name}:`;
     this.row.append(
-      ...ofCell(this.site, layer, cell).map((choice) => {
+      ...ofCell(layer, cell).map((choice) => {
         const picture = square(PATCH_PX, { "aria-hidden": "true" });
         choice.draw(picture);
         return button({ title: choice.name, "aria-label": choice.name }, () => this.events.chosen(choice, null), picture);

@@ -1,7 +1,8 @@
 // Pictures as the lab sends them, and patches that can be chosen. Decoded here, so that the page's policy need not allow data addresses.
+import type { Cell } from "../cells";
 import { square } from "../dom";
 import type { LabPatch, LayerValue } from "../format";
-import type { Cell, Site } from "../site";
+import { drawIcon, drawPatch } from "../pictures";
 
 const MOST_A_CELL = 12;
 
@@ -47,16 +48,16 @@ export function ofPicture(ask: LabPatch, name: string, picture: ImageBitmap): Pa
 }
 
 /** What a cell offers: its icon, and its real patches where the site has them. */
-export function ofCell(site: Site, layer: LayerValue, { place, patches, photos }: Cell): PatchChoice[] {
+export function ofCell(layer: LayerValue, { place, patches, photos }: Cell): PatchChoice[] {
   const { side, column, row } = place;
   const cell = { layer: layer.name, side, column, row };
   const icon: PatchChoice = {
-    ask: { cell, icon: true }, name: "icon", aspect: 1, draw: (canvas) => site.drawIcon(canvas, layer, place),
+    ask: { cell, icon: true }, name: "icon", aspect: 1, draw: (canvas) => drawIcon(canvas, layer, place),
   };
   // The server counts all of a cell's patches; where the site has left some out, only the first is surely the same.
   const isWhole = patches.length === Math.min(MOST_A_CELL, photos);
   const real = patches.slice(0, isWhole ? patches.length : 1).map((patch, i): PatchChoice => ({
-    ask: { cell, example: i }, name: `real patch ${i + 1}`, aspect: 1, draw: (canvas) => site.drawPatch(canvas, layer, patch),
+    ask: { cell, example: i }, name: `real patch ${i + 1}`, aspect: 1, draw: (canvas) => drawPatch(canvas, layer, patch),
   }));
   return [icon, ...real];
 }

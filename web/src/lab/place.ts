@@ -34,11 +34,11 @@ export function settled(place: LabPlace, aspect: number, sight: Sight): LabPlace
   return { x: left + width / 2, y: top + height / 2, side };
 }
 
-export function clamp(value: number, least: number, most: number): number {
+function clamp(value: number, least: number, most: number): number {
   return Math.min(Math.max(value, least), Math.max(least, most));
 }
 
-export interface Row {
+interface Row {
   readonly index: number;
   readonly name: string;
   readonly before: number;

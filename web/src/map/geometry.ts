@@ -1,5 +1,5 @@
 // Where cells are: the map is the unit square, y downwards. Pure.
-import type { Place } from "../state";
+import type { Place } from "../places";
 
 /** The square that holds a point of the map, or null outside. A point on the far edge is outside, as its pixel is. */
 export function placeAt(x: number, y: number, side: number): Place | null {

@@ -1,8 +1,9 @@
 // The map: the only code that knows OpenSeadragon. One Deep Zoom pyramid a grid, all laid over the same unit square.
 import OpenSeadragon from "openseadragon";
 import type { GridValue, LayerValue } from "../format";
-import { cellPx, finestLevel, fullPx, gridFolder, tileUrl } from "../site";
-import type { Evidence, Place, View } from "../state";
+import type { Place, View } from "../places";
+import type { Evidence } from "../state";
+import { cellPx, finestLevel, fullPx, gridFolder, tileUrl } from "../tiles";
 import { type Insets, boxOf, placeAt, shiftInto } from "./geometry";
 import { type Sizes, shrunk } from "./shrinking";
 

@@ -1,9 +1,9 @@
 // What is drawn over the map: dimming by a lens, numbers on large cells, names of regions. One canvas, drawn anew when the
 // view moves. Dimming is a picture of one pixel a cell, stretched: its cost does not grow with the number of cells.
+import type { CellTable } from "../cells";
 import { percent } from "../dom";
 import { type CellNumbers, type Lens, type Sign, isShare, rooted, strength } from "../lens";
-import type { CellTable } from "../site";
-import type { Place, Point } from "../state";
+import type { Place, Point } from "../places";
 import type { AtlasMap } from "./map";
 
 const COVER = 0.93; // how far a cell that says nothing is covered

@@ -1,6 +1,6 @@
 // Rings round the cell under the pointer and the cell that is selected, laid over the map.
 import { el } from "../dom";
-import type { Place } from "../state";
+import type { Place } from "../places";
 import type { AtlasMap } from "./map";
 
 export class Rings {

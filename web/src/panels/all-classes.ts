@@ -1,9 +1,11 @@
 // Every class that a cell speaks for or against, sortable and to be searched. Fetched when asked for: there can be many files.
-import { button, el, logit, number } from "../dom";
+import { button, el, logit, number, press } from "../dom";
+import { messageOf } from "../errors";
 import type { LayerValue } from "../format";
+import type { Place } from "../places";
 import { plain } from "../search";
 import type { Site } from "../site";
-import { type Place, gridOf } from "../state";
+import { gridOf } from "../state";
 import type { Dispatch } from "../store";
 
 const ORDERS = [
@@ -28,7 +30,7 @@ export function allClasses(site: Site, layer: LayerValue, place: Place, k: numbe
       holder.replaceChildren(...list(site, values, dispatch));
     } catch (error) {
       open.disabled = false;
-      open.textContent = error instanceof Error ? error.message : String(error);
+      open.textContent = messageOf(error);
     }
   };
   holder.append(open);
@@ -58,7 +60,7 @@ function list(site: Site, values: Float32Array, dispatch: Dispatch): HTMLElement
       ),
     );
     if (chosen.length > SHOWN) rows.append(el("li", { class: "quiet", text: `and ${number(chosen.length - SHOWN)} more; type a part of a name` }));
-    for (const one of choice.querySelectorAll("button")) one.setAttribute("aria-pressed", String(one.dataset.order === order));
+    press(choice, "order", order);
   };
   const choice = el(
     "div",

@@ -1,7 +1,9 @@
 // The card beside the pointer: what the cell under it is.
-import { el, square } from "../dom";
+import type { Cell } from "../cells";
+import { el } from "../dom";
 import type { LayerValue } from "../format";
-import type { Cell, Site } from "../site";
+import { cellIcon } from "../pictures";
+import type { Site } from "../site";
 import { classBars, counts, fidelityLine, mark, patches, remarks } from "./cell";
 
 const GAP_PX = 18;
@@ -32,10 +34,6 @@ export class Card {
     this.element.hidden = true;
   }
 
-  get isShown(): boolean {
-    return !this.element.hidden;
-  }
-
   /** Beside the cell, on the side where there is room; (x, y, size) is the cell's box on the stage. */
   put(x: number, y: number, size: number): void {
     if (this.element.hidden) return;
@@ -49,12 +47,10 @@ export class Card {
 
   private fill(layer: LayerValue, cell: Cell, cellCount: number): void {
     mark(this.element, layer, cell.place, cell.count);
-    const icon = square(88, { class: "icon", role: "img", "aria-label": "painted icon" });
-    this.site.drawIcon(icon, layer, cell.place);
     const head = el(
       "div",
       { class: "card-head" },
-      icon,
+      cellIcon(layer, cell.place, 88, { class: "icon", role: "img", "aria-label": "painted icon" }),
       el(
         "div",
         {},

@@ -1,8 +1,10 @@
 // What is said of a cell: the same in the card and in the inspector.
-import { button, el, logit, number, plural, square } from "../dom";
+import type { Cell, CellTable } from "../cells";
+import { button, el, logit, number, plural, square, track } from "../dom";
 import type { LayerValue } from "../format";
-import type { Cell, Site } from "../site";
-import type { Place } from "../state";
+import { cellIcon, drawPatch } from "../pictures";
+import type { Place } from "../places";
+import type { Site } from "../site";
 import { withPhotos } from "./photo";
 
 const METHODS: Record<string, string> = {
@@ -45,6 +47,14 @@ export function fidelityLine(cell: Cell, cellCount: number): HTMLElement {
   return line;
 }
 
+/** What a screen reader says of a square. */
+export function sentence(place: Place, table: CellTable): string {
+  const cell = table.at(place.column, place.row);
+  if (cell === null) return `No cell at ${place.column}, ${place.row}.`;
+  const classes = cell.classes.slice(0, 2).map((entry) => `${entry.name} ${logit(entry.value)}`);
+  return `Cell ${place.column}, ${place.row} of ${place.side}: ${counts(cell)}; ${[...classes, fidelity(cell, table.length)[0]].join(", ")}.`;
+}
+
 /** What the cell may not be taken for; null for most cells. */
 export function remarks(cell: Cell): HTMLElement | null {
   if (cell.remarks.length === 0) return null;
@@ -58,8 +68,6 @@ export function remarks(cell: Cell): HTMLElement | null {
 export function classBars(cell: Cell, choose: ((index: number) => void) | null): HTMLElement {
   const largest = Math.max(...cell.classes.map((entry) => Math.abs(entry.value)), 1e-9);
   const rows = cell.classes.map(({ index, name, value, error }) => {
-    const bar = el("span", { class: value < 0 ? "bar is-negative" : "bar" });
-    bar.style.width = `${(100 * Math.abs(value)) / largest}%`;
     return el(
       "li",
       {},
@@ -67,7 +75,7 @@ export function classBars(cell: Cell, choose: ((index: number) => void) | null):
         ? el("span", { class: "class-name", text: name, title: name })
         : button({ class: "class-name link", title: `Dim the map by ${name}` }, () => choose(index), name),
       el("span", { class: "class-value", text: error === null ? logit(value) : `${logit(value)} ± ${logit(error)}` }),
-      el("span", { class: "track" }, bar),
+      track(Math.abs(value) / largest, value < 0 ? "bar is-negative" : "bar"),
     );
   });
   return el("ol", { class: "classes" }, ...rows);
@@ -95,11 +103,23 @@ export function patches(
   if (cell.patches.length === 0) return null;
   const canvases = cell.patches.slice(0, atMost).map((patch, i) => {
     const canvas = square(px, { role: "img", "aria-label": `real patch ${i + 1}` });
-    site.drawPatch(canvas, layer, patch);
+    drawPatch(canvas, layer, patch);
     return canvas;
   });
   if (toOpen && site.hasPhotos) return withPhotos(site, layer, cell.patches, canvases);
   return el("div", { class: "patches" }, ...canvases);
+}
+
+/** A cell's icon to click, with what is written under it. */
+export function cellButton(
+  layer: LayerValue,
+  place: Place,
+  look: { readonly class: string; readonly px: number; readonly title: string },
+  act: () => void,
+  text: string | null = null,
+): HTMLButtonElement {
+  const written = text === null ? [] : [el("span", { class: "quiet", text })];
+  return button({ class: look.class, title: look.title, "aria-label": look.title }, act, cellIcon(layer, place, look.px), ...written);
 }
 
 /** Marks an element as being about a cell, for scripts and tests. */

@@ -1,5 +1,5 @@
 // A dialogue over the page: a title, a body that is filled when it opens, and what closes it.
-import { button, el } from "../dom";
+import { closeButton, el } from "../dom";
 import type { Dispatch } from "../store";
 
 export interface DialogueLook {
@@ -17,7 +17,7 @@ export abstract class Dialogue {
     this.dialog = el(
       "dialog",
       { class: `dialogue ${look.class}`, "aria-label": look.name, testid: look.testid },
-      el("header", { class: "inspector-head" }, el("h2", { text: look.name }), button({ class: "plain", "aria-label": "Close", title: "Close (Esc)" }, close, "✕")),
+      el("header", { class: "inspector-head" }, el("h2", { text: look.name }), closeButton("Close", "Close (Esc)", close)),
       this.body,
     );
     this.dialog.addEventListener("close", close);

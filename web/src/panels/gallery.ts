@@ -1,7 +1,10 @@
 // Misunderstandings: each in a line, with the patch, the cell that it lies in, and its proof beside the controls.
-import { button, el, percent, square } from "../dom";
+import { button, el, percent, track } from "../dom";
+import { messageOf } from "../errors";
+import { urlPath } from "../files";
 import type { LayerValue, StoryValue } from "../format";
-import { urlPath, type Site } from "../site";
+import { cellIcon } from "../pictures";
+import type { Site } from "../site";
 import { layerOf } from "../state";
 import type { Dispatch } from "../store";
 import { Dialogue } from "./dialogue";
@@ -28,7 +31,7 @@ export class Gallery extends Dialogue {
     );
     this.site.confusions().then(
       (stories) => this.body.append(...stories.map((story) => this.card(story))),
-      (error: Error) => this.body.append(el("p", { class: "remarks", text: error.message })),
+      (error: unknown) => this.body.append(el("p", { class: "remarks", text: messageOf(error) })),
     );
   }
 
@@ -36,8 +39,7 @@ export class Gallery extends Dialogue {
     const { atlas } = this.site;
     const layer = layerOf(atlas, story.layer);
     const cell = { side: story.grid, column: story.column, row: story.row };
-    const icon = square(96, { role: "img", "aria-label": "icon of the cell that the patch lies in" });
-    this.site.drawIcon(icon, layer, cell);
+    const icon = cellIcon(layer, cell, 96, { role: "img", "aria-label": "icon of the cell that the patch lies in" });
     const pictures = el("div", { class: "story-pictures" }, icon);
     if (story.patch !== null) pictures.prepend(picture(story.patch, `patch of ${story.concept}`, "story-patch"));
     const go = (): void => {
@@ -74,9 +76,7 @@ export class Gallery extends Dialogue {
 function rates(story: StoryValue): HTMLElement {
   const rows = (story.rates ?? []).map((entry, i) => {
     const [name, rate] = entry as [string, number];
-    const bar = el("span", { class: i === 0 ? "bar" : "bar is-control" });
-    bar.style.width = `${100 * rate}%`;
-    return el("li", {}, el("span", { class: "class-name", text: name }), el("span", { class: "class-value", text: percent(rate) }), el("span", { class: "track" }, bar));
+    return el("li", {}, el("span", { class: "class-name", text: name }), el("span", { class: "class-value", text: percent(rate) }), track(rate, i === 0 ? "bar" : "bar is-control"));
   });
   return el("ol", { class: "classes", "aria-label": `Share of ${story.scored ?? 0} photos that turned` }, ...rows);
 }

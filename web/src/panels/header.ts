@@ -1,9 +1,9 @@
 // Title, how much went in, and the two choices: which layer, which grid.
-import { breakable, button, el, number, plural } from "../dom";
+import { breakable, button, el, number, plural, press } from "../dom";
 import type { AtlasValue, LayerValue } from "../format";
-import { finestLevel, tileUrl } from "../site";
 import { type State, type Tool, gridChoices, layerOf } from "../state";
 import type { Dispatch } from "../store";
+import { finestLevel, tileUrl } from "../tiles";
 
 /** What the header's buttons do, and the names of those that are there. */
 export type HeaderAction = readonly [testid: string, text: string, title: string, act: () => void];
@@ -41,7 +41,7 @@ export function toolbar(dispatch: Dispatch): HTMLElement {
 }
 
 export function updateToolbar(element: HTMLElement, state: State): void {
-  for (const one of element.querySelectorAll("button")) one.setAttribute("aria-pressed", String(one.dataset.tool === state.tool));
+  press(element, "tool", state.tool);
 }
 
 function grids(): HTMLElement {
@@ -65,8 +65,8 @@ export function updateGrids(element: HTMLElement, atlas: AtlasValue, state: Stat
       }),
     );
   }
+  press(element, "grid", String(state.grid));
   for (const one of element.querySelectorAll("button")) {
-    one.setAttribute("aria-pressed", String(one.dataset.grid === String(state.grid)));
     one.classList.toggle("is-shown", state.grid === "auto" && one.dataset.grid === String(state.shown));
   }
 }
@@ -90,11 +90,8 @@ export function layerStrip(atlas: AtlasValue, dispatch: Dispatch): HTMLElement {
 }
 
 export function updateLayers(strip: HTMLElement, state: State, before: State | null): void {
-  for (const one of strip.querySelectorAll("button")) {
-    const isChosen = one.dataset.layer === state.layer;
-    one.setAttribute("aria-pressed", String(isChosen));
-    if (isChosen && before?.layer !== state.layer) one.scrollIntoView({ block: "nearest", inline: "nearest" });
-  }
+  press(strip, "layer", state.layer);
+  if (before?.layer !== state.layer) strip.querySelector('[aria-pressed="true"]')?.scrollIntoView({ block: "nearest", inline: "nearest" });
 }
 
 /** The coarsest grid as one small picture: the level of its pyramid that has at least 128 px. */

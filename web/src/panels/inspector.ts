@@ -1,12 +1,16 @@
 // The panel about the cell that was chosen: a side panel, on small screens a sheet from below.
-import { breakable, button, el, number, percent, plural, square } from "../dom";
+import type { Cell, CellTable } from "../cells";
+import { breakable, button, closeButton, el, number, percent, plural, track } from "../dom";
+import { telling } from "../errors";
 import type { LayerValue, OriginsValue, TracesValue } from "../format";
 import type { Lens } from "../lens";
-import type { Cell, CellTable, Site } from "../site";
-import { type Place, gridOf, layerOf } from "../state";
+import { cellIcon } from "../pictures";
+import type { Place } from "../places";
+import type { Site } from "../site";
+import { gridOf, layerOf } from "../state";
 import type { Dispatch } from "../store";
 import { allClasses } from "./all-classes";
-import { attributionNote, classBars, counts, fidelity, fidelityLine, mark, patches, remarks } from "./cell";
+import { attributionNote, cellButton, classBars, counts, fidelity, fidelityLine, mark, patches, remarks } from "./cell";
 
 export class Inspector {
   readonly element = el("section", { class: "inspector", testid: "inspector", "aria-label": "Cell", tabindex: "-1" });
@@ -51,7 +55,7 @@ export class Inspector {
         el("p", { class: "note", text: `By one backward pass over ${plural(found.photos, "photo")}; the shares are of this cell’s answer.` }),
       );
     };
-    this.site.traces().then(fill, (error: Error) => this.dispatch({ type: "message", text: error.message }));
+    this.site.traces().then(fill, telling(this.dispatch));
     return holder;
   }
 
@@ -60,11 +64,9 @@ export class Inspector {
     const icons = origins.contributors.map(({ cell, contribution, photos }) => {
       const [column, row] = cell.split(",").map(Number);
       const there = { side: origins.grid, column: column ?? 0, row: row ?? 0 };
-      const icon = square(48, {});
-      this.site.drawIcon(icon, from, there);
       const title = `${from.name}, cell ${cell}: ${percent(contribution)} of the answer; ${plural(photos, "photo")} pass through both`;
       const go = (): void => this.dispatch({ type: "go", layer: from.name, cell: there });
-      return button({ class: "follow-cell", title, "aria-label": title }, go, icon, el("span", { class: "quiet", text: percent(contribution) }));
+      return cellButton(from, there, { class: "follow-cell", px: 48, title }, go, percent(contribution));
     });
     const lost = `Without them ${percent(origins.lost_named)} of the answer goes, without as many others ${percent(origins.lost_random)}.`;
     return el("div", {}, breakable(from.name, { class: "quiet" }), el("div", { class: "near" }, ...icons), el("p", { class: "note", text: lost }));
@@ -84,10 +86,8 @@ export class Inspector {
 
   private near(layer: LayerValue, cell: Cell): HTMLElement {
     const icons = cell.near.map(({ place, cosine }) => {
-      const icon = square(48, {});
-      this.site.drawIcon(icon, layer, place);
       const title = `Cell ${place.column}, ${place.row}: cosine ${cosine.toFixed(2)}`;
-      return button({ class: "follow-cell", title, "aria-label": title }, () => this.dispatch({ type: "select", cell: place }), icon);
+      return cellButton(layer, place, { class: "follow-cell", px: 48, title }, () => this.dispatch({ type: "select", cell: place }));
     });
     const holder = el("div", { class: "near" }, ...icons);
     if (gridOf(layer, cell.place.side)?.numbers.likeness) {
@@ -110,7 +110,7 @@ export class Inspector {
         "div",
         { class: "head-buttons" },
         linkButton(),
-        button({ class: "plain", "aria-label": "Close", title: "Close (Esc)" }, () => this.dispatch({ type: "select", cell: null }), "✕"),
+        closeButton("Close", "Close (Esc)", () => this.dispatch({ type: "select", cell: null })),
       ),
     );
   }
@@ -121,13 +121,11 @@ export class Inspector {
     if (cell === null) {
       return [el("p", { class: "quiet", text: "There is no cell here: too few photos answer at this place of this layer." })];
     }
-    const icon = square(168, { class: "icon", role: "img", "aria-label": "painted icon" });
-    this.site.drawIcon(icon, layer, place);
     const parts: HTMLElement[] = [
       el(
         "div",
         { class: "inspector-icon" },
-        icon,
+        cellIcon(layer, place, 168, { class: "icon", role: "img", "aria-label": "painted icon" }),
         el(
           "div",
           {},
@@ -157,12 +155,10 @@ export class Inspector {
     }
     if (this.site.atlas.has.traces) parts.push(this.madeOf(layer, place));
     if (cell.cohesion !== null) {
-      const bar = el("span", { class: "bar" });
-      bar.style.width = `${100 * Math.max(cell.cohesion, 0)}%`;
       parts.push(
         section(
           `Cohesion ${cell.cohesion.toFixed(2)}`,
-          el("span", { class: "track" }, bar),
+          track(Math.max(cell.cohesion, 0)),
           "Mean cosine of the cell’s activations to their mean: 1 if all point the same way.",
         ),
       );

@@ -1,5 +1,6 @@
 // The patch lab: a photo, a patch on it, and what the network makes of both; which cells a photo lights up; better icons.
-import { button, el, percent } from "../dom";
+import { button, closeButton, el, percent } from "../dom";
+import { messageOf } from "../errors";
 import type { LabPlace, LabStatus } from "../format";
 import { Bars } from "../lab/bars";
 import { Board } from "../lab/board";
@@ -57,7 +58,7 @@ export class LabPanel {
     private readonly client: LabClient | null,
     private readonly dispatch: Dispatch,
   ) {
-    const close = button({ class: "plain", "aria-label": "Close", title: "Close (a)" }, () => dispatch({ type: "lab", isOpen: false }), "✕");
+    const close = closeButton("Close", "Close (a)", () => dispatch({ type: "lab", isOpen: false }));
     this.element.append(el("header", { class: "inspector-head" }, el("h2", { text: "Patch lab" }), close), this.problem, this.top, this.body);
     this.top.hidden = true;
     this.element.hidden = true;
@@ -121,12 +122,12 @@ export class LabPanel {
       board: new Board({ width, height }, { placed: (place) => this.moveTo(place), removed: () => this.take(null, null) }),
       bars: new Bars(),
       photos: new Photos(client, (photo) => this.look(photo), failed),
-      patches: new Patches(client, this.site, {
+      patches: new Patches(client, {
         chosen: (patch, place) => this.take(patch, place),
         photo: () => this.photo?.ask ?? null,
         failed,
       }),
-      icon: new BetterIcon(client, this.site, (patch) => this.take(patch, null), failed, status.without.icon ?? null),
+      icon: new BetterIcon(client, (patch) => this.take(patch, null), failed, status.without.icon ?? null),
     };
     this.bench = bench;
     this.lightsButton.disabled = status.without.lights !== undefined;
@@ -306,6 +307,3 @@ function section(title: string, ...parts: Node[]): HTMLElement {
   return el("section", {}, el("h3", { text: title }), ...parts);
 }
 
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}

@@ -1,10 +1,12 @@
 // What the map is dimmed by: how to read it, how much of it to show, and where in each layer it is strongest.
-import { breakable, button, el, logit, percent, square } from "../dom";
+import { breakable, button, closeButton, el, logit, percent, press } from "../dom";
+import { messageOf } from "../errors";
 import type { LayerValue } from "../format";
-import { type CellNumbers, type Lens, type Sign, holdsInAllLayers, isShare, strongest } from "../lens";
+import { type CellNumbers, type Lens, type Sign, holdsInAllLayers, isShare, strongest, wordsOf } from "../lens";
 import type { Site } from "../site";
 import type { State } from "../state";
 import type { Dispatch } from "../store";
+import { cellButton } from "./cell";
 
 const SIGNS: readonly (readonly [Sign, string])[] = [
   ["against", "against"],
@@ -41,7 +43,7 @@ export class Legend {
         return one;
       }),
     );
-    const close = button({ class: "plain", "aria-label": "Show the whole map", title: "Show the whole map (Esc)" }, () => dispatch({ type: "lens", lens: null }), "✕");
+    const close = closeButton("Show the whole map", "Show the whole map (Esc)", () => dispatch({ type: "lens", lens: null }));
     this.element.append(
       el("header", { class: "legend-head" }, el("div", {}, this.name, this.note), close),
       el("div", { class: "scale" }, this.least, this.negative, el("span", { class: "scale-part is-positive", "aria-hidden": "true" }), this.most),
@@ -56,8 +58,8 @@ export class Legend {
     const { lens } = state;
     this.element.hidden = lens === null;
     if (lens === null) return;
-    const [name, note] = told(lens, this.site, layer);
-    this.name.textContent = name;
+    const { heading, note } = wordsOf(lens, layer.name, (index) => this.site.className(index));
+    this.name.textContent = heading;
     const isOther = numbers !== null && numbers.side !== state.shown;
     this.note.textContent = isOther ? `${note}, by the ${numbers.side} × ${numbers.side} grid` : note;
     const show = isShare(lens) ? percent : logit;
@@ -66,7 +68,7 @@ export class Legend {
     this.negative.hidden = isShare(lens);
     this.signs.hidden = isShare(lens);
     this.gain.value = String(state.gain);
-    for (const one of this.signs.querySelectorAll("button")) one.setAttribute("aria-pressed", String(one.dataset.sign === state.sign));
+    press(this.signs, "sign", state.sign);
     this.follow(state, lens);
   }
 
@@ -88,26 +90,13 @@ export class Legend {
       if (this.followed !== key) return; // another lens by now
       const cells = strongest(numbers, STRONGEST, isShare(lens) ? "both" : sign).map((k) => {
         const place = table.placeOf(k);
-        const icon = square(40, {});
-        this.site.drawIcon(icon, layer, place);
         const value = (isShare(lens) ? percent : logit)(numbers.values[k] ?? 0);
         const title = `${layer.name}, cell ${place.column}, ${place.row}: ${value}`;
-        return button({ class: "follow-cell", title, "aria-label": title }, () => this.dispatch({ type: "go", layer: layer.name, cell: place }), icon);
+        return cellButton(layer, place, { class: "follow-cell", px: 40, title }, () => this.dispatch({ type: "go", layer: layer.name, cell: place }));
       });
       item.replaceChildren(breakable(layer.name, { class: "quiet follow-layer" }), el("span", { class: "follow-cells" }, ...cells));
     } catch (error) {
-      item.replaceChildren(el("span", { class: "quiet follow-layer", text: error instanceof Error ? error.message : String(error) }));
+      item.replaceChildren(el("span", { class: "quiet follow-layer", text: messageOf(error) }));
     }
   }
-}
-
-function told(lens: Lens, site: Site, layer: LayerValue): [string, string] {
-  if (lens.kind === "class") return [site.className(lens.index), "attribution over the layer’s average, in logits"];
-  if (lens.kind === "channel") return [`Channel ${lens.index}`, `${layer.name}: above the layer’s mean, in deviations over the cells`];
-  if (lens.kind === "like") return [`Like cell ${lens.cell.column}, ${lens.cell.row}`, "cosine of the means, less the layer’s"];
-  if (lens.kind === "photos") {
-    return ["The same photos", `of the photos in cell ${lens.cell.column}, ${lens.cell.row} of ${lens.layer}, the share that pass through a cell too`];
-  }
-  if (lens.kind === "lights") return [`Lit by ${lens.name}`, "share of the photo’s places whose nearest cell it is, by cosine, less the layer’s mean"];
-  return [lens.value, `share of a cell’s photos with this ${lens.column}`];
 }

@@ -1,10 +1,11 @@
 // The icons along a line over the map, as a strip.
-import { button, el, plural, square } from "../dom";
+import type { CellTable } from "../cells";
+import { closeButton, el, plural } from "../dom";
 import type { LayerValue } from "../format";
 import { squaresAlong } from "../shapes";
-import type { CellTable, Site } from "../site";
 import type { State } from "../state";
 import type { Dispatch } from "../store";
+import { cellButton } from "./cell";
 
 export class PathStrip {
   readonly element = el("section", { class: "path", testid: "path", "aria-label": "Along the path" });
@@ -14,13 +15,12 @@ export class PathStrip {
 
   constructor(
     stage: HTMLElement,
-    private readonly site: Site,
     private readonly dispatch: Dispatch,
   ) {
-    const clear = button({ class: "plain", "aria-label": "Take the path away", title: "Take the path away" }, () => {
+    const clear = closeButton("Take the path away", "Take the path away", () => {
       dispatch({ type: "path", path: [] });
       dispatch({ type: "tool", tool: "look" });
-    }, "✕");
+    });
     this.element.append(el("header", { class: "legend-head" }, this.told, clear), this.icons);
     this.element.hidden = true;
     stage.append(this.element);
@@ -36,11 +36,9 @@ export class PathStrip {
       state.path.length === 0 ? "Draw a line over the map, or click point after point." : `${plural(cells.length, "cell")} along the path, ${layer.name}`;
     this.icons.replaceChildren(
       ...cells.map((place) => {
-        const icon = square(64, {});
-        this.site.drawIcon(icon, layer, place);
         const label = table?.at(place.column, place.row)?.classes[0]?.name ?? "";
         const title = `Cell ${place.column}, ${place.row}${label === "" ? "" : `: ${label}`}`;
-        return el("li", {}, button({ class: "path-cell", title, "aria-label": title }, () => this.dispatch({ type: "select", cell: place }), icon, el("span", { class: "quiet", text: label })));
+        return el("li", {}, cellButton(layer, place, { class: "path-cell", px: 64, title }, () => this.dispatch({ type: "select", cell: place }), label));
       }),
     );
   }

@@ -1,5 +1,6 @@
 // Under a cell's real patches, where photos ship: the photo that a patch is of, with its place on it.
 import { button, el } from "../dom";
+import { messageOf } from "../errors";
 import type { LayerValue } from "../format";
 import type { PatchPlace, Site } from "../site";
 
@@ -21,7 +22,7 @@ export function withPhotos(site: Site, layer: LayerValue, patches: readonly numb
           figure.replaceChildren(...drawn(place, i));
           figure.querySelector("img")?.addEventListener("load", () => figure.scrollIntoView({ block: "nearest" }), { once: true });
         },
-        (error: Error) => figure.replaceChildren(el("p", { class: "note", text: error.message })),
+        (error: unknown) => figure.replaceChildren(el("p", { class: "note", text: messageOf(error) })),
       );
     }, canvas),
   );

@@ -1,9 +1,12 @@
 // The cells that were picked: what they hold together, and as files.
-import { button, el, logit, plural } from "../dom";
+import type { Cell, CellTable } from "../cells";
+import { button, closeButton, download, el, logit, plural } from "../dom";
+import { telling } from "../errors";
 import type { LayerValue } from "../format";
+import type { Place } from "../places";
 import { isBetween } from "../shapes";
-import type { Cell, CellTable, Site } from "../site";
-import { type Place, type State, gridOf } from "../state";
+import type { Site } from "../site";
+import { type State, gridOf } from "../state";
 import type { Dispatch } from "../store";
 
 const TOP = 5;
@@ -22,10 +25,10 @@ export class Picked {
     private readonly site: Site,
     private readonly dispatch: Dispatch,
   ) {
-    const clear = button({ class: "plain", "aria-label": "Let all go", title: "Let all go" }, () => {
+    const clear = closeButton("Let all go", "Let all go", () => {
       dispatch({ type: "pick", cells: [], isMore: false });
       dispatch({ type: "tool", tool: "look" });
-    }, "✕");
+    });
     this.element.append(
       el("header", { class: "legend-head" }, el("div", {}, el("h2", { class: "legend-name", text: "Picked cells" }), this.counts), clear),
       this.classes,
@@ -62,7 +65,7 @@ export class Picked {
       if (table === null || left === undefined || right === undefined || top === undefined || bottom === undefined) return;
       const { side } = table.value;
       const isIn = (cell: Place): boolean => isBetween(cell, { side, column: left, row: top }, { side, column: right, row: bottom });
-      this.dispatch({ type: "pick", cells: placesIn(table, isIn), isMore: true });
+      this.dispatch({ type: "pick", cells: table.placesWhere(isIn), isMore: true });
     });
     return form;
   }
@@ -83,17 +86,9 @@ export class Picked {
       const text = kind === "json" ? JSON.stringify(rows, null, 1) : csv(rows.map((row) => ({ ...row, classes: row.classes.map(({ name }) => name).join("; "), image_ids: row.image_ids?.join(" ") ?? "" })));
       download(new Blob([text], { type: kind === "json" ? "application/json" : "text/csv" }), `${layer.slug}-${side}-cells.${kind}`);
     } catch (error) {
-      this.dispatch({ type: "message", text: error instanceof Error ? error.message : String(error) });
+      telling(this.dispatch)(error);
     }
   }
-}
-
-export function download(data: Blob, name: string): void {
-  const link = el("a", {});
-  link.href = URL.createObjectURL(data);
-  link.download = name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }
 
 /** Classes by what the cells speak for them together, among the first five of each; mean over the activations. */
@@ -115,9 +110,5 @@ function csv(rows: readonly Record<string, unknown>[]): string {
     return /[",\n\r]/.test(safe) ? `"${safe.replace(/"/g, '""')}"` : safe;
   };
   return [names.join(","), ...rows.map((row) => names.map((name) => quoted(row[name])).join(","))].join("\r\n").concat("\r\n");
-}
-
-export function placesIn(table: CellTable, isIn: (place: Place) => boolean): Place[] {
-  return Array.from({ length: table.length }, (_, k) => table.placeOf(k)).filter(isIn);
 }
 

@@ -1,7 +1,8 @@
 // Type-ahead over classes, atlases of classes, channels and what came with the photos: a combobox as WAI-ARIA has it.
 import { el } from "../dom";
+import { telling } from "../errors";
 import type { ColumnsValue } from "../format";
-import type { Lens } from "../lens";
+import { type Lens, wordsOf } from "../lens";
 import { type Names, plain } from "../search";
 import type { Site } from "../site";
 import { type State, layerOf } from "../state";
@@ -57,19 +58,12 @@ export class Search {
 
   update(state: State): void {
     this.state = state;
-    if (document.activeElement !== this.input) this.input.value = state.lens === null ? "" : this.told(state.lens);
-  }
-
-  private told(lens: Lens): string {
-    if (lens.kind === "class") return this.site.className(lens.index);
-    if (lens.kind === "channel") return `channel ${lens.index}`;
-    if (lens.kind === "photos") return `photos of cell ${lens.cell.column}, ${lens.cell.row}`;
-    if (lens.kind === "lights") return `lit by ${lens.name}`;
-    return lens.kind === "like" ? `like cell ${lens.cell.column}, ${lens.cell.row}` : lens.value;
+    if (document.activeElement === this.input) return;
+    this.input.value = state.lens === null ? "" : wordsOf(state.lens, state.layer, (index) => this.site.className(index)).inField;
   }
 
   private load(): void {
-    const failed = (error: Error) => this.dispatch({ type: "message", text: error.message });
+    const failed = telling(this.dispatch);
     this.site.names().then((names) => {
       this.names = names;
       this.fill();

@@ -1,8 +1,10 @@
 // All cells of the grid on the map as a table: what the map shows, for those who do not see it, and to be sorted.
+import type { Cell, CellTable } from "../cells";
 import { button, el, logit, number, plural } from "../dom";
+import { type Place, samePlace } from "../places";
 import { plain } from "../search";
-import type { Cell, CellTable, Site } from "../site";
-import { type Place, type State, layerOf, samePlace } from "../state";
+import type { Site } from "../site";
+import { type State, layerOf } from "../state";
 import type { Dispatch } from "../store";
 import { Dialogue } from "./dialogue";
 
@@ -73,9 +75,7 @@ export class Table extends Dialogue {
 
   private chosen(table: CellTable): Cell[] {
     const wanted = plain(this.filter.value);
-    const cells = Array.from({ length: table.length }, (_, k) => table.placeOf(k))
-      .map((place) => table.at(place.column, place.row))
-      .filter((cell): cell is Cell => cell !== null && (wanted === "" || cell.classes.some((entry) => plain(entry.name).includes(wanted))));
+    const cells = table.cells().filter((cell) => wanted === "" || cell.classes.some((entry) => plain(entry.name).includes(wanted)));
     const { column, isDown } = this.sorted;
     const of = COLUMNS[column]?.of ?? (() => 0);
     const order = (a: Cell, b: Cell): number => {

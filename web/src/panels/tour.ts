@@ -1,5 +1,6 @@
 // A tour: stops with a place on the map each and a few words.
-import { button, el } from "../dom";
+import { button, closeButton, el } from "../dom";
+import { telling } from "../errors";
 import type { TourValue } from "../format";
 import type { Site } from "../site";
 import type { State } from "../state";
@@ -21,17 +22,14 @@ export class Tour {
 
   /** To another stop; the first one begins the tour. */
   step(from: number | null, by: 1 | -1): void {
-    this.site.tour().then(
-      (stops) => {
-        this.stops = stops;
-        const next = from === null ? 0 : from + by;
-        const stop = stops[next];
-        if (stop === undefined) return;
-        this.dispatch({ type: "stop", stop: next });
-        window.location.hash = stop.link;
-      },
-      (error: Error) => this.dispatch({ type: "message", text: error.message }),
-    );
+    this.site.tour().then((stops) => {
+      this.stops = stops;
+      const next = from === null ? 0 : from + by;
+      const stop = stops[next];
+      if (stop === undefined) return;
+      this.dispatch({ type: "stop", stop: next });
+      window.location.hash = stop.link;
+    }, telling(this.dispatch));
   }
 
   update(state: State): void {
@@ -44,7 +42,7 @@ export class Tour {
     const on = button({ class: "wide" }, () => this.step(state.stop, 1), "Next");
     back.disabled = state.stop === 0;
     on.disabled = state.stop === this.stops.length - 1;
-    const close = button({ class: "plain", "aria-label": "End the tour", title: "End the tour" }, () => this.dispatch({ type: "stop", stop: null }), "✕");
+    const close = closeButton("End the tour", "End the tour", () => this.dispatch({ type: "stop", stop: null }));
     this.element.replaceChildren(
       el("header", { class: "legend-head" }, el("div", {}, el("p", { class: "quiet", text: `Stop ${state.stop + 1} of ${this.stops.length}` }), el("h2", { class: "legend-name", text: stop.title })), close),
       ...stop.text.map((text) => el("p", { class: "tour-text", text })),

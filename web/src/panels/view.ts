@@ -1,5 +1,5 @@
 // How the map is drawn: what its squares show, their sizes, names of regions.
-import { button, el } from "../dom";
+import { button, el, press } from "../dom";
 import type { AtlasValue } from "../format";
 import { type Evidence, type State, gridOf, layerOf } from "../state";
 import type { Dispatch } from "../store";
@@ -57,7 +57,7 @@ export class ViewMenu {
     this.labels.checked = state.hasLabels;
     const hasOthers = gridOf(layerOf(this.atlas, state.layer), state.shown)?.view_px != null;
     this.evidence.hidden = !hasOthers;
-    for (const one of this.evidence.querySelectorAll("button")) one.setAttribute("aria-pressed", String(one.dataset.evidence === state.evidence));
+    press(this.evidence, "evidence", state.evidence);
   }
 }
 

@@ -1,0 +1,47 @@
+// Keeps the address and the state in step.
+import { telling } from "./errors";
+import type { Names } from "./search";
+import type { Site } from "./site";
+import type { State } from "./state";
+import type { Store } from "./store";
+import { classInLink, readLink, writeLink } from "./url";
+
+export class Address {
+  private names: Names | null = null;
+  private isFollowing = false;
+
+  constructor(
+    private readonly site: Site,
+    private readonly store: Store,
+  ) {}
+
+  /** Go where a link says. */
+  async follow(hash: string): Promise<void> {
+    if (classInLink(hash) !== null) await this.loadNames();
+    this.isFollowing = true; // the address is where it comes from: no step of its own
+    this.store.dispatch({ type: "link", link: readLink(hash, this.names) });
+    this.isFollowing = false;
+  }
+
+  /** Where one looks is no step to go back to; everything else is. */
+  write(state: State, before: State | null): void {
+    if (state.lens?.kind === "class" && this.names === null) {
+      void this.loadNames().then(() => this.names !== null && this.write(this.store.state, before));
+      return;
+    }
+    const { hash } = window.location;
+    const link = writeLink(state, this.names, hash);
+    if (link === hash) return;
+    const isStep = before !== null && !this.isFollowing && writeLink({ ...state, view: before.view }, this.names, hash) !== hash;
+    if (isStep) window.history.pushState(null, "", link);
+    else window.history.replaceState(null, "", link);
+  }
+
+  private async loadNames(): Promise<void> {
+    try {
+      this.names = await this.site.names();
+    } catch (error) {
+      telling(this.store.dispatch)(error);
+    }
+  }
+}
