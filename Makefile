@@ -36,10 +36,12 @@ demo: $(VENV)/.has-demo
 
 test: $(VENV)/.has-dev
 	@sh tools/find_chromium.sh || true
+	@sh tools/find_firefox.sh || true
 	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest --strict-skips $(TEST_ARGS)
 
 e2e: $(VENV)/.has-dev
 	@sh tools/find_chromium.sh
+	@sh tools/find_firefox.sh || true
 	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest --strict-skips tests/browser $(TEST_ARGS)
 
 lint: $(VENV)/.has-dev

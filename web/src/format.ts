@@ -452,6 +452,7 @@ export interface LabAnswers {
   predict: LabPrediction;
   suggest: LabSuggestions;
   icon: LabIcon;
+  facets: LabFacets;
   lights: LabLights;
 }
 export interface LabStatus {
@@ -631,6 +632,38 @@ export interface LabIcon {
     rank: number;
   };
   seconds: number;
+}
+export interface LabFacets {
+  /**
+   * what a cell is made of, the largest part first
+   */
+  facets: LabFacet[];
+  /**
+   * of the grid
+   */
+  cells: number;
+  seconds: number;
+}
+export interface LabFacet {
+  /**
+   * its icon, PNG, base64
+   */
+  picture: string;
+  cosine: number;
+  /**
+   * among the other cells' means and the facets'
+   */
+  rank: number;
+  activations: number;
+  photos: number;
+  /**
+   * of different photos, the nearest to its mean first: JPEG, base64
+   */
+  patches: string[];
+  /**
+   * why there are none
+   */
+  without_patches: string | null;
 }
 export interface LabLights {
   layers: LabLayerLights[];

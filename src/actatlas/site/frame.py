@@ -28,7 +28,7 @@ def index_page(title: str, head: str = "") -> bytes:
 def single_page(title: str, held: str) -> bytes:
     """The page with all that it needs inside, and a policy that allows exactly that.
 
-    held: JSON, what stands in the folder's files by their paths, as `held` in web/src/site.ts reads it
+    held: JSON, what stands in the folder's files by their paths, as `held` in web/src/files.ts reads it
     """
     script, style = static_file("app.js").decode(), static_file("app.css").decode()
     if re.search(r"</script|<!--", script, re.IGNORECASE) or "</style" in style.lower() or "\r" in script + style:

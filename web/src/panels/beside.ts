@@ -15,24 +15,25 @@ export class BesideChoice {
   update(state: State): void {
     if (state.beside === null) return;
     const [left, right] = state.isRight ? [state.beside, state.layer] : [state.layer, state.beside];
-    const key = `${left} ${right}`;
+    const key = `${left} ${right} ${state.isRight}`;
     if (this.element.dataset.shows === key) return;
     this.element.dataset.shows = key;
     const swap = button({ class: "plain", title: "Work on the other map (x)", "aria-label": "Work on the other map" }, () => this.dispatch({ type: "cross", cell: null }), "⇄");
     const close = closeButton("One map", "One map (c)", () => this.dispatch({ type: "beside", name: null }));
-    this.element.replaceChildren(breakable(left), swap, this.select(state.beside), close);
+    this.element.replaceChildren(breakable(left), swap, this.select(right, state.isRight), close);
   }
 
-  private select(beside: string): HTMLElement {
+  /** isActive: it is the right map that is worked on */
+  private select(right: string, isActive: boolean): HTMLElement {
     const select = el("select", { class: "beside-select", testid: "beside", "aria-label": "Layer on the other map" });
     for (const layer of this.atlas.layers) {
       if (layer.grids.length === 0) continue;
       const option = el("option", { text: layer.name });
       option.value = layer.name;
-      option.selected = layer.name === beside;
+      option.selected = layer.name === right;
       select.append(option);
     }
-    select.addEventListener("change", () => this.dispatch({ type: "beside", name: select.value }));
+    select.addEventListener("change", () => this.dispatch({ type: isActive ? "layer" : "beside", name: select.value }));
     return select;
   }
 }

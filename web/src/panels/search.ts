@@ -45,8 +45,11 @@ export class Search {
     this.input.spellcheck = false;
     this.list.hidden = true;
     this.element.append(this.input, this.list);
-    this.input.addEventListener("focus", () => this.load());
-    this.input.addEventListener("input", () => this.fill());
+    this.input.addEventListener("focus", () => void this.load());
+    this.input.addEventListener("input", () => {
+      this.fill();
+      void this.load(); // a window behind others hears of no focus
+    });
     this.input.addEventListener("blur", () => this.close());
     this.input.addEventListener("keydown", (event) => this.key(event));
   }
@@ -62,17 +65,21 @@ export class Search {
     this.input.value = state.lens === null ? "" : wordsOf(state.lens, state.layer, (index) => this.site.className(index)).inField;
   }
 
-  private load(): void {
+  /** Until the names of the classes are here. */
+  private async load(): Promise<void> {
     const failed = telling(this.dispatch);
-    this.site.names().then((names) => {
-      this.names = names;
-      this.fill();
-    }, failed);
-    if (this.site.atlas.columns.length > 0) {
+    if (this.columns === null && this.site.atlas.columns.length > 0) {
       this.site.columns().then((columns) => {
         this.columns = columns;
         this.fill();
       }, failed);
+    }
+    if (this.names !== null) return;
+    try {
+      this.names = await this.site.names();
+      this.fill();
+    } catch (error) {
+      failed(error);
     }
   }
 
@@ -134,7 +141,7 @@ export class Search {
     const { length } = this.options;
     if (event.key === "ArrowDown" && length > 0) this.chosen = (this.chosen + 1) % length;
     else if (event.key === "ArrowUp" && length > 0) this.chosen = (this.chosen + length - 1) % length;
-    else if (event.key === "Enter") this.choose(this.chosen);
+    else if (event.key === "Enter") void this.load().then(() => this.choose(this.chosen));
     else if (event.key === "Escape") {
       this.dispatch({ type: "lens", lens: null });
       this.input.value = "";
