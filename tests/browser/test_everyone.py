@@ -40,6 +40,26 @@ def test_axe_finds_nothing_on_a_phone(open_page, pictured, serve):
     assert page.evaluate("document.documentElement.scrollWidth") == 390
 
 
+def test_in_forced_colours_what_is_chosen_and_pressed_can_still_be_told(open_page, pictured, serve):
+    page = open_page(
+        serve(pictured.folder / "site"), "#layer=layer.1&grid=20&cell=10,10&class=kite", forced_colors="active"
+    )
+    page.get_by_test_id("inspector").wait_for()
+    looks = page.evaluate(
+        """() => {
+            const look = (one) => ["borderColor", "outlineColor", "outlineStyle", "backgroundColor", "color"]
+                .map((name) => getComputedStyle(one)[name]).join();
+            const [pressed, other] = ["true", "false"].map((state) =>
+                document.querySelector(`[data-testid=layers] [aria-pressed=${state}]`));
+            const ring = getComputedStyle(document.querySelector(".ring-selected"));
+            return [look(pressed), look(other), ring.borderStyle, ring.borderWidth, ring.outlineStyle];
+        }"""
+    )
+    assert looks[0] != looks[1], "the layer that is shown"
+    assert looks[2] != "none" or looks[4] != "none", "the ring round the chosen cell"
+    assert told(Axe().run(page, options=RULES)) == []
+
+
 def test_every_target_is_24_pixels_or_more(open_page, pictured, serve):
     page = open_page(serve(pictured.folder / "site"), "#layer=layer.1&grid=20&cell=10,10&class=kite")
     page.get_by_test_id("inspector").wait_for()

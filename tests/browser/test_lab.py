@@ -12,6 +12,7 @@ import threading
 import numpy as np
 import pytest
 import torch
+from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import expect
 
@@ -22,6 +23,7 @@ from actatlas.server import make_server
 pytestmark = pytest.mark.browser
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
 LAYER = "blocks.9.expanded"
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 
 @pytest.fixture(scope="module")
@@ -291,6 +293,26 @@ def test_a_better_icon_stands_beside_the_maps_and_can_be_pasted(open_page, serve
     expect(page.get_by_test_id("lab-better-icon")).to_have_text("Larger, 67 px")
     icons.get_by_role("button", name="use as patch").click()
     agrees(network, page)
+
+
+def test_the_parts_of_a_cell_are_painted_in_its_panel(open_page, served_lab, small_atlas):
+    page = open_page(served_lab, a_cell(small_atlas, 2))
+    page.get_by_test_id("facets-ask").click()
+    parts = page.get_by_test_id("facets").locator("li")
+    parts.first.wait_for(timeout=300_000)
+    cell = open_atlas(small_atlas).layer(LAYER).grid(4).cell(2)
+    told = parts.all_inner_texts()
+    assert sum(int(re.match(r"([\d,]+) activation", text)[1].replace(",", "")) for text in told) == cell.count
+    assert all(re.search(r"cosine 0\.\d\d, (identified|\d+ cells? nearer)", text) for text in told)
+    expect(parts.first.locator(".near canvas").first).to_be_visible()
+    expect(page.get_by_test_id("facets-ask")).to_have_count(0)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_on_the_lab(open_page, served_lab, scheme):
+    page = opened(open_page, served_lab, color_scheme=scheme)
+    found = Axe().run(page, options={"runOnly": {"type": "tag", "values": TAGS}})
+    assert [(v["id"], [n["html"][:120] for n in v["nodes"]]) for v in found.response["violations"]] == []
 
 
 @pytest.mark.parametrize("way", ["file", "http"])

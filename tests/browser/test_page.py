@@ -6,6 +6,7 @@ import base64
 import io
 import re
 import shutil
+import threading
 import urllib.parse
 
 import numpy as np
@@ -13,8 +14,11 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
+from actatlas.atlas import Atlas
+from actatlas.lab import Lab
 from actatlas.progress import Silent
-from actatlas.site import SiteSettings, single_file, write_site
+from actatlas.server import make_server
+from actatlas.site import SiteSettings, single_file, write_own_site, write_site
 from actatlas.store import paths
 from actatlas.testing import FAKE_LABELS, cell_code, code_of, fake_atlas, kept_cells
 
@@ -153,6 +157,9 @@ def test_labels_titles_and_origins_with_markup_reach_the_page_as_text(open_page,
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text(atlas.origin)
     expect(dialog).to_contain_text("not a photo")
+    card = dialog.get_by_test_id("atlas-card")
+    expect(card).to_contain_text(atlas.plan["network"]["weights_sha256"])
+    expect(card.locator("tbody tr")).to_have_count(8)
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
 
@@ -336,6 +343,93 @@ def test_a_growing_atlas_shows_grey_squares_that_say_so(open_page, tmp_path, wri
     expect(page.get_by_role("status")).to_contain_text("painted so far")
     expect(page.locator("header").first).to_contain_text("800 photos, 12,800 activations")
     expect(page.get_by_test_id("grids").get_by_role("button")).to_have_text(["20"])
+
+
+def test_icons_appear_on_an_open_page_as_they_are_painted(open_page, tmp_path):
+    atlas = fake_atlas(tmp_path / "atlas", layers=1, sides=(20,), photos=0, painted=0.5, icon_px=32)
+    write_own_site(atlas, Silent())
+    whole = fake_atlas(tmp_path / "whole", layers=1, sides=(20,), photos=0, icon_px=32)
+    icons = paths.icon_chunks(paths.home("layer.0"), 20)
+    coming = [path for path in whole.files.committed(icons) if not atlas.files.has(path)]
+    k = int(whole.files.read_arrays(coming[0], ["rows"])["rows"][0])
+    column, row = whole.layer("layer.0").grid(20).coordinates[k].tolist()
+    server = make_server(atlas.folder, lab=Lab(atlas.folder))
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        address = f"http://127.0.0.1:{server.server_address[1]}/index.html"
+        page = open_page(address, f"#layer=layer.0&grid=20&cell={column},{row}")
+        inspector = page.get_by_test_id("inspector")
+        expect(inspector).to_contain_text("still to be painted")
+        before = settled(page)
+        atlas.files.write(coming[0], whole.files.read_bytes(coming[0]))
+        expect(inspector).not_to_contain_text("still to be painted", timeout=20_000)
+        page.wait_for_selector("html[data-ready]")
+        after = settled(page)
+        box = page.locator(".ring-selected").bounding_box()
+        x, y = round(box["x"] + box["width"] / 2), round(box["y"] + box["height"] / 2)
+        assert np.ptp(before[y, x].astype(int)) < 12, "it was grey"
+        assert code_of(after[y, x]) == cell_code(0, 20, column, row)
+        for path in coming[1:]:
+            atlas.files.write(path, whole.files.read_bytes(path))
+        growing = Atlas(atlas.files)
+        write_own_site(growing, Silent())
+        atlas.files.finish({})
+        expect(page.locator("header").first).not_to_contain_text("still being painted", timeout=20_000)
+        expect(page.get_by_role("status").first).not_to_contain_text("so far")
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def test_an_estimate_from_some_photos_says_how_sure_it_is(open_page, tmp_path, write_file):
+    atlas = fake_atlas(tmp_path / "atlas", layers=1, sides=(20,), photos=0, icon_px=16)
+    grid = atlas.layer("layer.0").grid(20)
+    attributions = grid.attributions
+    files = atlas.files
+    files.write_arrays(
+        paths.cell_attributions(paths.home("layer.0"), 20),
+        {"attributions": attributions, "errors": np.full_like(attributions, 0.25), "photos": np.full(len(grid), 16)},
+    )
+    page = open_page(
+        write_site(Atlas(files), tmp_path / "site", write_file).as_uri(), "#layer=layer.0&grid=20&cell=10,10"
+    )
+    inspector = page.get_by_test_id("inspector")
+    expect(inspector.locator(".class-value").first).to_have_text(re.compile(r"^\d\.\d\d ± 0\.25$"))
+    expect(inspector).to_contain_text("Estimated from 16 photos of the cell")
+
+
+def test_an_atlas_of_one_cell_is_a_page_too(open_page, tmp_path, write_file, monkeypatch):
+    monkeypatch.setattr("actatlas.testing.kept_cells", lambda layer, side: np.array([[1, 1]], np.int32))
+    atlas = fake_atlas(tmp_path / "atlas", layers=2, sides=(2,), photos=4, icon_px=32)
+    page = open_page(write_site(atlas, tmp_path / "site", write_file).as_uri(), "#layer=layer.1&grid=2&cell=1,1")
+    inspector = page.get_by_test_id("inspector")
+    expect(inspector).to_contain_text("Cell 1, 1")
+    expect(inspector).not_to_contain_text("Nearest cells")
+    for key in ("ArrowLeft", "[", "c", "x", "t", "Escape", "v", "n", "g", "0", "b"):
+        page.keyboard.press(key)
+    expect(page.get_by_role("status").first).to_contain_text("2 × 2")
+
+
+def test_a_thousand_classes_with_very_long_names_are_found_and_stay_in_their_panels(open_page, tmp_path, write_file):
+    labels = [f"{'very ' * 40}long {'x' * 120} name of class {i}" for i in range(1000)]
+    atlas = fake_atlas(tmp_path / "atlas", layers=1, sides=(20,), photos=0, icon_px=16, labels=labels)
+    page = open_page(write_site(atlas, tmp_path / "site", write_file).as_uri(), "#layer=layer.0&grid=20&cell=10,10")
+    page.get_by_test_id("inspector").wait_for()
+    page.keyboard.press("/")
+    page.get_by_test_id("class-search").press_sequentially("class 977")
+    expect(page.get_by_role("option")).to_have_count(1)
+    page.keyboard.press("Enter")
+    expect(page.get_by_test_id("legend").locator("h2")).to_contain_text("name of class 977")
+    wide = page.evaluate(
+        """() => [...document.querySelectorAll(".side, .inspector, .top, .status")]
+            .filter((one) => one.checkVisibility())
+            .filter((one) => one.getBoundingClientRect().right > innerWidth + 1
+                || one.scrollWidth > one.clientWidth + 1)
+            .map((one) => one.className)"""
+    )
+    assert wide == []
 
 
 def test_a_missing_file_is_told_in_a_sentence(browser, site, tmp_path):

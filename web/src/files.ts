@@ -23,8 +23,8 @@ function held(path: string): unknown {
   return table[path];
 }
 
-/** What the script `key`.js hands over. */
-export function loadScript(key: string): Promise<unknown> {
+/** What the script `key`.js hands over. version: of a file that changes, so that no earlier one is taken for it */
+export function loadScript(key: string, version = ""): Promise<unknown> {
   const inPage = held(`${key}.js`);
   if (inPage !== undefined) return Promise.resolve(inPage);
   window.actatlas ??= (name, value) => waiting.get(name)?.(value);
@@ -32,7 +32,7 @@ export function loadScript(key: string): Promise<unknown> {
   return new Promise((resolve, reject) => {
     const script = document.createElement("script");
     waiting.set(key, resolve);
-    script.src = path;
+    script.src = version === "" ? path : `${path}?${version}`;
     script.onload = () => {
       script.remove();
       // Received by now, or never: then the file is damaged, and a second rejection does nothing.

@@ -167,6 +167,62 @@ export interface RegionValue {
 }
 
 /**
+ * What site/about.js hands to the page: what was done, with what.
+ */
+export interface AboutValue {
+  network: {
+    spec: string;
+    weights_sha256: string;
+    class_count: number | null;
+    /**
+     * height and width
+     *
+     * @minItems 2
+     * @maxItems 2
+     */
+    input_px: number[];
+  };
+  photos: {
+    listed: number;
+    used: number;
+    skipped: number;
+    source: string;
+  };
+  layers: AboutLayer[];
+  /**
+   * name and value, in words
+   */
+  settings: string[][];
+  versions: {
+    [k: string]: string;
+  };
+}
+export interface AboutLayer {
+  name: string;
+  type: string;
+  /**
+   * channels, height, width
+   */
+  shape: number[];
+  patch_px: number | null;
+  activations: number;
+  attribution: string | null;
+  grids: AboutGrid[];
+}
+export interface AboutGrid {
+  side: number;
+  cells: number;
+  /**
+   * mean over the icons
+   */
+  cosine: number | null;
+  /**
+   * share of the icons
+   */
+  identified: number | null;
+}
+
+/**
  * What site/layers/LAYER/G/cells.js hands to the page: item k of every list is cell k, row-major.
  */
 export interface CellsValue {

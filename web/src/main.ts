@@ -1,7 +1,9 @@
 // Load, make the state, mount the parts.
 import { el } from "./dom";
 import { messageOf } from "./errors";
+import { watchGrowth } from "./growth";
 import { listenToKeys } from "./input/keyboard";
+import { LabClient } from "./lab/client";
 import { Page } from "./page";
 import { Site } from "./site";
 import { initialState } from "./state";
@@ -15,6 +17,7 @@ async function main(app: HTMLElement): Promise<void> {
   page.start();
   window.addEventListener("hashchange", () => void page.follow(window.location.hash));
   listenToKeys(page.keys);
+  if (LabClient.ofPage() !== null && !site.atlas.is_finished) watchGrowth(site, () => page.grown());
 }
 
 const app = document.getElementById("app");

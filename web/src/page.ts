@@ -11,7 +11,7 @@ import { About } from "./panels/about";
 import { Card } from "./panels/card";
 import { sentence } from "./panels/cell";
 import { Gallery } from "./panels/gallery";
-import { type HeaderAction, header, layerStrip, toolbar, updateGrids, updateLayers, updateToolbar } from "./panels/header";
+import { type HeaderAction, header, layerStrip, toolbar, updateGrids, updateLayers, updateSizes, updateThumbnails, updateToolbar } from "./panels/header";
 import { Inspector } from "./panels/inspector";
 import { LabPanel } from "./panels/lab";
 import { Legend } from "./panels/legend";
@@ -50,6 +50,7 @@ export class Page {
   private readonly tools: Tools;
   private readonly address: Address;
   private readonly lab: LabPanel;
+  private readonly top: HTMLElement;
   private readonly grids: HTMLElement;
   private readonly strip: HTMLElement;
   /** The chosen cell is still to be moved out from under the panel, once the panel has its size. */
@@ -67,6 +68,7 @@ export class Page {
     this.search = new Search(site, dispatch);
     this.view = new ViewMenu(site.atlas, dispatch);
     const top = header(site.atlas, this.search.element, this.view.element, this.actions());
+    this.top = top;
     this.grids = top.querySelector<HTMLElement>(".grids") ?? top;
     this.strip = layerStrip(site.atlas, dispatch);
     const zoom = {
@@ -95,11 +97,11 @@ export class Page {
     this.gallery = new Gallery(app, site, dispatch);
     this.cellTable = new Table(app, site, dispatch);
     this.card = new Card(this.frame.stage, site);
-    this.inspector = new Inspector(this.frame.stage, site, dispatch);
     const client = LabClient.ofPage();
+    this.inspector = new Inspector(this.frame.stage, site, client, dispatch);
     if (client !== null) site.lights = (photo, side) => client.lights(photo, side);
     this.lab = new LabPanel(this.frame.stage, site, client, dispatch);
-    this.about = new About(app, site.atlas, dispatch);
+    this.about = new About(app, site, dispatch);
     this.keys = { ...zoom, ...this.keyActions() };
   }
 
@@ -149,6 +151,13 @@ export class Page {
     window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
       this.panes.repaint(this.store.state);
     });
+  }
+
+  /** More has been painted, or all: what is on the page is drawn anew. */
+  grown(): void {
+    updateSizes(this.top, this.site.atlas);
+    updateThumbnails(this.strip, this.site.atlas);
+    this.store.dispatch({ type: "arrived" });
   }
 
   /** Go where the address says. */

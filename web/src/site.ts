@@ -2,6 +2,7 @@
 import { CellTable } from "./cells";
 import { loadScript, urlPath } from "./files";
 import type {
+  AboutValue,
   AtlasValue,
   BlockValue,
   CellsValue,
@@ -21,7 +22,7 @@ import { type CellNumbers, type Lens, cellNumbers, numberAt, sideWithNumbers, un
 import { atSide } from "./places";
 import { Names } from "./search";
 import { gridOf, layerOf } from "./state";
-import { gridFolder } from "./tiles";
+import { gridFolder, renew } from "./tiles";
 
 const FORMAT_VERSION = 2;
 
@@ -71,6 +72,42 @@ export class Site {
       this.tables.set(gridFolder(layer, side), table);
       return table;
     });
+  }
+
+  /** Take over what has been painted since; whether anything has. Of a growing atlas that `actatlas view` shows. */
+  async grow(): Promise<boolean> {
+    const now = (await loadScript("atlas", String(Date.now()))) as AtlasValue;
+    let isChanged = now.is_finished !== this.atlas.is_finished;
+    for (const layer of this.atlas.layers) {
+      const grown = now.layers.find((other) => other.slug === layer.slug);
+      for (const grid of layer.grids) {
+        const painted = grown && gridOf(grown, grid.side)?.painted;
+        if (painted === undefined || (painted === grid.painted && !isChanged)) continue;
+        await this.renewCells(layer, grid, painted, now.is_finished);
+        isChanged = true;
+      }
+    }
+    this.atlas.is_finished = now.is_finished;
+    return isChanged;
+  }
+
+  private async renewCells(layer: LayerValue, grid: GridValue, painted: number, isFinished: boolean): Promise<void> {
+    const folder = gridFolder(layer, grid.side);
+    const version = `${painted}${isFinished ? "-finished" : ""}`;
+    this.loading.delete(`${folder}/cells`);
+    if (this.tables.has(folder)) {
+      const cells = (await loadScript(`${folder}/cells`, version)) as CellsValue;
+      const table = new CellTable(cells, this.atlas.labels);
+      this.tables.set(folder, table);
+      this.loading.set(`${folder}/cells`, Promise.resolve(table));
+    }
+    grid.painted = painted;
+    renew(grid, version);
+  }
+
+  /** What was done, with what: for whoever wants to know exactly. */
+  about(): Promise<AboutValue> {
+    return this.read("about");
   }
 
   /** Which classes are called what. */

@@ -20,6 +20,18 @@ export function finestLevel(grid: GridValue, view: Evidence = "icons"): number {
   return 32 - Math.clz32(fullPx(grid, view) - 1);
 }
 
+const versions = new WeakMap<GridValue, string>();
+
+/** A grid's pictures are others from now on. */
+export function renew(grid: GridValue, version: string): void {
+  versions.set(grid, version);
+}
+
+/** Of a grid's pictures; empty where they have been the same since the page was opened. */
+export function versionOf(grid: GridValue): string {
+  return versions.get(grid) ?? "";
+}
+
 export function tileUrl(
   layer: LayerValue,
   grid: GridValue,
@@ -29,5 +41,7 @@ export function tileUrl(
   view: Evidence = "icons",
 ): string {
   const files = view === "icons" ? "tiles_files" : `${view}_files`;
-  return urlPath(`${gridFolder(layer, grid.side)}/${files}/${level}/${column}_${row}.webp`);
+  const url = urlPath(`${gridFolder(layer, grid.side)}/${files}/${level}/${column}_${row}.webp`);
+  const version = versionOf(grid);
+  return version === "" ? url : `${url}?${version}`;
 }

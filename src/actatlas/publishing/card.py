@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from actatlas import __version__
-from actatlas.atlas import Atlas, Layer
-from actatlas.site import public_text
+from actatlas.atlas import Atlas
+from actatlas.site import about_value, flat_settings, public_text
 from actatlas.values import Examples
 
 NO_LICENCE = "No licence was given for this atlas: ask whoever published it before you use its pictures or numbers."
@@ -31,21 +29,13 @@ READING = (
 
 def card(atlas: Atlas, examples: Examples, licence: str) -> dict[str, Any]:
     """As card.json has it."""
-    plan = atlas.plan
+    told = about_value(atlas)
     return {
         "title": atlas.title,
         "origin": public_text(atlas, atlas.origin),
-        "network": {
-            "spec": public_text(atlas, plan["network"]["spec"]),
-            "weights_sha256": plan["network"]["weights_sha256"],
-            "class_count": plan["network"]["class_count"],
-            "input_px": list(atlas.preprocessing.input_px),
-        },
-        "photos": {**atlas.image_counts, "source": public_text(atlas, plan["images"]["spec"]), "shown": examples},
-        "layers": [_layer(atlas.layer(name)) for name in atlas.layer_names],
+        **told,
+        "photos": told["photos"] | {"shown": examples},
         "class_atlases": [layer.title for layer in atlas.class_atlases],
-        "settings": plan["settings"],
-        "versions": plan["versions"],
         "published_by": f"actatlas {__version__}",
         "licence": licence or None,
     }
@@ -62,7 +52,7 @@ def as_markdown(value: dict[str, Any]) -> str:
         for grid in layer["grids"]
     ]
     skipped = f" ({photos['listed']:,} listed, {photos['skipped']:,} could not be used)" if photos["skipped"] else ""
-    settings = [f"| {name} | {_told(setting)} |" for name, setting in _flat(value["settings"])]
+    settings = [f"| {name} | {setting} |" for name, setting in flat_settings(value["settings"])]
     parts = [
         f"# {value['title']}",
         "An activation atlas: a map of what the layers of a vision network have learned to see. Open `index.html`.",
@@ -82,31 +72,5 @@ def as_markdown(value: dict[str, Any]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _layer(layer: Layer) -> dict[str, Any]:
-    return {
-        "name": layer.name, "type": layer.info.type, "shape": list(layer.info.shape), "patch_px": layer.patch_px,
-        "activations": layer.activation_count, "attribution": layer.attribution_method,
-        "grids": [
-            {"side": g.side, "cells": len(g), "cosine": _mean(g.cosine), "identified": _mean(g.rank == 0)}
-            for g in (layer.grid(side) for side in layer.grid_sides)
-        ],
-    }  # fmt: skip
-
-
-def _mean(values: np.ndarray) -> float | None:
-    return round(float(np.mean(values)), 4) if len(values) else None
-
-
 def _figure(value: float | None) -> str:
     return "" if value is None else f"{value:.2f}"
-
-
-def _flat(settings: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    found = []
-    for name, value in settings.items():
-        found += _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else [(f"{prefix}{name}", value)]
-    return found
-
-
-def _told(value: Any) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else "none" if value is None else str(value)

@@ -11,6 +11,7 @@ from PIL import Image
 from actatlas.atlas import Atlas, Grid
 from actatlas.progress import Progress, Silent
 from actatlas.site import data
+from actatlas.site.about import about_value, flat_settings
 from actatlas.site.findings import confusion_pictures, confusions_value, tour_value, traces_value
 from actatlas.site.frame import index_page, static_file
 from actatlas.site.numbers import block_count, blocks, number_counts, numbers
@@ -25,8 +26,8 @@ APP_FILES = ("app.js", "app.css", "icon.svg", "THIRD-PARTY.txt")
 
 # All that a site's folder may hold.
 SITE_NAMES = (
-    *APP_FILES, "index.html", "atlas.js", "names.js", "columns.js", "confusions.js", "traces.js", "tour.js", "layers",
-    "confusions", "thumbs", "originals",
+    *APP_FILES, "index.html", "atlas.js", "about.js", "names.js", "columns.js", "confusions.js", "traces.js", "tour.js",
+    "layers", "confusions", "thumbs", "originals",
 )  # fmt: skip
 _QUALITY = 75  # of the pictures of misunderstandings
 # In the atlas folder, and no part of its site: how the site was written.
@@ -61,6 +62,8 @@ def write_site(
             _write_numbers(grid, out / name, name, write, earlier)
             write(out / name / "cells.js", data.script(f"{name}/cells", data.cells_value(grid, pools.get(slug))))
             tick(len(grid))
+    told = about_value(atlas)
+    write(out / "about.js", data.script("about", told | {"settings": flat_settings(told["settings"])}))
     found = _write_findings(atlas, out, write, settings)
     write(out / "atlas.js", data.script("atlas", data.atlas_value(atlas, settings, pools, patches.shown, found)))
     write(out / "index.html", index_page(atlas.title))

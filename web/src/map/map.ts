@@ -3,13 +3,14 @@ import OpenSeadragon from "openseadragon";
 import type { GridValue, LayerValue } from "../format";
 import type { Place, View } from "../places";
 import type { Evidence } from "../state";
-import { cellPx, finestLevel, fullPx, gridFolder, tileUrl } from "../tiles";
+import { cellPx, finestLevel, fullPx, gridFolder, tileUrl, versionOf } from "../tiles";
 import { type Insets, boxOf, placeAt, shiftInto } from "./geometry";
 import { type Sizes, shrunk } from "./shrinking";
 
 const FADE_MS = 160;
 const LEAST_LEVEL = 8; // 256 px: a smaller picture would only be fetched to be replaced
 const MARGIN = 0.035; // of the map's side
+const MOST_TILES = 48; // that are held: 79 MB with icons of 80 px
 const ICON_PX_AT_MOST = 4; // how far an icon's pixels are magnified
 
 export interface MapEvents {
@@ -41,6 +42,7 @@ export class AtlasMap {
     private readonly events: MapEvents,
   ) {
     keepStyleSheetOut();
+    decodeWithoutCopies();
     this.viewer = OpenSeadragon({
       element,
       tabIndex: -1, // the element itself has the focus
@@ -58,7 +60,7 @@ export class AtlasMap {
       gestureSettingsTouch: { clickToZoom: false, dblClickToZoom: true, flickEnabled: !this.isCalm },
       gestureSettingsPen: { clickToZoom: false, dblClickToZoom: true },
       imageLoaderLimit: 6,
-      maxImageCacheCount: 300,
+      maxImageCacheCount: MOST_TILES,
     });
     const { viewer } = this;
     viewer.addHandler("update-viewport", () => this.events.moved());
@@ -79,7 +81,7 @@ export class AtlasMap {
 
   /** Put a grid on the map, in the place of what is there, as soon as it has loaded. The view stays where it is. */
   show(layer: LayerValue, grid: GridValue, evidence: Evidence): void {
-    const key = `${gridFolder(layer, grid.side)} ${evidence}`;
+    const key = `${gridFolder(layer, grid.side)} ${evidence} ${versionOf(grid)}`;
     if (key === this.wanted) return;
     this.wanted = key;
     const isFirst = this.images.length === 0;
@@ -286,6 +288,24 @@ function keepStyleSheetOut(): void {
   const marker = document.createElementNS("urn:actatlas:inert", "style");
   marker.setAttribute("data-openseadragon-mobile-css", "");
   document.head.append(marker);
+}
+
+/**
+ * A browser keeps what it decoded for an <img> that was drawn, beside the canvas that it was drawn on: twice the memory.
+ * Of a bitmap that is closed it keeps nothing.
+ */
+function decodeWithoutCopies(): void {
+  const toCanvas = async (_: OpenSeadragon.Tile, image: HTMLImageElement): Promise<CanvasRenderingContext2D | null> => {
+    const bitmap = await createImageBitmap(image);
+    const canvas = document.createElement("canvas");
+    canvas.width = bitmap.width;
+    canvas.height = bitmap.height;
+    const context = canvas.getContext("2d", { willReadFrequently: true });
+    context?.drawImage(bitmap, 0, 0);
+    bitmap.close();
+    return context;
+  };
+  OpenSeadragon.converter.learn("image", "context2d", toCanvas, 1, 2);
 }
 
 function tileSource(layer: LayerValue, grid: GridValue, evidence: Evidence): object {

@@ -1,6 +1,8 @@
 // Where the atlas came from, how to read it, which keys there are.
-import { el, number } from "../dom";
-import type { AtlasValue } from "../format";
+import { breakable, el, number, percent } from "../dom";
+import { telling } from "../errors";
+import type { AboutValue } from "../format";
+import type { Site } from "../site";
 import type { Dispatch } from "../store";
 import { Dialogue } from "./dialogue";
 
@@ -33,23 +35,56 @@ const READING = [
 export class About extends Dialogue {
   constructor(
     app: HTMLElement,
-    private readonly atlas: AtlasValue,
-    dispatch: Dispatch,
+    private readonly site: Site,
+    private readonly dispatch: Dispatch,
   ) {
-    super(app, { name: atlas.title, testid: "about", class: "about" }, dispatch);
+    super(app, { name: site.atlas.title, testid: "about", class: "about" }, dispatch);
   }
 
   protected override fill(): void {
-    const { used, listed, skipped } = this.atlas.photos;
+    const { atlas } = this.site;
+    const { used, listed, skipped } = atlas.photos;
     const photos = `${number(used)} photos${skipped > 0 ? ` (${number(listed)} listed, ${number(skipped)} could not be used)` : ""}`;
+    const card = el("div", { testid: "atlas-card" });
     this.body.replaceChildren(
-      el("p", { class: "origin", text: this.atlas.origin }),
-      el("p", { class: "quiet", text: `Network ${this.atlas.network}. ${photos}.` }),
+      el("p", { class: "origin", text: atlas.origin }),
+      el("p", { class: "quiet", text: `Network ${atlas.network}. ${photos}.` }),
       el("h3", { text: "How to read it" }),
       ...READING.map((text) => el("p", { text })),
+      card,
       el("h3", { text: "Keys" }),
       el("dl", { class: "keys" }, ...KEYS.flatMap(([keys, what]) => [el("dt", { text: keys }), el("dd", { text: what })])),
       el("p", { class: "quiet", text: "After “Activation Atlas”, Carter, Armstrong, Schubert, Johnson and Olah, Distill 2019. Made with actatlas." }),
     );
+    this.site.about().then((about) => card.replaceChildren(...cardOf(about)), telling(this.dispatch));
   }
+}
+
+/** The atlas's card: what was done, with what, and how near the icons come. */
+function cardOf({ network, photos, layers, settings, versions }: AboutValue): HTMLElement[] {
+  const facts: [string, string][] = [
+    ["network", network.spec],
+    ["sha256 of its weights", network.weights_sha256],
+    ["its input", `${network.input_px.join(" × ")} px${network.class_count === null ? "" : `, ${number(network.class_count)} classes`}`],
+    ["photos", `${photos.source}: ${number(photos.used)} of ${number(photos.listed)}`],
+    ["made with", Object.entries(versions).map(([name, version]) => `${name} ${version}`).join(", ")],
+  ];
+  const head = ["layer", "C × H × W", "activations", "grid", "cells", "cosine", "identified"].map((text) => el("th", { text }));
+  const rows = layers.flatMap(({ name, shape, activations, grids }) =>
+    grids.map(({ side, cells, cosine, identified }) => {
+      const figures = [shape.join(" × "), number(activations), `${side} × ${side}`, number(cells), cosine?.toFixed(2) ?? "", identified === null ? "" : percent(identified)];
+      return el("tr", {}, el("td", {}, breakable(name)), ...figures.map((text) => el("td", { text })));
+    }),
+  );
+  return [
+    el("h3", { text: "How it was made" }),
+    el("dl", { class: "keys facts" }, ...facts.flatMap(([name, text]) => [el("dt", { text: name }), el("dd", { text })])),
+    el("table", { class: "figures" }, el("thead", {}, el("tr", {}, ...head)), el("tbody", {}, ...rows)),
+    el(
+      "details",
+      {},
+      el("summary", { text: "Settings" }),
+      el("dl", { class: "keys facts" }, ...settings.flatMap(([name = "", value = ""]) => [el("dt", { text: name }), el("dd", { text: value })])),
+    ),
+  ];
 }

@@ -22,7 +22,7 @@ export class Card {
 
   show(layer: LayerValue, cell: Cell, cellCount: number): void {
     const { side, column, row } = cell.place;
-    const key = `${layer.name}/${side}/${column},${row}`;
+    const key = `${layer.name}/${side}/${column},${row} ${cell.cosine}`;
     if (key !== this.shown) {
       this.shown = key;
       this.fill(layer, cell, cellCount);

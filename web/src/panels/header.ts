@@ -9,19 +9,28 @@ import { finestLevel, tileUrl } from "../tiles";
 export type HeaderAction = readonly [testid: string, text: string, title: string, act: () => void];
 
 export function header(atlas: AtlasValue, search: HTMLElement, view: HTMLElement, actions: readonly HeaderAction[]): HTMLElement {
-  const activations = atlas.layers[0]?.activations ?? 0;
-  const sizes = `${plural(atlas.photos.used, "photo")}, ${plural(activations, "activation")} a layer`;
-  const growing = atlas.is_finished ? "" : " · still being painted";
   return el(
     "header",
     { class: "top" },
     el("h1", { text: atlas.title }),
-    el("p", { class: "quiet sizes", text: sizes + growing }),
+    el("p", { class: "quiet sizes", text: sizesOf(atlas) }),
     search,
     grids(),
     view,
     el("nav", { class: "actions", "aria-label": "More" }, ...actions.map(([testid, text, title, act]) => button({ class: "plain", testid: `open-${testid}`, title }, act, text))),
   );
+}
+
+function sizesOf(atlas: AtlasValue): string {
+  const activations = atlas.layers[0]?.activations ?? 0;
+  const sizes = `${plural(atlas.photos.used, "photo")}, ${plural(activations, "activation")} a layer`;
+  return atlas.is_finished ? sizes : `${sizes} · still being painted`;
+}
+
+/** More has been painted. */
+export function updateSizes(top: HTMLElement, atlas: AtlasValue): void {
+  const sizes = top.querySelector(".sizes");
+  if (sizes !== null) sizes.textContent = sizesOf(atlas);
 }
 
 const TOOLS: readonly (readonly [Tool, string, string])[] = [
@@ -89,17 +98,31 @@ export function layerStrip(atlas: AtlasValue, dispatch: Dispatch): HTMLElement {
   return strip;
 }
 
+/** The layers' small pictures are others. */
+export function updateThumbnails(strip: HTMLElement, atlas: AtlasValue): void {
+  for (const one of strip.querySelectorAll("button")) {
+    const picture = one.querySelector("img");
+    const url = thumbnailUrl(layerOf(atlas, one.dataset.layer ?? ""));
+    if (picture !== null && url !== null && picture.getAttribute("src") !== url) picture.src = url;
+  }
+}
+
 export function updateLayers(strip: HTMLElement, state: State, before: State | null): void {
   press(strip, "layer", state.layer);
   if (before?.layer !== state.layer) strip.querySelector('[aria-pressed="true"]')?.scrollIntoView({ block: "nearest", inline: "nearest" });
 }
 
-/** The coarsest grid as one small picture: the level of its pyramid that has at least 128 px. */
 function thumbnail(layer: LayerValue): HTMLElement {
-  const grid = layer.grids[0];
+  const url = thumbnailUrl(layer);
   const picture = el("img", { class: "thumbnail" });
   picture.alt = "";
   picture.draggable = false;
-  if (grid !== undefined) picture.src = tileUrl(layer, grid, Math.min(8, finestLevel(grid)), 0, 0);
+  if (url !== null) picture.src = url;
   return picture;
+}
+
+/** The coarsest grid as one small picture: the level of its pyramid that has at least 128 px. */
+function thumbnailUrl(layer: LayerValue): string | null {
+  const grid = layer.grids[0];
+  return grid === undefined ? null : tileUrl(layer, grid, Math.min(8, finestLevel(grid)), 0, 0);
 }

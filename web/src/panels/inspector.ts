@@ -3,6 +3,8 @@ import type { Cell, CellTable } from "../cells";
 import { breakable, button, closeButton, el, number, percent, plural, track } from "../dom";
 import { telling } from "../errors";
 import type { LayerValue, OriginsValue, TracesValue } from "../format";
+import type { LabClient } from "../lab/client";
+import { facets } from "../lab/facets";
 import type { Lens } from "../lens";
 import { cellIcon } from "../pictures";
 import type { Place } from "../places";
@@ -15,10 +17,13 @@ import { attributionNote, cellButton, classBars, counts, fidelity, fidelityLine,
 export class Inspector {
   readonly element = el("section", { class: "inspector", testid: "inspector", "aria-label": "Cell", tabindex: "-1" });
   private shown = "";
+  private table: CellTable | null = null;
 
   constructor(
     stage: HTMLElement,
     private readonly site: Site,
+    /** Who paints a cell's parts; null where nobody does. */
+    private readonly client: LabClient | null,
     private readonly dispatch: Dispatch,
   ) {
     this.element.hidden = true;
@@ -33,8 +38,9 @@ export class Inspector {
   show(layer: LayerValue, place: Place, table: CellTable): void {
     const key = `${layer.name}/${place.side}/${place.column},${place.row}`;
     this.element.hidden = false;
-    if (key === this.shown) return;
+    if (key === this.shown && table === this.table) return;
     this.shown = key;
+    this.table = table;
     const body = el("div", { class: "inspector-body" }, ...this.body(layer, place, table));
     const scroll = this.element.lastElementChild?.scrollTop ?? 0;
     this.element.replaceChildren(this.head(layer, place), body);
@@ -152,6 +158,9 @@ export class Inspector {
     if (gridOf(layer, place.side)?.lists_photos) {
       const lens: Lens = { kind: "photos", layer: layer.name, cell: place };
       parts.push(section("The same photos", button({ class: "wide" }, () => this.dispatch({ type: "lens", lens }), "Where do these photos go?"), "Dims the map, of every layer, by how many of this cell’s photos pass through a cell."));
+    }
+    if (this.client !== null) {
+      parts.push(section("Facets", facets(this.client, layer, place), "Clusters of the cell’s activations: what it mixes."));
     }
     if (this.site.atlas.has.traces) parts.push(this.madeOf(layer, place));
     if (cell.cohesion !== null) {
