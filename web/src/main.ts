@@ -15,7 +15,8 @@ async function main(app: HTMLElement): Promise<void> {
   const page = new Page(app, site, store);
   await page.follow(window.location.hash);
   page.start();
-  window.addEventListener("hashchange", () => void page.follow(window.location.hash));
+  // Not the address as it is now: the page itself may have written it anew meanwhile.
+  window.addEventListener("hashchange", (event) => void page.follow(new URL(event.newURL).hash));
   listenToKeys(page.keys);
   if (LabClient.ofPage() !== null && !site.atlas.is_finished) watchGrowth(site, () => page.grown());
 }

@@ -46,13 +46,18 @@ function drawPart(canvas: HTMLCanvasElement, url: string, left: number, top: num
   if (context === null) return;
   context.clearRect(0, 0, canvas.width, canvas.height);
   const picture = fileAt(url);
-  const draw = () => {
+  const draw = async (): Promise<void> => {
     if (canvas.dataset.shows !== key) return; // it shows another cell by now
-    context.imageSmoothingQuality = "high";
-    context.drawImage(picture, left, top, size, size, 0, 0, canvas.width, canvas.height);
+    const part = await createImageBitmap(picture, left, top, size, size); // of a whole <img> the browser would keep a copy
+    if (canvas.dataset.shows === key) {
+      context.imageSmoothingQuality = "high";
+      context.clearRect(0, 0, canvas.width, canvas.height);
+      context.drawImage(part, 0, 0, canvas.width, canvas.height);
+    }
+    part.close();
   };
-  if (picture.complete && picture.naturalWidth > 0) draw();
-  else picture.addEventListener("load", draw, { once: true });
+  if (picture.complete && picture.naturalWidth > 0) void draw();
+  else picture.addEventListener("load", () => void draw(), { once: true });
 }
 
 function fileAt(url: string): HTMLImageElement {
