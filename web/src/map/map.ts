@@ -10,7 +10,7 @@ import { type Sizes, shrunk } from "./shrinking";
 const FADE_MS = 160;
 const LEAST_LEVEL = 8; // 256 px: a smaller picture would only be fetched to be replaced
 const MARGIN = 0.035; // of the map's side
-const MOST_TILES = 32; // that are held beside those on the screen: 52 MB with icons of 80 px
+const MOST_TILES = 24; // that are held beside those on the screen: 39 MB with icons of 80 px
 const ICON_PX_AT_MOST = 4; // how far an icon's pixels are magnified
 
 export interface MapEvents {
