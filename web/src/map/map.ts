@@ -8,9 +8,11 @@ import { type Insets, boxOf, placeAt, shiftInto } from "./geometry";
 import { type Sizes, shrunk } from "./shrinking";
 
 const FADE_MS = 160;
+const PATIENCE_MS = 4000;
 const LEAST_LEVEL = 8; // 256 px: a smaller picture would only be fetched to be replaced
 const MARGIN = 0.035; // of the map's side
-const MOST_TILES = 24; // that are held beside those on the screen: 39 MB with icons of 80 px
+const MOST_TILES = 200; // that are held before it is known how many are needed
+const LEAST_TILES = 40;
 const ICON_PX_AT_MOST = 4; // how far an icon's pixels are magnified
 
 export interface MapEvents {
@@ -84,6 +86,7 @@ export class AtlasMap {
     const key = `${gridFolder(layer, grid.side)} ${evidence} ${versionOf(grid)}`;
     if (key === this.wanted) return;
     this.wanted = key;
+    this.holdTiles(grid.tile_cells * (cellPx(grid, evidence) ?? grid.cell_px));
     const isFirst = this.images.length === 0;
     this.viewer.addTiledImage({
       tileSource: tileSource(layer, grid, evidence),
@@ -97,13 +100,31 @@ export class AtlasMap {
         this.images.push(item);
         this.shown.set(item, { grid, evidence });
         if (isFirst) this.look(this.first, true);
-        item.whenFullyLoaded(() => {
+        let isDecided = false;
+        const decide = (): void => {
+          if (isDecided || !this.images.includes(item)) return;
+          isDecided = true;
           if (key === this.wanted) this.reveal(item, key);
           else this.remove(item);
-        });
+        };
+        item.whenFullyLoaded(decide);
+        setTimeout(decide, PATIENCE_MS); // as far as it is there: on a very large screen, or by a slow line
       },
       error: () => this.events.failed(`The pictures of ${layer.name} could not be read; write the site again.`),
     });
+  }
+
+  /**
+   * As many tiles as two grids need while one follows the other, each at the level whose pixels are the smallest; if they
+   * were fewer, those of the grid to come would be let go before it is drawn. OpenSeadragon takes the number only when
+   * it begins, and by this name.
+   */
+  private holdTiles(tilePx: number): void {
+    const px = Math.min(Math.ceil(window.devicePixelRatio || 1), 2);
+    const along = (length: number): number => Math.ceil((2 * length * px) / tilePx) + 1;
+    const ofAGrid = along(this.element.clientWidth) * along(this.element.clientHeight);
+    const cache = this.viewer.tileCache as unknown as { _maxCacheItemCount: number };
+    cache._maxCacheItemCount = Math.max(LEAST_TILES, Math.ceil(2.34 * ofAGrid)); // a third of one more are coarser tiles
   }
 
   /** Draw icons as large as `sizes` says, or all whole. */
