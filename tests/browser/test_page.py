@@ -364,12 +364,15 @@ def test_icons_appear_on_an_open_page_as_they_are_painted(open_page, tmp_path):
         before = settled(page)
         atlas.files.write(coming[0], whole.files.read_bytes(coming[0]))
         expect(inspector).not_to_contain_text("still to be painted", timeout=20_000)
-        page.wait_for_selector("html[data-ready]")
-        after = settled(page)
         box = page.locator(".ring-selected").bounding_box()
         x, y = round(box["x"] + box["width"] / 2), round(box["y"] + box["height"] / 2)
         assert np.ptp(before[y, x].astype(int)) < 12, "it was grey"
-        assert code_of(after[y, x]) == cell_code(0, 20, column, row)
+        for _ in range(80):  # its tiles come after what is told of it
+            if code_of(picture(page)[y, x]) == cell_code(0, 20, column, row):
+                break
+            page.wait_for_timeout(250)
+        else:
+            raise AssertionError("the cell's icon does not appear on the map")
         for path in coming[1:]:
             atlas.files.write(path, whole.files.read_bytes(path))
         growing = Atlas(atlas.files)
