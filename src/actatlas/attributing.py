@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 
 import numpy as np
 
@@ -96,7 +97,7 @@ class AttributionWork:
         of_cells = [self._sample(layer, side).rows for side in self._sides]
         return np.unique(np.concatenate([self._for_average, *of_cells]))
 
-    @property
+    @cached_property
     def _for_average(self) -> np.ndarray:
         return choose_for_average(self._keys, self._settings.attributed_for_average)
 

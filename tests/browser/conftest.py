@@ -9,10 +9,23 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 
 from actatlas.atlas import Atlas
 from actatlas.site import write_site
 from actatlas.testing import fake_atlas
+
+
+@pytest.fixture(scope="session")
+def breaches() -> Callable:
+    """breaches(page): what axe-core finds against WCAG 2.2 AA and its own best practice, with the elements."""
+    tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+    def breaches_(page) -> list[tuple[str, list[str]]]:
+        found = Axe().run(page, options={"runOnly": {"type": "tag", "values": tags}}).response["violations"]
+        return [(rule["id"], [node["html"][:160] for node in rule["nodes"]]) for rule in found]
+
+    return breaches_
 
 
 @pytest.fixture(scope="session")

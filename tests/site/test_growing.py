@@ -9,7 +9,7 @@ from PIL import Image
 
 from actatlas.progress import Silent
 from actatlas.site import GrowingSite, data, write_own_site
-from actatlas.store import paths
+from actatlas.store import paths, pictures
 from actatlas.testing import cell_code, code_of, fake_atlas
 
 LAYER, SIDE, PX = "layer.0", 20, 21  # an odd side: cells of half the size do not begin at whole pixels
@@ -41,7 +41,6 @@ def test_what_was_committed_since_is_shown(growing):
     assert rest, "some are to come even then"
     before = value_of(site.file("atlas.js"))["layers"][0]["grids"][0]
     told_before = value_of(site.file(f"{FOLDER}/cells.js"))
-    rows = None
     atlas.files.write(path, content)
     rows = atlas.files.read_arrays(path, ["rows"])["rows"]
     after = value_of(site.file("atlas.js"))["layers"][0]["grids"][0]
@@ -75,6 +74,23 @@ def test_its_pictures_are_those_that_the_page_would_have(growing):
         assert written.shape == seen.shape
         assert np.abs(written - seen).mean() < 12, f"{path}: half a pixel off, no more"
     assert site.file("index.html") is None and site.file(f"{FOLDER}/photos.js") is None
+
+
+def test_a_map_that_is_looked_at_is_not_made_again_because_somebody_asks_what_is_new(tmp_path, monkeypatch):
+    atlas = fake_atlas(tmp_path / "atlas", layers=3, sides=(SIDE, 40), photos=0, painted=0.5, icon_px=PX)
+    write_own_site(atlas, Silent())
+    decoded = []
+    decode = pictures.decode
+    monkeypatch.setattr(pictures, "decode", lambda *args, **named: decoded.append(1) or decode(*args, **named))
+    site = GrowingSite(atlas.folder)
+    first = site.file(f"{FOLDER}/tiles_files/5/0_0.webp")
+    count = len(decoded)
+    site.file("atlas.js")
+    assert count > 0 and site.file(f"{FOLDER}/tiles_files/5/0_0.webp") == first and len(decoded) == count
+    chunks = atlas.files.committed(paths.icon_chunks(paths.home(LAYER), SIDE))
+    finest = (SIDE * PX - 1).bit_length()
+    site.file(f"{FOLDER}/tiles_files/{finest}/1_1.webp")
+    assert len(decoded) - count <= len(chunks), "each file is read once for a tile"
 
 
 def test_of_a_finished_atlas_the_files_are_as_they_were_written(growing):

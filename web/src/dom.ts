@@ -81,6 +81,11 @@ export function plural(count: number, noun: string): string {
   return `${number(count)} ${noun}${count === 1 ? "" : "s"}`;
 }
 
+/** How near an icon comes to its own cell: how many others its answer is nearer to. */
+export function rankWords(rank: number): string {
+  return rank === 0 ? "identified" : `${plural(rank, "cell")} nearer`;
+}
+
 /** Two digits behind the point; small values keep two digits that say something. */
 export function logit(value: number): string {
   const size = Math.abs(value);

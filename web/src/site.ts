@@ -123,8 +123,8 @@ export class Site {
   }
 
   /** What came with the photos: for each column its values, and which of them each photo has. */
-  columns(): Promise<ColumnsValue> {
-    return this.read("columns");
+  async columns(): Promise<ColumnsValue> {
+    return this.atlas.columns.length > 0 ? this.read("columns") : {};
   }
 
   /** Of each cell the ids of its photos. Only of a grid that lists them. */

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,6 @@ import pandas as pd
 from PIL import Image
 
 from actatlas.atlas.cell import Cell
-from actatlas.atlas.patches import cut_patches
 from actatlas.errors import UnfinishedAtlas, UsageError
 from actatlas.store import levels, paths, pictures
 
@@ -195,12 +194,10 @@ class Grid:
                 pixels[rows] = pictures.decode(**chunk)
         return pixels
 
-    def icon_files(self, without: Container[str] = ()) -> Iterator[tuple[str, np.ndarray]]:
-        """Of each file of icons so far that is not in `without`: its path, and the cells (n,) that they are of. A later
-        file's icon of a cell is in the place of an earlier one's."""
-        for path in self._files.committed(paths.icon_chunks(self.layer.home, self.side)):
-            if path not in without:
-                yield path, self._files.read_arrays(path, ("rows",))["rows"]
+    @property
+    def icon_paths(self) -> list[str]:
+        """The files of icons so far; a later one's icon of a cell is in the place of an earlier one's."""
+        return self._files.committed(paths.icon_chunks(self.layer.home, self.side))
 
     @cached_property
     def is_painted(self) -> np.ndarray:
@@ -260,13 +257,7 @@ class Grid:
 
     def examples(self, k: int, n: int = 12) -> list[Image.Image]:
         """Patches of side patch_px, one a photo, the members nearest the mean first. Empty without photos."""
-        if not self.layer.atlas.has_photos:
-            return []
-        rows = self.layer.rows_of_layer(self.nearest_rows(k, n))
-        patches: dict[int, Image.Image] = {}
-        for slot, (patch,) in cut_patches(self.layer.atlas, rows, [self.layer], [self.layer.patch_px]):
-            patches[slot] = patch.convert("RGB")
-        return [patches[slot] for slot in range(len(rows))]
+        return self.layer.patches(self.nearest_rows(k, n)) if self.layer.atlas.has_photos else []
 
     def column_values(self, column: str, n: int = 3) -> list[list[tuple[str, int]]]:
         """For each cell the n commonest values of a column that came with the images, counted in distinct photos."""
@@ -292,10 +283,9 @@ class Grid:
             names = [[self.class_name(i) for i in row] for row in top[0]]
             table["label"] = [row[0] for row in names]
             table["labels"] = ["; ".join(row) for row in names]
-        if self.layer.atlas.has_photos:
-            for column in self.layer.atlas.image_columns:
-                counted = self.column_values(column)
-                table[f"image_{column}"] = ["; ".join(f"{v} × {c}" for v, c in cell) for cell in counted]
+        for column in self.layer.atlas.image_columns:
+            counted = self.column_values(column)
+            table[f"image_{column}"] = ["; ".join(f"{v} × {c}" for v, c in cell) for cell in counted]
         return table
 
     # --- inside
@@ -330,7 +320,7 @@ class Grid:
         return self._cells("member_rows")
 
     def _icon_chunks(self, names: Sequence[str]) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
-        for path in self._files.committed(paths.icon_chunks(self.layer.home, self.side)):
+        for path in self.icon_paths:
             chunk = self._files.read_arrays(path, (*names, "rows"))
             yield chunk.pop("rows"), chunk
 

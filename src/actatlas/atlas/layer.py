@@ -7,8 +7,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
+from PIL import Image
 
 from actatlas.atlas.cells import Grid
+from actatlas.atlas.patches import cut_patches
 from actatlas.errors import NoAttributions, UnfinishedAtlas, UsageError
 from actatlas.store import paths
 from actatlas.values import ActivationSet, LayerInfo, Layout
@@ -227,6 +229,13 @@ class Layer:
         ordered = rows[np.argsort(-nearness, kind="stable")]
         _, first = np.unique(self.places.image_ids[ordered], return_index=True)
         return ordered[np.sort(first)][:n]
+
+    def patches(self, rows: np.ndarray) -> list[Image.Image]:
+        """Of some rows of `activations`: RGB, of side patch_px. Raises ImageError where photos are gone."""
+        cut: dict[int, Image.Image] = {}
+        for slot, (patch,) in cut_patches(self.atlas, self.rows_of_layer(rows), [self], [self.patch_px]):
+            cut[slot] = patch.convert("RGB")
+        return [cut[slot] for slot in range(len(rows))]
 
     def rows_of_layer(self, rows: np.ndarray) -> np.ndarray:
         """Rows of this set of activations → rows of all that the layer has."""

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from actatlas.atlas import Atlas, Grid, Layer, cut_patches
+from actatlas.atlas import Atlas, Grid, Layer
 from actatlas.errors import ImageError, UnfinishedAtlas, UnreadableImage, UsageError
 from actatlas.images import decode
 from actatlas.lab.asking import AtlasPhoto, CellName, Example, Given, Photo
@@ -175,13 +175,10 @@ class Pictures:
         """Of a layer's activations, small, JPEG in base64; or none, and why."""
         if not self._atlas.has_photos:
             return [], f"{self._atlas.folder} carries no photos"
-        cut: dict[int, str] = {}
         try:
-            for slot, (patch,) in cut_patches(self._atlas, layer.rows_of_layer(rows), [layer], [layer.patch_px]):
-                cut[slot] = thumbnail(patch)
+            return [thumbnail(patch) for patch in layer.patches(rows)], None
         except ImageError as error:
             return [], str(error)
-        return [cut[slot] for slot in range(len(rows))], None
 
     def cell(self, name: CellName) -> tuple[Grid, int]:
         grid = self.layer(name.layer).grid(name.side)

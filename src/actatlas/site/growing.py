@@ -9,17 +9,16 @@ from __future__ import annotations
 import json
 import re
 import threading
-from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from actatlas.atlas import Atlas, Grid
 from actatlas.site import data
-from actatlas.site.pyramid import UNPAINTED, UNPAINTED_EDGE, Geometry, Pyramid, cell_px, webp
+from actatlas.site.pyramid import CELLS_PER_TILE, Geometry, Pyramid, cell_px, icon_picture, webp
 from actatlas.store import AtlasFolder, pictures
 
 _MOST_MAPS = 4  # that are held at half their size: 26 MB each of a grid of 80
@@ -33,7 +32,8 @@ class GrowingSite:
     def __init__(self, folder: Path):
         self._folder = folder
         self._atlas_then: tuple[int, Atlas] | None = None
-        self._maps: OrderedDict[tuple[str, int], _Map] = OrderedDict()
+        self._maps: dict[tuple[str, int], _Map] = {}
+        self._seen: list[_Map] = []
         self._lock = threading.Lock()
 
     def file(self, path: str) -> bytes | None:
@@ -44,13 +44,14 @@ class GrowingSite:
         with self._lock:
             atlas = self._atlas_now()
             if atlas is None:
-                self._maps.clear()
+                self._maps, self._seen = {}, []
                 return None
             if cells is not None:
                 return self._cells(path, self._map(atlas, cells[1], int(cells[2])))
             if tile is not None:
                 level, column, row = (int(number) for number in tile.groups()[2:])
                 shown = self._map(atlas, tile[1], int(tile[2]))
+                self._keep(shown)
                 return None if shown is None else shown.tile(level, column, row)
             return self._whole(atlas)
 
@@ -86,102 +87,92 @@ class GrowingSite:
         layers = {atlas.layer(name).slug: atlas.layer(name) for name in atlas.layer_names}
         if slug not in layers or side not in layers[slug].grid_sides:
             return None
-        key = (slug, side)
-        if key not in self._maps:
-            self._maps[key] = _Map()
-        self._maps.move_to_end(key)
-        self._maps[key].take(layers[slug].grid(side))
-        for other in list(self._maps)[:-_MOST_MAPS]:
-            self._maps[other].shrink()
-        return self._maps[key]
+        found = self._maps.setdefault((slug, side), _Map())
+        found.take(layers[slug].grid(side))
+        return found
+
+    def _keep(self, shown: _Map | None) -> None:
+        """The maps that were looked at last are held; what the others hold can be made again."""
+        self._seen = [one for one in self._seen if one is not shown] + [one for one in [shown] if one is not None]
+        for other in self._seen[:-_MOST_MAPS]:
+            other.let_go()
+        self._seen = self._seen[-_MOST_MAPS:]
 
 
 class _Map:
     """One grid's icons so far.
 
-    grid: as it was last read; painted: how many cells have an icon
+    grid: as it was last read
     """
 
     def __init__(self) -> None:
-        self.painted = 0
         self.grid: Grid
         self._taken: list[str] = []
         self._icon_of: dict[int, tuple[str, int]] = {}  # by cell, the file that holds its icon, and which of it
         self._levels: dict[int, Image.Image] = {}
 
+    @property
+    def painted(self) -> int:
+        """How many cells have an icon."""
+        return len(self._icon_of)
+
     def take(self, grid: Grid) -> None:
         """Those that were committed since."""
-        self.grid = grid
-        if not all(map(grid.layer.atlas.files.has, self._taken)):  # painted anew
+        self.grid, found = grid, grid.icon_paths
+        if found == self._taken:
+            return
+        self._levels.clear()
+        if found[: len(self._taken)] != self._taken:  # painted anew
             self._taken, self._icon_of = [], {}
-        for path, rows in grid.icon_files(self._taken):
-            self._taken.append(path)
+        for path in found[len(self._taken) :]:
+            rows = grid.layer.atlas.files.read_arrays(path, ["rows"])["rows"]
             self._icon_of |= {k: (path, at) for at, k in enumerate(rows.tolist())}
-            self._levels.clear()
-        self.painted = len(self._icon_of)
+        self._taken = found
 
-    def shrink(self) -> None:
-        """Let go of what can be made again."""
+    def let_go(self) -> None:
         self._levels.clear()
 
     def tile(self, level: int, column: int, row: int) -> bytes | None:
         """None where the map has no such tile."""
-        geometry = self._geometry
+        geometry = Geometry(self.grid.side, cell_px(self.grid))
         if level > geometry.finest or max(column, row) >= geometry.tile_count(level):
             return None
         if level == geometry.finest:
-            return webp(Pyramid(geometry, self.grid.coordinates, self._icon).cells(column, row))
-        picture, px = self._level(level), geometry.tile_px
+            is_here = (self.grid.coordinates // CELLS_PER_TILE == (column, row)).all(axis=1)
+            icons = dict(self._icons(np.flatnonzero(is_here).tolist()))
+            return webp(Pyramid(geometry, self.grid.coordinates, icons.get).cells(column, row))
+        picture, px = self._level(geometry, level), geometry.tile_px
         box = column * px, row * px, min((column + 1) * px, picture.width), min((row + 1) * px, picture.height)
         return webp(picture.crop(box))
 
-    @property
-    def _geometry(self) -> Geometry:
-        return Geometry(self.grid.side, cell_px(self.grid))
-
-    def _level(self, level: int) -> Image.Image:
+    def _level(self, geometry: Geometry, level: int) -> Image.Image:
         """The whole map, at half the size of the level after it."""
         if level not in self._levels:
-            is_half = level == self._geometry.finest - 1
-            self._levels[level] = self._half() if is_half else self._level(level + 1).reduce(2)
+            is_half = level == geometry.finest - 1
+            self._levels[level] = self._half(geometry) if is_half else self._level(geometry, level + 1).reduce(2)
         return self._levels[level]
 
-    def _half(self) -> Image.Image:
+    def _half(self, geometry: Geometry) -> Image.Image:
         """Cells begin and end at whole pixels, half a pixel off where a cell's side is odd."""
-        px = cell_px(self.grid) / 2
-        size = -(-self._geometry.full_px // 2)
+        px, size = geometry.cell_px / 2, -(-geometry.full_px // 2)
         picture = Image.new("RGBA", (size, size))
-        by_file: dict[str, list[tuple[int, int]]] = {}
-        for k, (path, at) in self._icon_of.items():
-            by_file.setdefault(path, []).append((k, at))
-        pen = ImageDraw.Draw(picture)
-        for k in sorted(set(range(len(self.grid))) - set(self._icon_of)):
-            left, top, right, bottom = self._box(k, px)
-            pen.rectangle((left, top, right - 1, bottom - 1), fill=UNPAINTED, outline=UNPAINTED_EDGE)
-        for path, cells in by_file.items():
-            icons = _icons_of(self.grid, path, np.array([at for _, at in cells]))
-            for (k, _), icon in zip(cells, icons, strict=True):
-                left, top, right, bottom = self._box(k, px)
-                small = Image.fromarray(icon).resize((right - left, bottom - top), Image.Resampling.BOX)
-                picture.paste(small, (left, top))
+        for k, icon in self._icons(range(len(self.grid))):
+            column, row = self.grid.coordinates[k].tolist()
+            left, top, right, bottom = (int(edge * px) for edge in (column, row, column + 1, row + 1))
+            picture.paste(icon.resize((right - left, bottom - top), Image.Resampling.BOX), (left, top))
         return picture
 
-    def _box(self, k: int, px: float) -> tuple[int, int, int, int]:
-        column, row = self.grid.coordinates[k].tolist()
-        left, top, right, bottom = (int(edge * px) for edge in (column, row, column + 1, row + 1))
-        return left, top, right, bottom
-
-    def _icon(self, k: int) -> Image.Image:
+    def _icons(self, cells: Iterable[int]) -> Iterator[tuple[int, Image.Image]]:
+        """Of some cells, in no order; each file is read once."""
         px = cell_px(self.grid)
-        if k not in self._icon_of:
-            picture = Image.new("RGB", (px, px), UNPAINTED)
-            ImageDraw.Draw(picture).rectangle((0, 0, px - 1, px - 1), outline=UNPAINTED_EDGE)
-            return picture
-        path, at = self._icon_of[k]
-        picture = Image.fromarray(_icons_of(self.grid, path, np.array([at]))[0])
-        return picture if picture.width == px else picture.resize((px, px), Image.Resampling.LANCZOS)
-
-
-def _icons_of(grid: Grid, path: str, which: np.ndarray) -> np.ndarray:
-    arrays: Mapping[str, np.ndarray] = grid.layer.atlas.files.read_arrays(path, ("encoded", "offsets"))
-    return pictures.decode(arrays["encoded"], arrays["offsets"], which)
+        by_file: dict[str, list[tuple[int, int]]] = {}
+        for k in cells:
+            if k in self._icon_of:
+                path, at = self._icon_of[k]
+                by_file.setdefault(path, []).append((k, at))
+            else:
+                yield k, icon_picture(None, px)
+        for path, found in by_file.items():
+            stored = self.grid.layer.atlas.files.read_arrays(path, ("encoded", "offsets"))
+            icons = pictures.decode(**stored, which=np.array([at for _, at in found]))
+            yield from ((k, icon_picture(icon, px)) for (k, _), icon in zip(found, icons, strict=True))

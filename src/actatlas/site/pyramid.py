@@ -13,7 +13,7 @@ from actatlas.atlas import Grid
 
 CELLS_PER_TILE = 8
 MOST_CELL_PX = 128
-UNPAINTED, UNPAINTED_EDGE = (128, 128, 128), (112, 112, 112)  # as Grid.icons has it, and its outline
+_UNPAINTED, _UNPAINTED_EDGE = (128, 128, 128), (112, 112, 112)
 
 
 class Tile(NamedTuple):
@@ -123,12 +123,20 @@ def icon_pyramid(grid: Grid) -> Pyramid:
     px = cell_px(grid)
 
     def icon(k: int) -> Image.Image:
-        picture = Image.fromarray(grid.icons[k])
-        if not grid.is_painted[k]:  # else a growing atlas is one grey heap
-            ImageDraw.Draw(picture).rectangle((0, 0, picture.width - 1, picture.height - 1), outline=UNPAINTED_EDGE)
-        return picture if picture.width == px else picture.resize((px, px), Image.Resampling.LANCZOS)
+        return icon_picture(grid.icons[k] if grid.is_painted[k] else None, px)
 
     return Pyramid(Geometry(grid.side, px), grid.coordinates, icon)
+
+
+def icon_picture(pixels: np.ndarray | None, px: int) -> Image.Image:
+    """(S, S, 3) uint8, `px` on a side; None, of a cell that is not painted yet, is grey with an edge: else a growing
+    atlas is one grey heap."""
+    if pixels is None:
+        picture = Image.new("RGB", (px, px), _UNPAINTED)
+        ImageDraw.Draw(picture).rectangle((0, 0, px - 1, px - 1), outline=_UNPAINTED_EDGE)
+        return picture
+    picture = Image.fromarray(pixels)
+    return picture if picture.width == px else picture.resize((px, px), Image.Resampling.LANCZOS)
 
 
 def cell_px(grid: Grid) -> int:

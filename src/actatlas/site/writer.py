@@ -109,7 +109,7 @@ def _write_tiles(grid: Grid, folder: Path, write: Write) -> None:
 
 
 def _write_findings(atlas: Atlas, out: Path, write: Write, settings: SiteSettings) -> dict[str, Any]:
-    """What is known of the whole atlas, by the name of its file; those files that say something, and the columns."""
+    """What is known of the whole atlas, by the name of its file; only those are written that say something."""
     for name, path in confusion_pictures(atlas, settings):
         picture = Image.open(io.BytesIO(atlas.files.read_bytes(path))).convert("RGB")
         write(out / name, jpeg(picture, _QUALITY))
@@ -121,7 +121,7 @@ def _write_findings(atlas: Atlas, out: Path, write: Write, settings: SiteSetting
         "columns": data.columns_value(atlas),
     }
     for key, value in found.items():
-        if value or key == "columns":
+        if value:
             write(out / f"{key}.js", data.script(key, value))
     return found
 

@@ -1,5 +1,5 @@
 // What a cell is made of: clusters of its activations, each with an icon painted for it and the photos nearest to it.
-import { button, el, plural } from "../dom";
+import { button, el, plural, rankWords } from "../dom";
 import { messageOf } from "../errors";
 import type { LabFacet, LayerValue } from "../format";
 import type { Place } from "../places";
@@ -33,7 +33,6 @@ export function facets(client: LabClient, layer: LayerValue, { side, column, row
 async function item(facet: LabFacet, at: number): Promise<HTMLElement> {
   const icon = await thumbnail(facet.picture, ICON_PX, `icon of part ${at + 1}`);
   const patches = await Promise.all(facet.patches.map((patch, i) => thumbnail(patch, PATCH_PX, `real patch ${i + 1} of part ${at + 1}`)));
-  const identified = facet.rank === 0 ? "identified" : `${plural(facet.rank, "cell")} nearer`;
-  const told = `${plural(facet.activations, "activation")} from ${plural(facet.photos, "photo")}; cosine ${facet.cosine.toFixed(2)}, ${identified}`;
+  const told = `${plural(facet.activations, "activation")} from ${plural(facet.photos, "photo")}; cosine ${facet.cosine.toFixed(2)}, ${rankWords(facet.rank)}`;
   return el("li", {}, icon, el("div", {}, el("p", { class: "counts", text: told }), el("div", { class: "near" }, ...patches)));
 }

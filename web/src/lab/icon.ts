@@ -1,5 +1,5 @@
 // A better icon for the selected cell, then a larger one: painted on from the map’s, beside it, with both their figures.
-import { button, el, plural, square } from "../dom";
+import { button, el, rankWords, square } from "../dom";
 import type { LabIcon, LayerValue } from "../format";
 import { cellIcon } from "../pictures";
 import type { Place } from "../places";
@@ -79,5 +79,5 @@ export class BetterIcon {
 }
 
 function figures(cosine: number, rank: number): string {
-  return `cosine ${cosine.toFixed(2)}, ${rank === 0 ? "identified" : `${plural(rank, "cell")} nearer`}`;
+  return `cosine ${cosine.toFixed(2)}, ${rankWords(rank)}`;
 }

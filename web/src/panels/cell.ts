@@ -1,6 +1,6 @@
 // What is said of a cell: the same in the card and in the inspector.
 import type { Cell, CellTable } from "../cells";
-import { button, el, logit, number, plural, square, track } from "../dom";
+import { button, el, logit, number, plural, rankWords, square, track } from "../dom";
 import type { LayerValue } from "../format";
 import { cellIcon, drawPatch } from "../pictures";
 import type { Place } from "../places";
@@ -30,12 +30,11 @@ export function counts(cell: Cell): string {
 export function fidelity(cell: Cell, cellCount: number): [string, string] {
   if (cell.cosine === null || cell.rank === null) return ["not painted yet", "This cell’s icon is still to be painted."];
   const others = number(Math.max(cellCount - 1, 0));
-  const short = cell.rank === 0 ? "identified" : `${plural(cell.rank, "cell")} nearer`;
   const told =
     cell.rank === 0
       ? `The layer’s answer to this icon is nearer to this cell than to any of the ${others} others.`
       : `The layer’s answer to this icon is nearer to ${plural(cell.rank, "other cell")} of ${others}: take the icon with care.`;
-  return [short, told];
+  return [rankWords(cell.rank), told];
 }
 
 export function fidelityLine(cell: Cell, cellCount: number): HTMLElement {

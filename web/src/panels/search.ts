@@ -68,7 +68,7 @@ export class Search {
   /** Until the names of the classes are here. */
   private async load(): Promise<void> {
     const failed = telling(this.dispatch);
-    if (this.columns === null && this.site.atlas.columns.length > 0) {
+    if (this.columns === null) {
       this.site.columns().then((columns) => {
         this.columns = columns;
         this.fill();
