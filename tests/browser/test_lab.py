@@ -341,14 +341,16 @@ def test_without_torch_the_lab_says_which_extra_opens_it_and_opens_when_it_is_th
         page.locator("[data-testid=lab-bars] li").first.wait_for()
 
 
-def test_a_growing_atlas_says_that_the_lab_opens_later(open_page, small_atlas, tmp_path):
+def test_a_growing_atlas_says_that_the_lab_opens_later_and_opens_it(open_page, small_atlas, tmp_path):
     folder = shutil.copytree(small_atlas, tmp_path / "atlas")
-    (folder / "manifest.json").unlink()
+    manifest = (folder / "manifest.json").rename(tmp_path / "manifest.json")
     with serving(folder, Lab(folder)) as address:
         page = open_page(address)
         page.keyboard.press("a")
         page.get_by_test_id("lab-closed").wait_for()
         expect(page.get_by_test_id("lab-closed")).to_contain_text("still being built")
+        manifest.rename(folder / "manifest.json")
+        expect(page.locator("[data-testid=lab-bars] li").first).to_be_visible(timeout=60_000)
 
 
 def test_what_goes_wrong_is_said_in_the_panel_and_the_page_goes_on(browser, served_lab, small_atlas, tmp_path):

@@ -158,6 +158,7 @@ export class Page {
     updateSizes(this.top, this.site.atlas);
     updateThumbnails(this.strip, this.site.atlas);
     this.store.dispatch({ type: "arrived" });
+    if (this.site.atlas.is_finished) this.lab.openLate(this.store.state);
   }
 
   /** Go where the address says. */

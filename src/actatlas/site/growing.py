@@ -71,7 +71,7 @@ class GrowingSite:
             for grid in layer["grids"]:
                 shown = self._map(atlas, layer["slug"], grid["side"])
                 grid["painted"] = grid["painted"] if shown is None else shown.painted
-        return data.script("atlas", value)
+        return data.script("atlas", value | {"is_finished": False})
 
     def _cells(self, path: str, shown: _Map | None) -> bytes | None:
         if shown is None:

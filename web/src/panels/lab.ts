@@ -91,6 +91,11 @@ export class LabPanel {
 
   // --- opening
 
+  /** What kept it closed may be gone: the build has ended. */
+  openLate(state: State): void {
+    if (state.isLabOpen) void this.open(state);
+  }
+
   private async open(state: State): Promise<void> {
     if (this.bench !== null || this.isOpening) return;
     if (this.client === null) {
