@@ -6,7 +6,7 @@
 #   make lint           style, types, and the direction of imports
 #   make e2e            the browser's tests alone
 #   make bench          benchmarks/, each against a peer; real photos by ACTATLAS_PHOTOS
-#   make bench-icons    icons alone: tables, and contact sheets in bench-icons/
+#   make bench-icons    icons alone: tables, contact sheets and curves in bench-icons/
 #   make docs           docs/cli.md anew, from the commands themselves
 #   make test-base      the wheel without extras, in an empty environment
 #   make shipped-atlas  the atlas in the package anew, from the photos in ACTATLAS_PHOTOS
@@ -60,6 +60,7 @@ bench: $(VENV)/.has-bench
 bench-icons: $(VENV)/.has-bench
 	@test -n "$(PHOTOS)" || { echo "actatlas: no photos: set ACTATLAS_PHOTOS to a folder of them" >&2; exit 3; }
 	ACTATLAS_PHOTOS="$(PHOTOS)" $(BIN)/python benchmarks/icons.py --curves --out $(ICONS_OUT)
+	$(BIN)/python benchmarks/icon_curves.py $(ICONS_OUT)/icons.json -o $(ICONS_OUT)/curves.png
 
 test-base: $(VENV)/.has-dev
 	sh tests/base/check_base.sh
