@@ -11,15 +11,20 @@ from torch import Tensor, nn
 from actatlas.errors import UnknownNetwork, UsageError
 from actatlas.networks.foreign import load_file, load_python
 from actatlas.networks.hub import load_hub
+from actatlas.networks.inception_v1 import load_lucid
 from actatlas.networks.libraries import load_timm, load_torchvision
 from actatlas.networks.network import Network
 from actatlas.networks.packaged import load_packaged
 from actatlas.preprocessing import Preprocessing
 
 _LOADERS: dict[str, Callable[[str], Network]] = {
-    "packaged": load_packaged, "timm": load_timm, "torchvision": load_torchvision, "hf": load_hub,
+    "packaged": load_packaged,
+    "timm": load_timm,
+    "torchvision": load_torchvision,
+    "hf": load_hub,
+    "lucid": load_lucid,
     "python": load_python,
-}  # fmt: skip
+}
 
 
 def load_network(
@@ -33,7 +38,8 @@ def load_network(
 
     packaged:efficientnet-lite0 · timm:NAME[?checkpoint=FILE&num_classes=…&in_chans=…&pretrained=false] ·
     torchvision:NAME@WEIGHTS (WEIGHTS may be "none": untrained, seeded) or torchvision:NAME?checkpoint=FILE ·
-    hf:NAME or hf:FOLDER, image classifiers of transformers · python:module:function · path/to/zoo.py:function.
+    hf:NAME or hf:FOLDER, image classifiers of transformers · lucid:inceptionv1[?checkpoint=FILE] ·
+    python:module:function · path/to/zoo.py:function.
     Behind a ? also labels=FILE, input_px=…, resize_px=…, mean=…, std=…: docs/networks.md
 
     device: "auto" takes CUDA, then an Apple GPU, then the CPU
