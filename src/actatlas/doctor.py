@@ -10,6 +10,7 @@ import shutil
 from typing import Any
 
 from actatlas import __version__
+from actatlas.plugins import examine_plugins
 
 _PACKAGES = (
     "numpy", "pandas", "pillow", "safetensors", "torch", "torchvision", "umap-learn", "timm", "transformers",
@@ -18,7 +19,8 @@ _PACKAGES = (
 
 
 def examine() -> dict[str, Any]:
-    """Versions by package ("not installed" where it is not), devices, cores, free disk here in bytes, a browser."""
+    """Versions by package ("not installed" where it is not), devices, cores, free disk here in bytes, a browser, and
+    the plug-ins that other packages bring."""
     found: dict[str, Any] = {
         "actatlas": __version__,
         "python": platform.python_version(),
@@ -33,6 +35,7 @@ def examine() -> dict[str, Any]:
         except importlib.metadata.PackageNotFoundError:
             found[package] = "not installed"
     found["devices"] = _devices() if importlib.util.find_spec("torch") else ["no torch"]
+    found["plug-ins"] = examine_plugins()
     return found
 
 

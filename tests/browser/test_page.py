@@ -404,7 +404,7 @@ def test_an_estimate_from_some_photos_says_how_sure_it_is(open_page, tmp_path, w
 
 
 def test_an_atlas_of_one_cell_is_a_page_too(open_page, tmp_path, write_file, monkeypatch):
-    monkeypatch.setattr("actatlas.testing.kept_cells", lambda layer, side: np.array([[1, 1]], np.int32))
+    monkeypatch.setattr("actatlas.testing.fake.kept_cells", lambda layer, side: np.array([[1, 1]], np.int32))
     atlas = fake_atlas(tmp_path / "atlas", layers=2, sides=(2,), photos=4, icon_px=32)
     page = open_page(write_site(atlas, tmp_path / "site", write_file).as_uri(), "#layer=layer.1&grid=2&cell=1,1")
     inspector = page.get_by_test_id("inspector")

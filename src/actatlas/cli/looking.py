@@ -192,5 +192,8 @@ def doctor(options: argparse.Namespace) -> dict[str, Any]:
 
     found = examine()
     for name, value in found.items():
-        say(options, f"{name}: {value}")
+        if name != "plug-ins":
+            say(options, f"{name}: {value}")
+    for plugin in found["plug-ins"]:
+        say(options, f"plug-in {plugin['name']}: ({plugin['group']}, {plugin['package']}): {plugin['state']}")
     return found

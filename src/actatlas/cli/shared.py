@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from actatlas.working import WorkingAtlas
 
 SPEC_HELP = (
-    "packaged:efficientnet-lite0 (default), timm:NAME, torchvision:NAME@WEIGHTS, "
-    "python:module:function or zoo.py:function"
+    "packaged:efficientnet-lite0 (default), timm:NAME, torchvision:NAME@WEIGHTS, hf:NAME or hf:FOLDER, "
+    "lucid:inceptionv1, python:module:function or zoo.py:function; behind a ?: checkpoint=FILE, num_classes=N, "
+    "labels=FILE (docs/networks.md)"
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import Any
 
 from PIL import Image
 
@@ -11,6 +12,7 @@ from actatlas.errors import NoImages
 from actatlas.images.decoding import read_photo
 from actatlas.images.listing import Entry, is_image_name, list_csv, list_folder, list_text
 from actatlas.images.packaged import list_packaged
+from actatlas.plugins import IMAGES, BrokenPlugin, Plugin, find_plugin
 from actatlas.values import ImageRecord, ImageSource
 
 ImagesSpec = str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | ImageSource
@@ -19,8 +21,9 @@ ImagesSpec = str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | ImageSo
 def open_source(spec: ImagesSpec) -> ImageSource:
     """The photos that `spec` names; ids are their places in the listing.
 
-    spec: a folder (flat, or one sub-folder a class), a `.txt` list, a `.csv`, one image file, `packaged:demo`; from
-    Python also a list of paths, or an ImageSource, which is given back.
+    spec: a folder (flat, or one sub-folder a class), a `.txt` list, a `.csv`, one image file, `packaged:demo`, or
+    `PREFIX:NAME` of a plug-in (docs/plugins.md); from Python also a list of paths, or an ImageSource, which is given
+    back.
 
     Raises NoImages where nothing is there, ImageError where a list cannot be understood, MissingExtra for packaged
     photos whose packages are not installed. Photos themselves are not opened yet.
@@ -35,7 +38,36 @@ def open_source(spec: ImagesSpec) -> ImageSource:
     if text.startswith("packaged:"):
         return FileSource(text, list_packaged(text.removeprefix("packaged:")))
     path = os.path.abspath(os.path.expanduser(text))
+    prefix, _, name = text.partition(":")
+    if name and not os.path.exists(path):
+        plugin = _plugin(prefix)
+        if plugin is not None:
+            return _from_plugin(plugin, name, text)
     return FileSource(path, _entries(text, path))
+
+
+class NamedSource:
+    """A plug-in's source by the spec that leads to it again, whatever it calls itself."""
+
+    def __init__(self, spec: str, source: ImageSource):
+        self.spec = spec
+        self._source = source
+
+    def __getattr__(self, name: str) -> Any:
+        if name != "read_reduced":  # which not every source has
+            raise AttributeError(name)
+        return self._source.read_reduced  # type: ignore[attr-defined]
+
+    @property
+    def column_names(self) -> Sequence[str]:
+        return self._source.column_names
+
+    @property
+    def records(self) -> Sequence[ImageRecord]:
+        return self._source.records
+
+    def read(self, image_id: int) -> Image.Image:
+        return self._source.read(image_id)
 
 
 class FileSource:
@@ -63,6 +95,30 @@ class FileSource:
 
     def __repr__(self) -> str:
         return f"<{len(self):,} images of {self.spec}>"
+
+
+def _plugin(prefix: str) -> Plugin | None:
+    try:
+        return find_plugin(IMAGES, prefix)
+    except BrokenPlugin as error:
+        raise NoImages(str(error), plugin=prefix) from error
+
+
+def _from_plugin(plugin: Plugin, name: str, spec: str) -> ImageSource:
+    """An ImageSource, or a list of paths, as the plug-in's function gives it."""
+    try:
+        made = plugin.call(name)
+    except BrokenPlugin as error:
+        raise NoImages(str(error), spec=spec) from error
+    if hasattr(made, "records") and hasattr(made, "read"):
+        return NamedSource(spec, made)
+    if isinstance(made, Sequence) and not isinstance(made, str):
+        return NamedSource(spec, _from_paths(made))
+    raise NoImages(
+        f"{spec}: the plug-in of {plugin.package} gives {type(made).__name__}; it should give an ImageSource or a list "
+        "of paths",
+        spec=spec,
+    )
 
 
 def _entries(spec: str, path: str) -> list[Entry]:

@@ -65,7 +65,7 @@ def _called(module: Any, function_name: str, spec: str) -> Network:
         raise
     except (Exception, SystemExit) as error:  # foreign code may raise anything
         raise _failed(spec, error) from error
-    network = _network_of(made)
+    network = network_of(made)
     if network is None:
         raise UnknownNetwork(
             f"{spec} gives {type(made).__name__}; it should give a Network, (module, Preprocessing) or "
@@ -76,7 +76,7 @@ def _called(module: Any, function_name: str, spec: str) -> Network:
     return network
 
 
-def _network_of(made: Any) -> Network | None:
+def network_of(made: Any) -> Network | None:
     """A Network; (module, Preprocessing[, labels]); or a module with attributes `preprocessing` and maybe `labels`."""
     if isinstance(made, Network):
         return made

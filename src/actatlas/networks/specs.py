@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,12 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from actatlas.errors import UnknownNetwork, UsageError
-from actatlas.networks.foreign import load_file, load_python
+from actatlas.networks.foreign import load_file, load_python, network_of
 from actatlas.networks.hub import load_hub
 from actatlas.networks.inception_v1 import load_lucid
 from actatlas.networks.libraries import load_timm, load_torchvision
 from actatlas.networks.network import Network
 from actatlas.networks.packaged import load_packaged
+from actatlas.plugins import NETWORKS, BrokenPlugin, Plugin, find_plugin, plugins
 from actatlas.preprocessing import Preprocessing
 
 _LOADERS: dict[str, Callable[[str], Network]] = {
@@ -60,13 +62,48 @@ def load_network(
         return _on(_LOADERS[source](name), device)
     if file.endswith(".py") and function_name:
         return _on(load_file(file, function_name), device)
+    plugin = _plugin(source) if name else None
+    if plugin is not None:
+        return _on(_from_plugin(plugin, name, model), device)
     if model.endswith(".py"):
         raise UnknownNetwork(f"{model} names no function that gives the network; write {model}:function", spec=model)
-    raise UnknownNetwork(
+    raise _unknown(model, source, name)
+
+
+def _unknown(model: str, source: str, name: str) -> UnknownNetwork:
+    if name:
+        sources = [*_LOADERS, *(plugin.name for plugin in plugins(NETWORKS))]
+        closest = difflib.get_close_matches(source, sources, n=1)
+        hint = f"did you mean {closest[0]}:{name}?" if closest else f"there are: {', '.join(sources)}, zoo.py:function"
+        return UnknownNetwork(f'"{model}": networks do not come from "{source}"; {hint}', spec=model)
+    return UnknownNetwork(
         f'"{model}" does not say where the network comes from; write timm:{model}, torchvision:{model}@DEFAULT, '
         f"hf:{model}, packaged:efficientnet-lite0, python:module:function or zoo.py:function",
         spec=model,
     )
+
+
+def _plugin(source: str) -> Plugin | None:
+    try:
+        return find_plugin(NETWORKS, source)
+    except BrokenPlugin as error:
+        raise UnknownNetwork(str(error), plugin=source) from error
+
+
+def _from_plugin(plugin: Plugin, name: str, spec: str) -> Network:
+    try:
+        made = plugin.call(name)
+    except BrokenPlugin as error:
+        raise UnknownNetwork(str(error), spec=spec) from error
+    network = network_of(made)
+    if network is None:
+        raise UnknownNetwork(
+            f"{spec}: the plug-in of {plugin.package} gives {type(made).__name__}; it should give a Network, "
+            "(module, Preprocessing) or (module, Preprocessing, labels)",
+            spec=spec,
+        )
+    network.spec = spec
+    return network
 
 
 def _on(network: Network, device: str) -> Network:
