@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from actatlas import toolkit
     from actatlas.api import build, measure_icons, open, try_patch
     from actatlas.errors import ActatlasError
     from actatlas.networks import load_network
@@ -25,6 +26,7 @@ __all__ = [
     "load_network",
     "measure_icons",
     "open",
+    "toolkit",
     "try_patch",
 ]
 
@@ -41,6 +43,8 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     # Nothing is imported before it is used: reading an atlas needs no torch, and `--help` is quick.
+    if name == "toolkit":
+        return importlib.import_module("actatlas.toolkit")
     if name not in _HOMES:
         raise AttributeError(f"module 'actatlas' has no attribute {name!r}")
     return getattr(importlib.import_module(_HOMES[name]), name)

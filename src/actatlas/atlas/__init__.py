@@ -3,7 +3,7 @@
 `records.py` is the side that writes.
 """
 
-from actatlas.atlas.cell import Cell, Facet, Icon
+from actatlas.atlas.cell import Cell, Facet, Icon, clusters_of
 from actatlas.atlas.cells import Grid
 from actatlas.atlas.class_atlas import ClassAtlas
 from actatlas.atlas.layer import Layer
@@ -12,6 +12,6 @@ from actatlas.atlas.patches import PhotoCutter, cut_patches, over_photos, shorte
 from actatlas.atlas.reader import Atlas, open
 
 __all__ = [
-    "Atlas", "Cell", "ClassAtlas", "ClassNames", "Facet", "Grid", "Icon", "Layer", "PhotoCutter", "cut_patches", "open",
-    "over_photos", "shorter_side_for",
+    "Atlas", "Cell", "ClassAtlas", "ClassNames", "Facet", "Grid", "Icon", "Layer", "PhotoCutter", "clusters_of",
+    "cut_patches", "open", "over_photos", "shorter_side_for",
 ]  # fmt: skip

@@ -119,7 +119,7 @@ class Cell:
             raise UsageError(f"facets: n is {n}; ask for at least 1")
         layer, rows = self.grid.layer, self.members
         vectors = layer.activations.vectors[rows].astype(np.float32)
-        clusters = _clusters(vectors - layer.mean, min(n, len(rows)), seed)
+        clusters = clusters_of(vectors - layer.mean, min(n, len(rows)), seed)
         parts = [rows[clusters == c] for c in range(clusters.max() + 1)]
         means = np.stack([vectors[clusters == c].mean(axis=0) for c in range(len(parts))])
         icons = self._paint(means, steps, px, model, seed)
@@ -153,7 +153,7 @@ class Cell:
         ]
 
 
-def _clusters(vectors: np.ndarray, n: int, seed: int) -> np.ndarray:
+def clusters_of(vectors: np.ndarray, n: int, seed: int) -> np.ndarray:
     """(M,) the cluster of each, numbered without gaps. k-means on the unit sphere (Dhillon and Modha 2001)."""
     unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
     random = np.random.default_rng(seed)

@@ -57,7 +57,13 @@ def run_pilot(
 
     Raises NoImages if none can be read, and the network's errors for a layer that cannot be used.
     """
-    inputs = _first_inputs(network, source, settings)
+    return pilot_on(network, _first_inputs(network, source, settings), layers, settings, progress)
+
+
+def pilot_on(
+    network: Network, inputs: np.ndarray, layers: Sequence[str], settings: CollectSettings, progress: Progress
+) -> Pilot:
+    """The same of inputs that were read already: (n, H, W, channels) uint8."""
     pixels = to_pixels(inputs).to(network.device)
     with progress.stage("Measuring the layers on a few photos", len(inputs), "photos") as tick:
         precision, agreement = network.resolve_precision(pixels, layers, settings.precision)

@@ -30,6 +30,7 @@ class Scene:
     mean: (C,) of the layer; colour, expectation: of the photos
     side: of a picture; shift_px: the canvas is wider by so much all around; channel_count: of the network's input
     surroundings: what the mean cosine over the whole map weighs beside that at the centre
+    position: row and column of the map where the answer is read, None reads it at the centre
     """
 
     layer: str
@@ -41,6 +42,7 @@ class Scene:
     shift_px: int
     channel_count: int
     surroundings: float
+    position: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -49,12 +51,14 @@ class Aim:
 
     directions: (B, C), each of length 1; rivals: (B, R, C), the picture's own first, or None; contrast: their weight
     looks: (B, F), or None
+    pulls: (B, C), or None: what each unit of the answer beyond the layer's mean is worth, without bound
     """
 
     directions: np.ndarray
     rivals: np.ndarray | None
     contrast: float
     looks: np.ndarray | None
+    pulls: np.ndarray | None = None
 
 
 class Easel:
@@ -83,6 +87,7 @@ class Easel:
             rivals=None if aim.rivals is None else self._here(aim.rivals).to(self._network.dtype),
             looks=None if aim.looks is None else self._here(aim.looks),
             contrast=aim.contrast,
+            pulls=None if aim.pulls is None else self._here(aim.pulls),
         )
         if start is None:
             coefficients = self._prior.draw(keys) * self._settings.start
@@ -106,7 +111,7 @@ class Easel:
         """(n, C) of pictures (n, S, S, channels), at the centre."""
         with torch.no_grad():
             maps = self._maps(self._as_pixels(pictures), [self._scene.layer])
-            return centre(positions_last(maps[self._scene.layer])).cpu().numpy()
+            return self._read_at(positions_last(maps[self._scene.layer])).cpu().numpy()
 
     def looks(self, pictures: np.ndarray) -> np.ndarray:
         """(n, F) of pictures (n, S, S, channels). Only where there is an expectation."""
@@ -122,13 +127,16 @@ class Easel:
         """What is climbed, summed over the pictures; and (B,) the cosines at the centre."""
         maps = self._maps(pixels, self._read)
         answers = positions_last(maps[self._scene.layer]).float()
-        at_centre = normalize(centre(answers) - self._mean, dim=1)
+        beyond = self._read_at(answers) - self._mean  # (B, C)
+        at_centre = normalize(beyond, dim=1)
         cosines = (at_centre * aim.directions).sum(dim=1)
         value = cosines.sum()
         if self._scene.surroundings > 0:
             everywhere = normalize(answers - self._mean, dim=-1).flatten(1, 2)  # (B, positions, C)
             along = (aim.directions[:, None] @ everywhere.mT).mean(dim=(1, 2))
             value = value + self._scene.surroundings * along.sum()
+        if aim.pulls is not None:
+            value = value + (beyond * aim.pulls).sum()
         if aim.rivals is not None:
             among = torch.einsum("kc,krc->kr", at_centre.to(aim.rivals.dtype), aim.rivals).float() / _TEMPERATURE
             value = value + aim.contrast * torch.log_softmax(among, dim=1)[:, 0].sum()
@@ -138,6 +146,13 @@ class Easel:
 
     def _maps(self, pixels: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
         return self._network.activations(self._network.normalize(self._network.fit(pixels)), layers)
+
+    def _read_at(self, answers: Tensor) -> Tensor:
+        """(B, H, W, C) → (B, C)."""
+        if self._scene.position is None:
+            return centre(answers)
+        row, column = self._scene.position
+        return answers[:, row, column].float()
 
     def _here(self, part: np.ndarray) -> Tensor:
         return torch.from_numpy(part).to(self._device)
@@ -162,6 +177,7 @@ class _Here:
     rivals: Tensor | None
     looks: Tensor | None
     contrast: float
+    pulls: Tensor | None
 
 
 def _look_weights(expectation: Expectation) -> Tensor:

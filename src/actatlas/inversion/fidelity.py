@@ -30,15 +30,17 @@ def centre(answers: Tensor) -> Tensor:
     return answers[:, rows, columns].float().mean(dim=(1, 2))
 
 
-def measure_icons(network: Network, layer: Any, icons: np.ndarray) -> np.ndarray:
-    """(K, C) float32: what the layer answers at the centre of each icon.
+def measure_icons(
+    network: Network, layer: Any, icons: np.ndarray, position: tuple[int, int] | None = None
+) -> np.ndarray:
+    """(K, C) float32: what the layer answers at the centre of each icon, or at a position (row, column) of its map.
 
     layer: its name, or any object that has it as `.name`
     icons: (K, S, S, 3) uint8, fed alone at their own size in float32; centred on mean colour where the network's input
         is fixed; as brightness (Rec. 601) to a network with one channel; (K, S, S, channels) for one with others
     """
     pixels = _as_pixels(network, icons)
-    return _answers(network, getattr(layer, "name", layer), pixels).numpy()
+    return _answers(network, getattr(layer, "name", layer), pixels, position).numpy()
 
 
 def measure(
@@ -97,7 +99,7 @@ def _as_pixels(network: Network, icons: np.ndarray) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(icons)).permute(0, 3, 1, 2).float() / 255
 
 
-def _answers(network: Network, layer: str, pixels: Tensor) -> Tensor:
+def _answers(network: Network, layer: str, pixels: Tensor, position: tuple[int, int] | None = None) -> Tensor:
     """(K, C) float32, on the CPU."""
     if network.preprocessing.channel_count == 1:
         pixels = (pixels * torch.tensor([0.299, 0.587, 0.114])[:, None, None]).sum(dim=1, keepdim=True)
@@ -105,7 +107,8 @@ def _answers(network: Network, layer: str, pixels: Tensor) -> Tensor:
     with torch.no_grad():
         for batch in pixels.split(_BATCH):
             inputs = network.normalize(network.fit(batch.to(network.device)))
-            answers.append(centre(positions_last(network.activations(inputs, [layer])[layer])).cpu())
+            maps = positions_last(network.activations(inputs, [layer])[layer])
+            answers.append((centre(maps) if position is None else maps[:, *position].float()).cpu())
     return torch.cat(answers)
 
 

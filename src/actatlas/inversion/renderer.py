@@ -36,7 +36,10 @@ class Renderer:
         colour: ColourStatistics,
         settings: InversionSettings,
         expectation: Expectation | None = None,
+        *,
+        position: tuple[int, int] | None = None,
     ):
+        """position: row and column of the map where answers are read; None reads them at the centre"""
         self.layer = layer
         self._network, self._settings = network, settings
         self._expectation = expectation if settings.likeness > 0 else None
@@ -48,7 +51,8 @@ class Renderer:
             side=side,
             shift_px=min(settings.shift_px, side // 16) if 4 * settings.shift_px <= info.stride else 0,
             channel_count=network.preprocessing.channel_count,
-            surroundings=min(settings.surroundings * field_share, _MOST_SURROUNDINGS),
+            surroundings=0.0 if position else min(settings.surroundings * field_share, _MOST_SURROUNDINGS),
+            position=position,
         )  # fmt: skip
         self.picture_shape = (scene.side, scene.side, max(scene.channel_count, 3))
         light = lightened(network, [layer, *(self._expectation.layers if self._expectation else ())])
@@ -70,6 +74,7 @@ class Renderer:
         rivals: np.ndarray | None,
         correction: np.ndarray,
         contrast: float | None = None,
+        pulls: np.ndarray | None = None,
     ) -> np.ndarray:
         """(n, S, S, channels) uint8.
 
@@ -78,6 +83,7 @@ class Renderer:
         rivals: (n, R, C) directions that the answer is to be told from, the picture's own first, or None
         correction: (F,) is taken from the look that is expected
         contrast: in place of the settings'
+        pulls: (n, C), what a unit of the answer beyond the layer's mean is worth, beside all that; None: nothing
 
         What a picture becomes depends on nothing but these. One that ends pointing away from its target, and more so
         than it began, or where the layer answers with NaN or infinity, is painted once more, slower; NetworkError for
@@ -89,7 +95,7 @@ class Renderer:
         def paint_batch(easel: Easel, rows: np.ndarray, rate: float) -> tuple[np.ndarray, np.ndarray]:
             """Pictures of these rows are set; gives their first and last cosines."""
             slots = rows[self._slots(len(rows))]
-            aim = self._aim(centred[slots], _at(rivals, slots), correction, contrast)
+            aim = self._aim(centred[slots], _at(rivals, slots), correction, contrast, _at(pulls, slots))
             drawn, first, last = easel.paint(aim, keys[slots].tolist(), steps, _at(start, slots), rate)
             pictures[rows] = drawn[: len(rows)]
             return first[: len(rows)], last[: len(rows)]
@@ -137,12 +143,19 @@ class Renderer:
         """A batch holds a multiple of 8: arithmetic depends, in its last bits, on how many pictures there are."""
         return [i if i < count else 0 for i in range(min(self._batch_size, _eights(count)))]
 
-    def _aim(self, centred: np.ndarray, rivals: np.ndarray | None, correction: np.ndarray, contrast: float) -> Aim:
+    def _aim(
+        self,
+        centred: np.ndarray,
+        rivals: np.ndarray | None,
+        correction: np.ndarray,
+        contrast: float,
+        pulls: np.ndarray | None,
+    ) -> Aim:
         lengths = np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
         looks = None
         if self._expectation:
             looks = self._expectation.looks(centred, self._settings.emphasis) - correction
-        return Aim(centred / lengths, rivals if contrast > 0 else None, contrast, looks)
+        return Aim(centred / lengths, rivals if contrast > 0 else None, contrast, looks, pulls)
 
     def _spread(self, work: Callable[[Easel, np.ndarray], None], batches: Sequence[np.ndarray]) -> None:
         """Each batch's rows on an easel that is free. An error, or Ctrl-C, ends what has not begun."""

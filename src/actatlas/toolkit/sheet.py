@@ -1,0 +1,96 @@
+"""Rows of pictures with words under them, as one RGB picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from PIL import Image, ImageDraw, ImageFont
+
+INK, QUIET, PAPER = (35, 38, 43), (91, 96, 104), (255, 255, 255)
+_MARGIN, _GAP, _LETTER_PX, _LINE_PX = 24, 12, 14, 19
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A picture and up to three lines under it."""
+
+    image: Image.Image
+    lines: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Strip:
+    """A line of text, and tiles of one size under it, broken into rows where they are many.
+
+    tile_px: (width, height) that each is drawn at
+    """
+
+    text: str
+    tiles: Sequence[Tile]
+    tile_px: tuple[int, int]
+
+
+def draw_sheet(title: str, lines: Sequence[str], strips: Sequence[Strip], width: int = 1080) -> Image.Image:
+    """title and lines on top; as high as it must be."""
+    blocks = [(strip, _rows(strip, width)) for strip in strips if strip.tiles]
+    large, small = ImageFont.load_default(20), ImageFont.load_default(_LETTER_PX)
+    told = [part for line in lines for part in _wrapped(line, small, width - 2 * _MARGIN)]
+    height = _MARGIN + 30 + len(told) * _LINE_PX + _MARGIN // 2
+    height += sum(_height(strip, rows) for strip, rows in blocks) + _MARGIN
+    sheet = Image.new("RGB", (width, height), PAPER)
+    pen = ImageDraw.Draw(sheet)
+    pen.text((_MARGIN, _MARGIN - 4), title, fill=INK, font=large)
+    y = _MARGIN + 30
+    for line in told:
+        pen.text((_MARGIN, y), line, fill=QUIET, font=small)
+        y += _LINE_PX
+    y += _MARGIN // 2
+    for strip, rows in blocks:
+        pen.text((_MARGIN, y), strip.text, fill=INK, font=small)
+        top = y + _LINE_PX + 4
+        for row in rows:
+            for place, tile in enumerate(row):
+                left = _MARGIN + place * (strip.tile_px[0] + _GAP)
+                sheet.paste(tile.image.convert("RGB").resize(strip.tile_px, Image.Resampling.LANCZOS), (left, top))
+                for number, line in enumerate(tile.lines):
+                    at = (left, top + strip.tile_px[1] + 3 + number * (_LINE_PX - 2))
+                    pen.text(at, _fitted(line, small, strip.tile_px[0]), fill=QUIET, font=small)
+            top += _row_height(strip)
+        y += _height(strip, rows)
+    return sheet
+
+
+def _rows(strip: Strip, width: int) -> list[Sequence[Tile]]:
+    across = max(1, (width - 2 * _MARGIN + _GAP) // (strip.tile_px[0] + _GAP))
+    return [strip.tiles[start : start + across] for start in range(0, len(strip.tiles), across)]
+
+
+def _row_height(strip: Strip) -> int:
+    lines = max(len(tile.lines) for tile in strip.tiles)
+    return strip.tile_px[1] + lines * (_LINE_PX - 2) + _GAP
+
+
+def _height(strip: Strip, rows: Sequence[object]) -> int:
+    return _LINE_PX + 4 + len(rows) * _row_height(strip) + _GAP
+
+
+def _wrapped(text: str, font: ImageFont.ImageFont | ImageFont.FreeTypeFont, width: int) -> list[str]:
+    lines: list[str] = []
+    for word in text.split():
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and font.getlength(longer) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines
+
+
+def _fitted(text: str, font: ImageFont.ImageFont | ImageFont.FreeTypeFont, width: int) -> str:
+    """Cut off where it is longer than its tile."""
+    text = " ".join(text.split())
+    if font.getlength(text) <= width:
+        return text
+    while text and font.getlength(f"{text}…") > width:
+        text = text[:-1]
+    return f"{text}…"
