@@ -5,6 +5,7 @@
 #   make setup          what `make test` installs, without the tests
 #   make lint           style, types, and the direction of imports
 #   make e2e            the browser's tests alone
+#   make notebooks      notebooks/, each from top to bottom
 #   make bench          benchmarks/, each against a peer; real photos by ACTATLAS_PHOTOS
 #   make bench-icons    icons alone: tables, contact sheets and curves in bench-icons/
 #   make docs           docs/cli.md anew, from the commands themselves
@@ -23,7 +24,7 @@ BENCHMARKS := collecting attribution attribution_judges whole_build alignment
 TEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test e2e bench bench-icons lint docs test-base shipped-atlas clean
+.PHONY: help setup demo test e2e notebooks bench bench-icons lint docs test-base shipped-atlas clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -43,6 +44,11 @@ e2e: $(VENV)/.has-dev
 	@sh tools/find_chromium.sh
 	@sh tools/find_firefox.sh || true
 	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest --strict-skips tests/browser $(TEST_ARGS)
+
+# In a copy, so that what they build lies beside no source; nothing is kept from a run before.
+notebooks: $(VENV)/.has-dev
+	rm -rf build/notebooks && mkdir -p build && cp -r notebooks build/notebooks
+	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest --nbmake --nbmake-timeout=600 --durations=0 -p no:cacheprovider build/notebooks
 
 lint: $(VENV)/.has-dev
 	$(BIN)/ruff check .
@@ -84,9 +90,9 @@ $(VENV)/.has-demo: $(VENV)/.made $(PINS)
 	@touch $@
 
 $(VENV)/.has-dev: $(VENV)/.made $(PINS)
-	$(PIP) install -c constraints.txt -e '.[build,timm,hf,tsne,photos,dev]'
+	$(PIP) install -c constraints.txt -e '.[build,timm,hf,tsne,photos,notebook,dev]'
 	@touch $(VENV)/.has-demo $@
 
 $(VENV)/.has-bench: $(VENV)/.made $(PINS)
-	$(PIP) install -c constraints.txt -e '.[build,timm,hf,tsne,photos,dev,bench]'
+	$(PIP) install -c constraints.txt -e '.[build,timm,hf,tsne,photos,notebook,dev,bench]'
 	@touch $(VENV)/.has-demo $(VENV)/.has-dev $@

@@ -56,6 +56,7 @@ const types = await formatTypes();
 const files = { "src/format.ts": types };
 if (!isCheck) await writeFile(here("src/format.ts"), types);
 files[`${out}app.js`] = await bundle("src/main.ts", { format: "iife", target: ["es2022"] });
+files[`${out}widget.js`] = await bundle("src/widget.ts", { format: "esm", target: ["es2022"] });
 files[`${out}app.css`] = await bundle("src/style/app.css", { target: ["chrome109", "firefox115", "safari16"] });
 files[`${out}page.html`] = await readFile(here("src/page.html"), "utf8");
 files[`${out}icon.svg`] = await readFile(here("src/icon.svg"), "utf8");

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from actatlas import toolkit
-    from actatlas.api import build, measure_icons, open, try_patch
+    from actatlas.api import build, measure_icons, open, open_demo, try_patch
     from actatlas.errors import ActatlasError
     from actatlas.networks import load_network
     from actatlas.preprocessing import Preprocessing
@@ -26,6 +26,7 @@ __all__ = [
     "load_network",
     "measure_icons",
     "open",
+    "open_demo",
     "toolkit",
     "try_patch",
 ]
@@ -37,6 +38,7 @@ _HOMES = {
     "load_network": "actatlas.api",
     "measure_icons": "actatlas.api",
     "open": "actatlas.api",
+    "open_demo": "actatlas.api",
     "try_patch": "actatlas.api",
 }
 

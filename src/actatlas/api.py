@@ -52,6 +52,11 @@ def open(folder: str | Path) -> WorkingAtlas:  # noqa: A001  the public name is 
     return WorkingAtlas.opened(folder)
 
 
+def open_demo() -> WorkingAtlas:
+    """The atlas that ships with the package: four layers of EfficientNet-Lite0, without photos and activations."""
+    return open(Path(__file__).parent / "demo" / "atlas")
+
+
 def build(
     images: str | Path | Sequence[str | Path] | ImageSource,
     *,

@@ -1,11 +1,11 @@
 """The tree of errors. Every message says what is wrong, where, and what to do; fields serve `--json`.
 
     ActatlasError
-    ├── UsageError             2   an option or argument that cannot be; UnknownClass
+    ├── UsageError             2   an option or argument that cannot be; UnknownClass, TooLargePage
     ├── ImageError             3   NoImages, TooFewImages, UnreadableImage
     ├── NetworkError           4   UnknownNetwork, LayerNotFound, AmbiguousLayer, LayerNotReached,
     │                              UnusableLayer, ChangedInPlace, BadWeights, BadLabels
-    ├── MissingExtra           5   an optional package is not installed
+    ├── MissingExtra           5   an optional package is not installed, or OldPackage
     ├── VerificationFailed     6   a file is not what the manifest says
     ├── StorageError           7   FolderTaken, PlanChanged, DiskFull, NotAnAtlas, UnfinishedAtlas,
     │                              NoAttributions
@@ -37,6 +37,10 @@ class UsageError(ActatlasError, ValueError):
 
 class UnknownClass(UsageError, LookupError):
     """No class is called so, or several could be meant."""
+
+
+class TooLargePage(UsageError):
+    """The page does not fit into one file of the size that was allowed."""
 
 
 class ImageError(ActatlasError, ValueError):
@@ -127,6 +131,18 @@ class MissingExtra(ActatlasError, ImportError):
             f'{purpose} needs {package}, which is not installed; install it: pip install "actatlas[{extra}]"',
             package=package,
             extra=extra,
+        )
+
+
+class OldPackage(MissingExtra):
+    def __init__(self, package: str, found: str, least: str, purpose: str):
+        ActatlasError.__init__(
+            self,
+            f"{purpose} needs {package} {least} or newer, and {found} is installed; renew it, and start the notebook "
+            f'again: pip install --upgrade "{package}>={least}"',
+            package=package,
+            found=found,
+            least=least,
         )
 
 

@@ -21,11 +21,9 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
-from actatlas.errors import ActatlasError, StorageError, UnfinishedAtlas, UsageError, first_line
+from actatlas.errors import ActatlasError, StorageError, UsageError, first_line
 from actatlas.images import MAX_FILE_BYTES
-from actatlas.site import GrowingSite
-from actatlas.site.serving import with_lab
-from actatlas.store import AtlasFolder
+from actatlas.site.serving import SiteFiles, with_lab
 
 _LOCAL_HOSTS = ("127.0.0.1", "localhost", "[::1]")
 TOKEN_HEADER = "X-Actatlas-Token"
@@ -51,19 +49,13 @@ def make_server(folder: Path, port: int = 0, lab: Lab | None = None) -> Threadin
 
     lab: answers the page's questions; without one the page is all there is
 
-    Raises UnfinishedAtlas if there is no page yet, StorageError if the port is taken.
+    Raises NotAnAtlas, UnfinishedAtlas if there is no page yet, StorageError if the port is taken.
     """
-    AtlasFolder.existing(folder)
-    if not (folder / "site" / "index.html").is_file():
-        raise UnfinishedAtlas(
-            f"{folder} has no page yet; run its build command again, which continues", path=str(folder)
-        )
 
     class Handler(_SiteHandler):
-        atlas_folder = folder
+        files = SiteFiles(folder)
 
     Handler.lab, Handler.token = lab, secrets.token_urlsafe(32)
-    Handler.growing = GrowingSite(folder)
     try:
         return _Server(("127.0.0.1", port), Handler)
     except OSError as error:
@@ -80,11 +72,9 @@ class _Server(ThreadingHTTPServer):
 
 
 class _SiteHandler(BaseHTTPRequestHandler):
-    atlas_folder: Path
+    files: SiteFiles
     lab: Lab | None
     token: str
-    growing: GrowingSite
-    cache: tuple[int, frozenset[str]] = (-2, frozenset())
     protocol_version = "HTTP/1.1"
     server_version = "actatlas"
     sys_version = ""
@@ -117,21 +107,12 @@ class _SiteHandler(BaseHTTPRequestHandler):
         if not self._is_local():
             return self._say(HTTPStatus.FORBIDDEN)
         path = unquote(urlsplit(self.path).path).lstrip("/") or "index.html"
-        listed = f"site/{path}"
-        if listed not in self._listed():  # an exact name in the list, never a path to resolve
+        body = self.files.read(path)
+        if body is None:
             return self._say(HTTPStatus.NOT_FOUND)
-        body = self.growing.file(path) or (self.atlas_folder / listed).read_bytes()
         if path == "index.html" and self.lab is not None:
             body = with_lab(body, self.token)
         self._send(HTTPStatus.OK, body, _type_of(path), with_body)
-
-    def _listed(self) -> frozenset[str]:
-        """The journal is read again only when it has grown."""
-        journal = self.atlas_folder / "journal.jsonl"
-        state = journal.stat().st_size if journal.is_file() else -1
-        if state != self.cache[0]:
-            self.cache = type(self).cache = (state, frozenset(AtlasFolder(self.atlas_folder).committed("site/")))
-        return self.cache[1]
 
     # --- questions
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from actatlas.classes.tracing import Trace
     from actatlas.confusions import Confusions
     from actatlas.networks import Network
+    from actatlas.notebook.embedding import EmbeddedAtlas
+    from actatlas.notebook.widget import AtlasWidget
     from actatlas.values import Icons
 
 
@@ -204,6 +206,48 @@ class WorkingAtlas(Atlas):
         from actatlas.confusions import write_stories
 
         return write_stories(lambda: self.network, self.class_atlas, found, count, progress or Silent())
+
+    # --- in a notebook
+
+    def show(
+        self,
+        layer: str | Layer | None = None,
+        grid: int | None = None,
+        cell: tuple[int, int] | None = None,
+        height: int = 640,
+    ) -> AtlasWidget:
+        """The page as a widget of Jupyter, VS Code, Colab or marimo: its `cell` and `selection` say what is chosen.
+
+        layer: its name, or an atlas of a class; None takes the latest; grid: None goes with the zoom
+        cell: (column, row) of the one whose panel is open; height: in CSS pixels
+        Raises MissingExtra without the extra [notebook], OldPackage; LayerNotFound, UsageError.
+        """
+        if importlib.util.find_spec("anywidget") is None:
+            raise MissingExtra("anywidget", "notebook", "the widget (embed() works without)")
+        from actatlas.notebook.widget import show
+
+        return show(self._as_it_is_now(), layer, grid, cell, height)
+
+    def embed(
+        self,
+        layer: str | Layer | None = None,
+        grid: int | None = None,
+        cell: tuple[int, int] | None = None,
+        height: int = 640,
+    ) -> EmbeddedAtlas:
+        """The page, whole, as an output that stays when the notebook is converted to HTML; arguments as for `show`.
+
+        It says how large it is. Above 15 MB finer grids are left out first, which it says too.
+        """
+        from actatlas.notebook.embedding import embed
+
+        return embed(self._as_it_is_now(), layer, grid, cell, height)
+
+    def _as_it_is_now(self) -> WorkingAtlas:
+        """With what was found out, or built, since it was opened."""
+        now = WorkingAtlas.opened(self.folder)
+        now._network = self._network
+        return now
 
     # --- inside
 

@@ -1,5 +1,6 @@
 // Keeps the address and the state in step.
 import { telling } from "./errors";
+import * as here from "./here";
 import type { Names } from "./search";
 import type { Site } from "./site";
 import type { State } from "./state";
@@ -29,12 +30,11 @@ export class Address {
       void this.loadNames().then(() => this.names !== null && this.write(this.store.state, before));
       return;
     }
-    const { hash } = window.location;
+    const hash = here.hash();
     const link = writeLink(state, this.names, hash);
     if (link === hash) return;
     const isStep = before !== null && !this.isFollowing && writeLink({ ...state, view: before.view }, this.names, hash) !== hash;
-    if (isStep) window.history.pushState(null, "", link);
-    else window.history.replaceState(null, "", link);
+    here.write(link, isStep);
   }
 
   private async loadNames(): Promise<void> {

@@ -3,6 +3,7 @@ import { Address } from "./address";
 import { download } from "./dom";
 import { telling } from "./errors";
 import { type Frame, makeFrame } from "./frame";
+import { isFramed } from "./here";
 import type { KeyActions } from "./input/keyboard";
 import { LabClient } from "./lab/client";
 import type { Insets } from "./map/geometry";
@@ -138,7 +139,7 @@ export class Page {
     if (site.atlas.has.tour) actions.push(["tour", "Tour", "A tour through this atlas (.)", () => this.tour.step(null, 1)]);
     if (site.atlas.has.confusions) actions.push(["gallery", "Misunderstandings", "What the network takes for something else (m)", open("gallery")]);
     if (site.atlas.layers.length > 1) actions.push(["compare", "Compare", "Two layers side by side (c)", () => this.keys.compare()]);
-    actions.push(["lab", "Lab", "Ask the network: patches on photos, better icons, which cells a photo lights up (a)", () => this.keys.lab()]);
+    if (!isFramed) actions.push(["lab", "Lab", "Ask the network: patches on photos, better icons, which cells a photo lights up (a)", () => this.keys.lab()]);
     actions.push(["table", "Table", "All cells as a table (t)", open("table")]);
     actions.push(["picture", "Picture", "Save what is on the map as a PNG", () => this.savePicture()]);
     actions.push(["about", "About", "About this atlas (?)", open("about")]);

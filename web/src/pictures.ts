@@ -1,6 +1,6 @@
 // Icons and real patches on canvases, cut out of the site's tiles and sheets.
 import { type Attributes, square } from "./dom";
-import { urlPath } from "./files";
+import { showPicture, urlPath } from "./files";
 import type { LayerValue } from "./format";
 import type { Place } from "./places";
 import { gridOf } from "./state";
@@ -64,7 +64,7 @@ function fileAt(url: string): HTMLImageElement {
   const found = files.get(url);
   if (found) return found;
   const picture = new Image();
-  picture.src = url;
+  showPicture(picture, url);
   files.set(url, picture);
   const oldest = files.keys().next().value;
   if (files.size > MOST_FILES && oldest !== undefined) files.delete(oldest);

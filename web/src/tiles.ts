@@ -41,7 +41,5 @@ export function tileUrl(
   view: Evidence = "icons",
 ): string {
   const files = view === "icons" ? "tiles_files" : `${view}_files`;
-  const url = urlPath(`${gridFolder(layer, grid.side)}/${files}/${level}/${column}_${row}.webp`);
-  const version = versionOf(grid);
-  return version === "" ? url : `${url}?${version}`;
+  return urlPath(`${gridFolder(layer, grid.side)}/${files}/${level}/${column}_${row}.webp`, versionOf(grid));
 }

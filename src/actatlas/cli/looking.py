@@ -122,19 +122,14 @@ def site(options: argparse.Namespace) -> dict[str, Any]:
 
 def _own_site(atlas: Atlas, examples: Examples) -> Path:
     """Written anew: what was found out since may be newer than the page."""
-    from actatlas import atlas as reader
-    from actatlas.site import own_examples, write_own_site
-    from actatlas.store import AtlasFolder, writing
+    from actatlas.site import own_examples, renew_own_site
 
     if not atlas.files.has("site/index.html"):
         raise UsageError(f"{atlas.folder} has no site yet; run its build command again, or name a folder with -o")
     if not atlas.is_finished and examples != own_examples(atlas):
         raise UnfinishedAtlas(f"{atlas.folder} is not finished; run its build command again with --examples {examples}")
     if atlas.is_finished:
-        with writing(atlas.folder):
-            files = AtlasFolder.existing(atlas.folder)
-            with files.reopened():
-                write_own_site(reader.Atlas(files), StderrProgress(), examples)
+        renew_own_site(atlas, StderrProgress(), examples)
     return atlas.folder / "site" / "index.html"
 
 

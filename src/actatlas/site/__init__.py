@@ -2,13 +2,15 @@
 
 from actatlas.site.about import about_value, flat_settings
 from actatlas.site.data import data_of, public_text
-from actatlas.site.frame import index_page
+from actatlas.site.frame import index_page, single_page, static_file
 from actatlas.site.growing import GrowingSite
+from actatlas.site.serving import SiteFiles
 from actatlas.site.settings import SiteSettings
-from actatlas.site.single import single_file
-from actatlas.site.writer import SITE_NAMES, own_examples, write_own_site, write_site
+from actatlas.site.single import held_text, held_value, single_file
+from actatlas.site.writer import SITE_NAMES, is_behind, own_examples, renew_own_site, write_own_site, write_site
 
 __all__ = [
-    "SITE_NAMES", "GrowingSite", "SiteSettings", "about_value", "data_of", "flat_settings", "index_page",
-    "own_examples", "public_text", "single_file", "write_own_site", "write_site",
+    "SITE_NAMES", "GrowingSite", "SiteFiles", "SiteSettings", "about_value", "data_of", "flat_settings", "held_text",
+    "held_value", "index_page", "is_behind", "own_examples", "public_text", "renew_own_site", "single_file",
+    "single_page", "static_file", "write_own_site", "write_site",
 ]  # fmt: skip

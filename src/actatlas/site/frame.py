@@ -25,10 +25,11 @@ def index_page(title: str, head: str = "") -> bytes:
     return _titled(page, title, head)
 
 
-def single_page(title: str, held: str) -> bytes:
+def single_page(title: str, held: str, *, begin: str = "", asks: bool = False) -> bytes:
     """The page with all that it needs inside, and a policy that allows exactly that.
 
     held: JSON, what stands in the folder's files by their paths, as `held` in web/src/files.ts reads it
+    begin: the address that it begins with in a frame; asks: whether it asks a notebook for what it does not hold
     """
     script, style = static_file("app.js").decode(), static_file("app.css").decode()
     if re.search(r"</script|<!--", script, re.IGNORECASE) or "</style" in style.lower() or "\r" in script + style:
@@ -51,7 +52,8 @@ def single_page(title: str, held: str) -> bytes:
         (r"</body>", f"{body}\n<!--\n{licences}-->"),
     ):
         page = _put(page, pattern, text)
-    return _titled(page, title, "")
+    marks = f'<meta name="actatlas-begin" content="{html.escape(begin)}">' * bool(begin)
+    return _titled(page, title, marks + '<meta name="actatlas-notebook" content="">' * asks)
 
 
 def _put(page: str, pattern: str, text: str) -> str:

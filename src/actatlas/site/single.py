@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from actatlas.atlas import Atlas, ClassAtlas
-from actatlas.errors import UsageError
+from actatlas.errors import TooLargePage
 from actatlas.progress import Progress
 from actatlas.site.data import data_of
 from actatlas.site.frame import single_page
@@ -18,28 +19,37 @@ MOST_BYTES = 50_000_000  # what people still send, and browsers open in a few se
 _TYPES = {".webp": "image/webp", ".jpg": "image/jpeg"}
 
 
-def single_file(atlas: Atlas, settings: SiteSettings, progress: Progress) -> bytes:
-    """The page of an atlas as one HTML file. Raises UsageError above 50 MB, saying what to leave out."""
+def single_file(
+    atlas: Atlas, settings: SiteSettings, progress: Progress, most_bytes: int = MOST_BYTES, begin: str = ""
+) -> bytes:
+    """The page of an atlas as one HTML file. Raises TooLargePage above `most_bytes`, saying what to leave out.
+
+    begin: the address that it begins with in a frame
+    """
     root, size = Path("site"), 0
     held: dict[str, str] = {}
 
     def hold(path: Path, content: bytes) -> None:
         nonlocal size
         name = path.relative_to(root).as_posix()
-        value = _as_json(name, content)
+        value = held_value(name, content)
         if value is not None:
             held[name] = value
             size += len(name) + len(value) + 4
-            if size > MOST_BYTES:
-                raise _too_large(atlas, settings)
+            if size > most_bytes:
+                raise _too_large(atlas, settings, most_bytes)
 
     write_site(atlas, root, hold, progress, settings)
-    text = ",".join(f"{json.dumps(name)}:{value}" for name, value in held.items())
-    return single_page(atlas.title, f"{{{text}}}")
+    return single_page(atlas.title, held_text(held), begin=begin)
 
 
-def _as_json(name: str, content: bytes) -> str | None:
-    """A picture as a data: URL, a data file's value as it is; None for what the page does not ask for."""
+def held_text(held: Mapping[str, str]) -> str:
+    """Files by their path, each as `held_value` gives it, as the page reads them."""
+    return f"{{{','.join(f'{json.dumps(name)}:{value}' for name, value in held.items())}}}"
+
+
+def held_value(name: str, content: bytes) -> str | None:
+    """JSON: a picture's data: URL, a data file's value; None for what the page does not ask for."""
     kind = _TYPES.get(Path(name).suffix)
     if kind is not None:
         return f'"data:{kind};base64,{base64.b64encode(content).decode()}"'
@@ -48,15 +58,15 @@ def _as_json(name: str, content: bytes) -> str | None:
     return data_of(content)
 
 
-def _too_large(atlas: Atlas, settings: SiteSettings) -> UsageError:
+def _too_large(atlas: Atlas, settings: SiteSettings, most_bytes: int) -> TooLargePage:
     layers = [layer for layer in settings.layers_of(atlas) if not isinstance(layer, ClassAtlas)]
     sides = sorted({side for layer in layers for side in settings.sides_of(layer)})
     ways = [f"fewer grids (--grid {sides[0]})"] * (len(sides) > 1)
     ways += [f"fewer layers (--layer {layers[-1].name})"] * (len(layers) > 1)
     ways += ["less of the photos (--examples none)"] * (settings.examples != "none")
-    return UsageError(
-        f"the page of {atlas.folder} is larger than {MOST_BYTES // 1_000_000} MB in one file; "
+    return TooLargePage(
+        f"the page of {atlas.folder} is larger than {most_bytes // 1_000_000} MB in one file; "
         + f"show {' or '.join(ways)}; " * bool(ways)
         + f"a folder has no such limit: actatlas site {atlas.folder} -o OUT",
-        most_bytes=MOST_BYTES,
+        most_bytes=most_bytes,
     )

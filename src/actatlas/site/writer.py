@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ from actatlas.site.frame import index_page, static_file
 from actatlas.site.numbers import block_count, blocks, number_counts, numbers
 from actatlas.site.patching import Earlier, PatchWriter, Write
 from actatlas.site.pyramid import icon_pyramid, webp
+from actatlas.site.serving import SiteFiles
 from actatlas.site.settings import SiteSettings
+from actatlas.store import AtlasFolder, writing
 from actatlas.store.pictures import jpeg
 from actatlas.values import Examples
 
@@ -90,6 +93,31 @@ def write_own_site(atlas: Atlas, progress: Progress, examples: Examples | None =
             files.forget(name)
     files.write_json(RECORD, {"examples": settings.examples, "patches": earlier.choices})
     return page
+
+
+def renew_own_site(atlas: Atlas, progress: Progress, examples: Examples | None = None) -> None:
+    """The page of a finished atlas anew: what was found out since may be newer than it. Raises Locked."""
+    with writing(atlas.folder):
+        files = AtlasFolder.existing(atlas.folder)
+        with files.reopened():
+            write_own_site(Atlas(files), progress, examples)
+
+
+def is_behind(atlas: Atlas, files: SiteFiles) -> bool:
+    """Whether the page of a finished atlas lacks an atlas of a class, or what was found out since it was written."""
+    if not atlas.is_finished:
+        return False
+    told = _told(files, "atlas") or {"layers": []}
+    titles = [atlas.layer(name).title for name in atlas.layer_names] + [one.title for one in atlas.class_atlases]
+    settings = SiteSettings(own_examples(atlas))
+    found = {"confusions": confusions_value(atlas, settings), "traces": traces_value(atlas, settings)}
+    is_told = all(json.loads(json.dumps(value)) == (_told(files, key) or []) for key, value in found.items())
+    return not is_told or titles != [layer["name"] for layer in told["layers"]]
+
+
+def _told(files: SiteFiles, key: str) -> Any:
+    content = files.read(f"{key}.js")
+    return None if content is None else json.loads(data.data_of(content))
 
 
 def own_examples(atlas: Atlas) -> Examples:

@@ -20,11 +20,13 @@ export class Pointer {
     element.addEventListener("pointerup", onMove);
     element.addEventListener("pointerdown", onMove);
     element.addEventListener("pointerleave", onLeave);
+    window.addEventListener("blur", onLeave); // of a frame nobody may hear that the pointer has left it
     this.undo = () => {
       element.removeEventListener("pointermove", onMove);
       element.removeEventListener("pointerup", onMove);
       element.removeEventListener("pointerdown", onMove);
       element.removeEventListener("pointerleave", onLeave);
+      window.removeEventListener("blur", onLeave);
     };
   }
 }

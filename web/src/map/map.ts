@@ -1,6 +1,8 @@
 // The map: the only code that knows OpenSeadragon. One Deep Zoom pyramid a grid, all laid over the same unit square.
 import OpenSeadragon from "openseadragon";
+import { showPicture } from "../files";
 import type { GridValue, LayerValue } from "../format";
+import { notebook } from "../notebook";
 import type { Place, View } from "../places";
 import type { Evidence } from "../state";
 import { cellPx, finestLevel, fullPx, gridFolder, tileUrl, versionOf } from "../tiles";
@@ -14,6 +16,22 @@ const MARGIN = 0.035; // of the map's side
 const MOST_TILES = 200; // that are held before it is known how many are needed
 const LEAST_TILES = 40;
 const ICON_PX_AT_MOST = 4; // how far an icon's pixels are magnified
+const WITHOUT_END_MS = 2 ** 31 - 1;
+
+/** How tiles come that a notebook has: OpenSeadragon itself knows addresses alone. */
+const ASKED_TILES = {
+  downloadTileStart(job: OpenSeadragon.ImageJob): void {
+    const image = new Image();
+    (job.userData as { image?: HTMLImageElement }).image = image;
+    image.onload = () => job.finish(image, null, "image");
+    image.onerror = () => job.fail("the notebook has no such tile", null);
+    showPicture(image, job.src);
+  },
+  downloadTileAbort(job: OpenSeadragon.ImageJob): void {
+    const { image } = job.userData as { image?: HTMLImageElement };
+    if (image !== undefined) image.onload = image.onerror = null;
+  },
+};
 
 export interface MapEvents {
   /** The view has moved, or was resized: anything laid over the map must move too. */
@@ -62,6 +80,7 @@ export class AtlasMap {
       gestureSettingsTouch: { clickToZoom: false, dblClickToZoom: true, flickEnabled: !this.isCalm },
       gestureSettingsPen: { clickToZoom: false, dblClickToZoom: true },
       imageLoaderLimit: 6,
+      ...(notebook === null ? {} : { timeout: WITHOUT_END_MS }), // Python answers when its cell has run
       maxImageCacheCount: MOST_TILES,
     });
     const { viewer } = this;
@@ -339,6 +358,7 @@ function tileSource(layer: LayerValue, grid: GridValue, evidence: Evidence): obj
     minLevel: Math.min(LEAST_LEVEL, finestLevel(grid, evidence)),
     maxLevel: finestLevel(grid, evidence),
     getTileUrl: (level: number, column: number, row: number) => tileUrl(layer, grid, level, column, row, evidence),
+    ...(notebook === null ? {} : ASKED_TILES),
     hasTransparency: () => true, // squares without a cell are clear: a finer tile must wipe the coarser one away
   };
 }

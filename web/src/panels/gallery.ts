@@ -1,7 +1,7 @@
 // Misunderstandings: each in a line, with the patch, the cell that it lies in, and its proof beside the controls.
 import { button, el, percent, track } from "../dom";
 import { messageOf } from "../errors";
-import { urlPath } from "../files";
+import { showPicture, urlPath } from "../files";
 import type { LayerValue, StoryValue } from "../format";
 import { cellIcon } from "../pictures";
 import type { Site } from "../site";
@@ -83,7 +83,7 @@ function rates(story: StoryValue): HTMLElement {
 
 function picture(path: string, alt: string, name: string): HTMLElement {
   const image = el("img", { class: name });
-  image.src = urlPath(path);
+  showPicture(image, urlPath(path));
   image.alt = alt;
   image.loading = "lazy";
   return image;

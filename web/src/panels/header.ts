@@ -1,5 +1,6 @@
 // Title, how much went in, and the two choices: which layer, which grid.
 import { breakable, button, el, number, plural, press } from "../dom";
+import { showPicture } from "../files";
 import type { AtlasValue, LayerValue } from "../format";
 import { type State, type Tool, gridChoices, layerOf } from "../state";
 import type { Dispatch } from "../store";
@@ -103,7 +104,7 @@ export function updateThumbnails(strip: HTMLElement, atlas: AtlasValue): void {
   for (const one of strip.querySelectorAll("button")) {
     const picture = one.querySelector("img");
     const url = thumbnailUrl(layerOf(atlas, one.dataset.layer ?? ""));
-    if (picture !== null && url !== null && picture.getAttribute("src") !== url) picture.src = url;
+    if (picture !== null && url !== null) shows(picture, url);
   }
 }
 
@@ -117,8 +118,14 @@ function thumbnail(layer: LayerValue): HTMLElement {
   const picture = el("img", { class: "thumbnail" });
   picture.alt = "";
   picture.draggable = false;
-  if (url !== null) picture.src = url;
+  if (url !== null) shows(picture, url);
   return picture;
+}
+
+function shows(picture: HTMLImageElement, url: string): void {
+  if (picture.dataset.shows === url) return;
+  picture.dataset.shows = url;
+  showPicture(picture, url);
 }
 
 /** The coarsest grid as one small picture: the level of its pyramid that has at least 128 px. */

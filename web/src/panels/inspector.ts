@@ -3,6 +3,7 @@ import type { Cell, CellTable } from "../cells";
 import { breakable, button, closeButton, el, number, percent, plural, track } from "../dom";
 import { telling } from "../errors";
 import type { LayerValue, OriginsValue, TracesValue } from "../format";
+import { isFramed } from "../here";
 import type { LabClient } from "../lab/client";
 import { facets } from "../lab/facets";
 import type { Lens } from "../lens";
@@ -115,7 +116,7 @@ export class Inspector {
       el(
         "div",
         { class: "head-buttons" },
-        linkButton(),
+        ...(isFramed ? [] : [linkButton()]),
         closeButton("Close", "Close (Esc)", () => this.dispatch({ type: "select", cell: null })),
       ),
     );

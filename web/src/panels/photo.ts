@@ -1,6 +1,7 @@
 // Under a cell's real patches, where photos ship: the photo that a patch is of, with its place on it.
 import { button, el } from "../dom";
 import { messageOf } from "../errors";
+import { showPicture } from "../files";
 import type { LayerValue } from "../format";
 import type { PatchPlace, Site } from "../site";
 
@@ -32,7 +33,7 @@ export function withPhotos(site: Site, layer: LayerValue, patches: readonly numb
 function drawn({ url, box }: PatchPlace, i: number): HTMLElement[] {
   const photo = el("img");
   photo.alt = `photo of real patch ${i + 1}`;
-  photo.src = url;
+  showPicture(photo, url);
   const [left, top, right, bottom] = box;
   const place = el("span", { class: "photo-place" });
   place.style.left = `${100 * left}%`;

@@ -2,6 +2,7 @@
 import { button, closeButton, el } from "../dom";
 import { telling } from "../errors";
 import type { TourValue } from "../format";
+import { go } from "../here";
 import type { Site } from "../site";
 import type { State } from "../state";
 import type { Dispatch } from "../store";
@@ -28,7 +29,7 @@ export class Tour {
       const stop = stops[next];
       if (stop === undefined) return;
       this.dispatch({ type: "stop", stop: next });
-      window.location.hash = stop.link;
+      go(stop.link);
     }, telling(this.dispatch));
   }
 
