@@ -90,9 +90,9 @@ $(VENV)/.has-demo: $(VENV)/.made $(PINS)
 	@touch $@
 
 $(VENV)/.has-dev: $(VENV)/.made $(PINS)
-	$(PIP) install -c constraints.txt -e '.[build,timm,hf,tsne,photos,notebook,dev]'
+	$(PIP) install -c constraints.txt -e '.[build,timm,hf,tsne,photos,notebook,parquet,figures,dev]'
 	@touch $(VENV)/.has-demo $@
 
 $(VENV)/.has-bench: $(VENV)/.made $(PINS)
-	$(PIP) install -c constraints.txt -e '.[build,timm,hf,tsne,photos,notebook,dev,bench]'
+	$(PIP) install -c constraints.txt -e '.[build,timm,hf,tsne,photos,notebook,parquet,figures,dev,bench]'
 	@touch $(VENV)/.has-demo $(VENV)/.has-dev $@

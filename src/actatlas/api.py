@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from actatlas.errors import UnreadableImage
+from actatlas.errors import UnreadableImage, UsageError
 from actatlas.progress import Progress, Silent, StderrProgress
 from actatlas.working import WorkingAtlas, need_torch
 
@@ -105,6 +105,57 @@ def build(
     atlas = pipeline.build(network, open_source(images), Path(out).expanduser().resolve(), settings, said)
     working = open(atlas.folder)
     working.network = network
+    return working
+
+
+def build_from_vectors(
+    vectors: Any,
+    images: str | Path | Sequence[str | Path] | ImageSource | None = None,
+    *,
+    out: str | Path,
+    layout: Any = None,
+    regions: str = "",
+    model: Any = None,
+    layer: str = "",
+    grids: Sequence[int] = (),
+    icon_px: int | None = None,
+    draft: bool = False,
+    device: str = "auto",
+    seed: int = 0,
+    title: str = "",
+    examples: Examples | None = None,
+    progress: Progress | bool = True,
+) -> WorkingAtlas:
+    """Vectors of your own in, atlas out: of CLIP, of an embedder of your own, of a scikit-learn pipeline.
+
+    vectors: (N, C) numbers, a row each; or a DataFrame, a mapping of arrays, or a file (.parquet, .npz, .npy, .csv)
+        that holds them and, where it does, path or image_id, positions, boxes, x and y, cluster: see docs/vectors.md
+    images: the photos; None takes the paths in the table. Without paths or ids there is one vector for each, in order
+    layout: (N, 2) or a file with x and y, in place of UMAP: x to the right, y downwards
+    regions: the column that names the parts of the map; "" takes cluster or label where there is one
+    model, layer: what gave the vectors; icons are painted then. Without, a cell's picture is the photo nearest its mean
+
+    Raises BadVectors for what cannot be, in one sentence; a build that was stopped is continued by the same call.
+    """
+    need_torch()
+    from actatlas.given import read_columns, take_points, take_vectors
+    from actatlas.networks import Network
+    from actatlas.vectors import build_given
+
+    if (model is None) != (not layer):
+        raise UsageError("vectors of a network's layer need both: the model and the layer's name")
+    points = None if layout is None else take_points(*read_columns(layout, "points"))
+    given = take_vectors(*read_columns(vectors), images, points, regions)
+    network = model if model is None or isinstance(model, Network) else load_network(model, device=device)
+    collect = collect_settings(0, 1, None, "auto", seed)
+    layers = (layer,) if layer else ()
+    settings = build_settings(layers, grids, collect, False, title, icon_settings(icon_px, draft))
+    settings = replace(settings, examples=examples)
+    said = progress if not isinstance(progress, bool) else StderrProgress() if progress else Silent()
+    atlas = build_given(given, Path(out).expanduser().resolve(), settings, said, network)
+    working = open(atlas.folder)
+    if network is not None:
+        working.network = network
     return working
 
 

@@ -1,7 +1,7 @@
 """The tree of errors. Every message says what is wrong, where, and what to do; fields serve `--json`.
 
     ActatlasError
-    ├── UsageError             2   an option or argument that cannot be; UnknownClass, TooLargePage
+    ├── UsageError             2   an option or argument that cannot be; UnknownClass, TooLargePage, BadVectors
     ├── ImageError             3   NoImages, TooFewImages, UnreadableImage
     ├── NetworkError           4   UnknownNetwork, LayerNotFound, AmbiguousLayer, LayerNotReached,
     │                              UnusableLayer, ChangedInPlace, BadWeights, BadLabels
@@ -41,6 +41,10 @@ class UnknownClass(UsageError, LookupError):
 
 class TooLargePage(UsageError):
     """The page does not fit into one file of the size that was allowed."""
+
+
+class BadVectors(UsageError):
+    """Vectors, a layout or clusters of a user's own that cannot be used as they are."""
 
 
 class ImageError(ActatlasError, ValueError):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from actatlas.atlas import Grid
+from actatlas.atlas import Grid, regions
 
 LEAST_SHARE = 0.3  # of a square's side, for the emptiest cell
 LABEL_SHARE = 0.19  # of an icon's side, for the height of letters
@@ -51,28 +51,6 @@ def density_shares(counts: np.ndarray) -> np.ndarray:
     return np.clip(np.sqrt(counts / np.percentile(counts, 90)), LEAST_SHARE, 1)
 
 
-def regions(coordinates: np.ndarray, classes: np.ndarray) -> list[np.ndarray]:
-    """Cells that touch along an edge and have the same class, as arrays of indices, the largest region first."""
-    at = {(int(c), int(r)): k for k, (c, r) in enumerate(coordinates)}
-    seen: set[int] = set()
-    found = []
-    for start in range(len(coordinates)):
-        if start in seen:
-            continue
-        seen.add(start)
-        region, open_ = [start], [start]
-        while open_:
-            column, row = (int(v) for v in coordinates[open_.pop()])
-            for neighbour in ((column + 1, row), (column - 1, row), (column, row + 1), (column, row - 1)):
-                k = at.get(neighbour)
-                if k is not None and k not in seen and classes[k] == classes[start]:
-                    seen.add(k)
-                    region.append(k)
-                    open_.append(k)
-        found.append(np.array(sorted(region)))
-    return sorted(found, key=len, reverse=True)
-
-
 def place_labels(wanted: Sequence[tuple[float, float, int, int]], picture_px: int, gap: int) -> list[tuple[int, Box]]:
     """Which labels have room, and where: (index, box) with no two boxes nearer than `gap`. The first come first.
 
@@ -95,10 +73,15 @@ def _are_apart(a: Box, b: Box, gap: int) -> bool:
 
 
 def _write_labels(picture: Image.Image, grid: Grid, size: int) -> None:
-    top = grid.top_classes(1)
-    if top is None or len(grid) == 0:
+    if len(grid) == 0:
         return
-    classes, values = top[0][:, 0], top[1][:, 0]
+    top, named = grid.top_classes(1), grid.regions
+    if top is not None:
+        classes, values = top[0][:, 0], top[1][:, 0]
+    elif named is not None:
+        classes, values = named
+    else:
+        return
     letter_px = max(round(size * LABEL_SHARE), LEAST_LETTER_PX)
     font = ImageFont.load_default(letter_px)
     padding = max(letter_px // 4, 2)
@@ -106,7 +89,8 @@ def _write_labels(picture: Image.Image, grid: Grid, size: int) -> None:
     names, wanted = [], []
     for region in sorted(regions(grid.coordinates, classes), key=lambda r: (-len(r), -float(values[r].max()))):
         k = _middle(grid.coordinates, region)
-        name = " ".join(grid.class_name(int(classes[k])).split())  # a label may hold a line break
+        told = grid.class_name(int(classes[k])) if top is not None else grid.layer.region_names[classes[k]]
+        name = " ".join(told.split())  # a label may hold a line break
         left, _, right, _ = pen.textbbox((0, 0), name, font=font)
         column, row = grid.coordinates[k].tolist()
         height = round(letter_px * 1.25) + padding

@@ -40,15 +40,8 @@ def build(network: Network, source: ImageSource, folder: Path, settings: BuildSe
     files = AtlasFolder.begin(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with writing(folder):
-        begin_or_continue(files, plan, network, source, progress)
-        run = _Run(network, source, files, settings, progress)
-        run.collect()
-        run.lay_out()
-        run.make_grids()
-        run.attribute()
-        run.paint()
-        run.write_site()
-        files.finish({"plan_sha256": hashlib.sha256(files.read_bytes("plan.json")).hexdigest()})
+        begin_or_continue(files, plan, network.labels, source, progress)
+        Run(network, source, files, settings, progress).all_stages()
     return Atlas(AtlasFolder.existing(folder))
 
 
@@ -85,13 +78,18 @@ def _grid_summary(layer: Layer, side: int) -> dict[str, Any]:
     }
 
 
-class _Run:
-    """One run of a build: the stages in order, each skipping what is committed."""
+class Run:
+    """One run of a build: the stages in order, each skipping what is committed; `vectors.py` has another first one."""
 
     def __init__(
-        self, network: Network, source: ImageSource, files: AtlasFolder, settings: BuildSettings, progress: Progress
+        self,
+        network: Network | None,
+        source: ImageSource,
+        files: AtlasFolder,
+        settings: BuildSettings,
+        progress: Progress,
     ):
-        self.network = network
+        self._network = network
         self.source = source
         self.files = files
         self.settings = settings
@@ -100,10 +98,19 @@ class _Run:
         self.layers = self.atlas.layer_names
         self.seconds: dict[str, Any] = {"stages": {}, "icons": {}} | self.atlas.timings
 
+    def all_stages(self) -> None:
+        self.collect()
+        self.lay_out()
+        self.make_grids()
+        self.attribute()
+        self.paint()
+        self.write_site()
+        self.files.finish({"plan_sha256": hashlib.sha256(self.files.read_bytes("plan.json")).hexdigest()})
+
     # --- collect
 
     def collect(self) -> None:
-        with self._timed("collect"):
+        with self.timed("collect"):
             pilot = self._pilot()
             collect = self.settings.collect
             wanted = replace(collect, attribution=None) if self._attributes_a_sample else collect
@@ -111,10 +118,10 @@ class _Run:
             missing = [i for i in range(collector.shard_count) if not self.files.has(paths.shard(i))]
             if missing:
                 self._collect_shards(collector, missing)
-        self._check_images()
+        self.check_images()
 
     def _collect_shards(self, collector: Collector, missing: list[int]) -> None:
-        self._change()
+        self.change()
         left = sum(len(collector.image_ids(index)) for index in missing)
         with self.progress.stage("Collecting activations", left, "images") as tick:
             for index, shard in collector.shards(missing, on_photos=tick):
@@ -124,11 +131,11 @@ class _Run:
         if self.files.has("pilot.json"):
             return read_pilot(self.files)
         pilot = run_pilot(self.network, self.source, self.layers, self.settings.collect, self.progress)
-        self._change()
+        self.change()
         write_pilot(self.files, pilot)
         return pilot
 
-    def _check_images(self) -> None:
+    def check_images(self) -> None:
         atlas = Atlas(self.files)
         counts = atlas.image_counts
         for image_id, reason in list(atlas.skipped.items())[:3]:
@@ -146,33 +153,34 @@ class _Run:
     # --- layout and grids
 
     def lay_out(self) -> None:
-        with self._timed("layout"):
+        with self.timed("layout"):
             for name in self.layers:
                 path = paths.statistics(name)
                 if not self.files.has(path):
-                    self._change()
+                    self.change()
                     layer = Atlas(self.files).layer(name)
-                    self.files.write_arrays(path, _averages(layer, with_attributions=self._has_classes))
+                    self.files.write_arrays(path, _averages(layer, with_attributions=self.has_classes))
             if all(self.files.has(paths.layout(paths.home(name))) for name in self.layers):
                 return
-            self._change()
+            self.change()
             atlas = Atlas(self.files)
-            vectors = _VectorsByLayer(atlas)
-            image_ids = atlas.layer(self.layers[0]).places.image_ids
-            layouts = lay_out(vectors, image_ids, self.settings.layout, self.progress)
-            for name, layout in layouts.items():
+            for name, layout in self.layouts(atlas).items():
                 self.files.write_arrays(paths.layout(paths.home(name)), {"points": layout.points})
 
+    def layouts(self, atlas: Atlas) -> dict[str, Layout]:
+        image_ids = atlas.layer(self.layers[0]).places.image_ids
+        return lay_out(_VectorsByLayer(atlas), image_ids, self.settings.layout, self.progress)
+
     def make_grids(self) -> None:
-        with self._timed("grid"):
+        with self.timed("grid"):
             atlas = Atlas(self.files)
-            self.sides = planned_sides(self.settings, len(self.source.records))
+            self.sides = self.planned_sides()
             work = [
                 (n, s) for n in self.layers for s in self.sides if not self.files.has(paths.cells(paths.home(n), s))
             ]
             if not work:
                 return
-            self._change()
+            self.change()
             with self.progress.stage("Averaging cells", len(work), "grids") as tick:
                 for name, side in work:
                     self._make_grid(atlas.layer(name), side)
@@ -183,9 +191,12 @@ class _Run:
                 "choose a smaller --grid, or add photos, crops or positions"
             )
 
+    def planned_sides(self) -> list[int]:
+        return planned_sides(self.settings, len(self.source.records))
+
     def _make_grid(self, layer: Layer, side: int) -> None:
         settings = GridSettings(side=side)
-        cells = make_cells(Layout(layer.layout), lambda: layer.read_shards(self._has_classes), layer.mean, settings)
+        cells = make_cells(Layout(layer.layout), lambda: layer.read_shards(self.has_classes), layer.mean, settings)
         write_cells(self.files, layer.home, cells)
 
     # --- attributions of some of each cell
@@ -194,58 +205,63 @@ class _Run:
         """Where there are too many activations for all of them to have been attributed as they were collected."""
         if not self._attributes_a_sample:
             return
-        with self._timed("attributions"):
+        with self.timed("attributions"):
             collect = self.settings.collect
             work = AttributionWork(self.network, self.source, self.files, collect, self.sides, self.progress)
             if work.is_done:
                 return
-            self._change()
+            self.change()
             work.attribute()
             work.average()
 
     # --- icons
 
     def paint(self) -> None:
-        with self._timed("icons"):
+        with self.timed("icons"):
             work = IconWork(self.network, self.files, self.settings, self.sides, self.progress, self.seconds)
             if work.is_done:
                 return
-            self._change()
-            self._write_page()  # to look at while the icons are painted
+            self.change()
+            self.write_page()  # to look at while the icons are painted
             work.learn()
             work.paint()
 
     # --- site
 
     def write_site(self) -> None:
-        with self._timed("site"):
+        with self.timed("site"):
             asked = self.settings.examples
             is_as_asked = asked is None or asked == own_examples(self.atlas)
             if is_as_asked and self.files.has("site/index.html") and self.files.is_finished:
                 return
-            self._change()
-            self._write_page()
+            self.change()
+            self.write_page()
 
     # --- inside
 
     @property
-    def _has_classes(self) -> bool:
+    def network(self) -> Network:
+        assert self._network is not None, "a stage that needs the network of an atlas that has none"
+        return self._network
+
+    @property
+    def has_classes(self) -> bool:
         return self.settings.collect.attribution is not None and self.network.class_count is not None
 
     @property
     def _attributes_a_sample(self) -> bool:
-        return self._has_classes and self.settings.collect.attributes_a_sample(len(self.source.records))
+        return self.has_classes and self.settings.collect.attributes_a_sample(len(self.source.records))
 
-    def _write_page(self) -> None:
+    def write_page(self) -> None:
         write_own_site(Atlas(self.files), self.progress, self.settings.examples)
 
-    def _change(self) -> None:
+    def change(self) -> None:
         """Before anything is written: the atlas is no longer finished, and its site no longer shows all of it."""
         if self.files.is_finished:
             self.files.reopen()
 
     @contextmanager
-    def _timed(self, stage: str) -> Iterator[None]:
+    def timed(self, stage: str) -> Iterator[None]:
         started = time.monotonic()
         before = len(self.files.committed())
         try:

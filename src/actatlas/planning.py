@@ -66,14 +66,7 @@ def chosen_layers(network: Network, names: Sequence[str]) -> list[LayerInfo]:
 def make_plan(network: Network, source: ImageSource, settings: BuildSettings) -> dict[str, Any]:
     """Everything that changes results, as `plan.json` keeps it."""
     layers = chosen_layers(network, settings.layers)
-    listed = len(source.records)
-    if listed == 0:
-        raise NoImages(f"{source.spec} holds no images; name a folder, a list or a CSV of photos")
-    if listed < MIN_IMAGES:
-        raise TooFewImages(
-            f"{source.spec} holds {listed} image{'s' * (listed > 1)}, an atlas needs at least {MIN_IMAGES}; add photos"
-        )
-    has_files = all(Path(record.path).is_absolute() for record in source.records)
+    images = listed_photos(source)
     return {
         "format_version": FORMAT_VERSION,
         "title": settings.title or f"{network.spec.split(':')[-1]}: {Path(source.spec).name or source.spec}",
@@ -83,17 +76,36 @@ def make_plan(network: Network, source: ImageSource, settings: BuildSettings) ->
             "is_fixed_size": network.is_fixed_size, "preprocessing": network.preprocessing.to_json(),
         },
         "layers": [asdict(layer) for layer in layers],
-        "images": {
-            "spec": source.spec, "has_files": has_files, "listed": listed,
-            "columns": list(_own_columns(source).values()), "listing_sha256": _listing_sha256(source),
-        },
+        "images": images,
         "settings": {
             "collect": asdict(settings.collect), "layout": asdict(settings.layout),
             "icons": asdict(settings.icons), "min_images": MIN_IMAGES,
         },
         "icon_px": {layer.name: side_px(network, layer.name, settings.icons.size_px) for layer in layers},
-        "versions": {"actatlas": __version__} | {name: importlib.metadata.version(name) for name in _VERSIONED},
+        "versions": made_with(),
     }  # fmt: skip
+
+
+def listed_photos(source: ImageSource) -> dict[str, Any]:
+    """What a plan says of the photos. Raises NoImages, TooFewImages."""
+    listed = len(source.records)
+    if listed == 0:
+        raise NoImages(f"{source.spec} holds no images; name a folder, a list or a CSV of photos")
+    if listed < MIN_IMAGES:
+        raise TooFewImages(
+            f"{source.spec} holds {listed} image{'s' * (listed > 1)}, an atlas needs at least {MIN_IMAGES}; add photos"
+        )
+    return {
+        "spec": source.spec,
+        "has_files": all(Path(record.path).is_absolute() for record in source.records),
+        "listed": listed,
+        "columns": list(_own_columns(source).values()),
+        "listing_sha256": _listing_sha256(source),
+    }
+
+
+def made_with() -> dict[str, str]:
+    return {"actatlas": __version__} | {name: importlib.metadata.version(name) for name in _VERSIONED}
 
 
 def planned_sides(settings: BuildSettings, listed: int) -> list[int]:
@@ -121,7 +133,7 @@ _SAMPLING = ("attribute_all_up_to", "attributed_photos", "attributed_for_average
 
 
 def begin_or_continue(
-    files: AtlasFolder, plan: dict[str, Any], network: Network, source: ImageSource, progress: Progress
+    files: AtlasFolder, plan: dict[str, Any], labels: list[str] | None, source: ImageSource, progress: Progress
 ) -> None:
     """Write the plan, labels and listing of a new atlas, or go on with one that was begun.
 
@@ -148,8 +160,8 @@ def begin_or_continue(
     if not files.has("images.csv"):
         files.write("images.csv", _images_csv(source))
     if not files.has("labels.json"):
-        files.write_json("labels.json", network.labels)
-        files.write_json("synonyms.json", other_names(network.labels))
+        files.write_json("labels.json", labels)
+        files.write_json("synonyms.json", other_names(labels))
 
 
 def _as_begun(files: AtlasFolder, plan: dict[str, Any]) -> dict[str, Any]:

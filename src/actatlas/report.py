@@ -51,8 +51,10 @@ def as_text(figures: dict[str, Any]) -> Iterator[str]:
             yield f"  {side} × {side}: {grid['cells']} cells"
             if not grid["cells"]:
                 continue
+            # Of a photo in an icon's place no shifted answer is known.
+            pictures = "icons " if grid["shifted_cosine"] is not None else "photos"
             yield (
-                f"    icons    cosine {grid['cosine']:.2f}, identified {grid['identified']:.0%}; "
+                f"    {pictures}   cosine {grid['cosine']:.2f}, identified {grid['identified']:.0%}; "
                 f"{grid['failing']} answer less like their cell than its own photos do"
             )
             members = f"    members  cohesion {grid['cohesion']:.2f}; in {grid['disagreeing']} cells they disagree"
@@ -116,7 +118,8 @@ def _grid_report(grid: Grid, has_members: bool) -> dict[str, Any]:
 
 
 def _mean(values: np.ndarray) -> float | None:
-    return round(float(np.mean(values)), 4) if len(values) else None
+    """None where there are none, or some that nobody measured: of a photo in an icon's place, its answer shifted."""
+    return round(float(np.mean(values)), 4) if len(values) and not np.isnan(values).any() else None
 
 
 def _photos(grid: Grid) -> list[np.ndarray]:

@@ -12,7 +12,7 @@ import pandas as pd
 from actatlas.atlas import Atlas, ClassAtlas, Layer
 from actatlas.classes.following import followed, grid_of
 from actatlas.classes.targets import ChannelTarget, ClassTarget, DirectionTarget, Target, VersusTarget
-from actatlas.errors import MissingExtra, UsageError
+from actatlas.errors import MissingExtra, NetworkError, UsageError
 from actatlas.progress import Progress, Silent
 from actatlas.store import AtlasFolder
 
@@ -41,6 +41,11 @@ class WorkingAtlas(Atlas):
     @property
     def network(self) -> Network:
         need_torch("what paints icons")
+        if self._network is None and self.shows_photos:
+            raise NetworkError(
+                f"{self.folder} is an atlas of vectors that came without their network: nothing can be painted or "
+                "asked; build it with --model and --layer for that"
+            )
         if self._network is None:
             self.network = self.plan["network"]["spec"]
         assert self._network is not None  # just set

@@ -20,6 +20,10 @@ export interface AtlasValue {
    */
   network: string;
   /**
+   * stands where cells show the photo nearest their mean: the atlas is of vectors that came without their network
+   */
+  pictures?: "photos";
+  /**
    * no icon is still to come
    */
   is_finished: boolean;
@@ -164,6 +168,10 @@ export interface RegionValue {
    * their attribution over the average cell's, in deviations over the cells
    */
   scores: number[];
+  /**
+   * stands where regions came with the vectors: classes are empty then, and the score is the share of its activations that are in it
+   */
+  name?: string;
 }
 
 /**

@@ -203,5 +203,5 @@ function missingKey(layer: LayerValue, lens: Lens): string {
 
 /** The regions' names, each of its clearest classes. */
 function labelsOf(site: Site, layer: LayerValue): Label[] {
-  return layer.regions.map(({ x, y, classes }) => ({ x, y, text: classes.slice(0, 2).map((index) => site.className(index)).join(", ") }));
+  return layer.regions.map(({ x, y, classes, name }) => ({ x, y, text: name ?? classes.slice(0, 2).map((index) => site.className(index)).join(", ") }));
 }

@@ -251,6 +251,19 @@ class Grid:
         order = np.argsort(-over_mean, axis=1, kind="stable")[:, :n]
         return order, np.take_along_axis(over_mean, order, axis=1)
 
+    @cached_property
+    def regions(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """Of each cell the region that most of its members belong to, an index (K,) of `layer.region_names`, and the
+        share that do (K,). None where no regions came with the vectors.
+        """
+        of = self.layer.regions
+        if of is None:
+            return None
+        counts = np.zeros((len(self), len(self.layer.region_names)), np.int64)
+        for k in range(len(self)):
+            counts[k] = np.bincount(of[self.layer.rows_of_layer(self.members(k))], minlength=counts.shape[1])
+        return counts.argmax(axis=1), counts.max(axis=1) / np.maximum(counts.sum(axis=1), 1)
+
     def class_name(self, index: int) -> str:
         labels = self.layer.atlas.labels
         return labels[index] if labels else f"class {index}"
@@ -283,6 +296,8 @@ class Grid:
             names = [[self.class_name(i) for i in row] for row in top[0]]
             table["label"] = [row[0] for row in names]
             table["labels"] = ["; ".join(row) for row in names]
+        if self.regions is not None:
+            table["region"] = [self.layer.region_names[i] for i in self.regions[0]]
         for column in self.layer.atlas.image_columns:
             counted = self.column_values(column)
             table[f"image_{column}"] = ["; ".join(f"{v} × {c}" for v, c in cell) for cell in counted]

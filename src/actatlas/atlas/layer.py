@@ -64,6 +64,20 @@ class Layer:
             yield part.taken(rows[(rows >= start) & (rows < start + len(part))] - start)
             start += len(part)
 
+    # --- regions that came with vectors
+
+    @cached_property
+    def region_names(self) -> list[str]:
+        """Of the parts of the map that a user's own vectors came with; empty for others."""
+        path = paths.region_names(self.name)
+        return self._files.read_json(path) if self._files.has(path) else []
+
+    @cached_property
+    def regions(self) -> np.ndarray | None:
+        """(N,) int32, which of `region_names` each activation belongs to; None where nothing was said."""
+        path = paths.regions(self.name)
+        return self._files.read_arrays(path)["of"] if self._files.has(path) else None
+
     # --- attributions
 
     @property

@@ -49,6 +49,11 @@ class Atlas:
         """Where the network and the photos came from, in a sentence or two."""
         return self.plan["origin"]
 
+    @property
+    def shows_photos(self) -> bool:
+        """Whether its cells' pictures are photos, and no icons: of vectors that came without their network."""
+        return self.plan.get("vectors", {}).get("pictures") == "photos"
+
     def require_weights(self, spec: str, weights_sha256: str) -> None:
         """Raises PlanChanged where these are not the weights of the atlas's network."""
         if weights_sha256 != self.plan["network"]["weights_sha256"]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from actatlas.cli.shared import SPEC_HELP, examples_option, grid_side, open_option, open_page, say
+from actatlas.errors import UsageError
 from actatlas.progress import StderrProgress, duration
 
 # --- demo
@@ -66,8 +67,9 @@ def build_options(command: argparse.ArgumentParser) -> None:
     from actatlas.values import ATTRIBUTION_METHODS
 
     command.add_argument(
-        "images", metavar="IMAGES", help="a folder, a .txt list, a .csv with a column path, or packaged:demo"
-    )
+        "images", metavar="IMAGES", nargs="?",
+        help="a folder, a .txt list, a .csv with a column path, or packaged:demo; with --vectors FILE may name them",
+    )  # fmt: skip
     command.add_argument("--out", required=True, metavar="DIR", type=Path, help="the atlas folder")
     command.add_argument("--model", default=None, metavar="SPEC", help=SPEC_HELP)
     command.add_argument(
@@ -100,6 +102,20 @@ def build_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--title", default="", help="heads the page")
     examples_option(command, "patches")
     command.add_argument(
+        "--vectors", metavar="FILE",
+        help="vectors of your own (.parquet, .npz, .npy, .csv) in place of a network's; vectors.md says what it may "
+        "hold. Icons are painted where --model and one --layer name what gave them; else cells show photos",
+    )  # fmt: skip
+    command.add_argument(
+        "--layout-points",
+        metavar="FILE",
+        help="with --vectors: x and y of each, in place of UMAP; like kinds of file",
+    )
+    command.add_argument(
+        "--regions", default="", metavar="COLUMN",
+        help="with --vectors: the column that names the map's parts; default: cluster or label, where there is one",
+    )  # fmt: skip
+    command.add_argument(
         "--dry-run", action="store_true", help="say images, layers, time, disk and memory; build nothing"
     )
     open_option(command)
@@ -109,6 +125,13 @@ def build(options: argparse.Namespace) -> dict[str, Any]:
     from actatlas import api
 
     api.need_torch()
+    if options.vectors is not None:
+        return _build_from_vectors(options)
+    if options.layout_points is not None or options.regions:
+        name = "--regions" if options.layout_points is None else "--layout-points"
+        raise UsageError(f"{name} goes with --vectors: a network's activations are laid out as they are collected")
+    if options.images is None:
+        raise UsageError("build needs IMAGES: a folder, a list, a .csv, or packaged:demo; see actatlas build --help")
     from actatlas import pipeline
     from actatlas.images import open_source
 
@@ -123,7 +146,11 @@ def build(options: argparse.Namespace) -> dict[str, Any]:
     if options.dry_run:
         return _dry_run(options, network, source, settings, progress)
     out = options.out.expanduser().resolve()
-    result = pipeline.summary(pipeline.build(network, source, out, settings, progress))
+    return _told(options, pipeline.summary(pipeline.build(network, source, out, settings, progress)))
+
+
+def _told(options: argparse.Namespace, result: dict[str, Any]) -> dict[str, Any]:
+    """A finished build: its page opened where there is a screen, and what it holds said."""
     page = Path(result["site"])
     opened = open_page(page, options)
     images = result["images"]
@@ -134,6 +161,24 @@ def build(options: argparse.Namespace) -> dict[str, Any]:
         say(options, f"  {name}: {layer['activations']:,} activations; {grids}")
     say(options, f"{'Opened' if opened else 'Open'} {page}")
     return result
+
+
+def _build_from_vectors(options: argparse.Namespace) -> dict[str, Any]:
+    from actatlas import api, pipeline
+
+    for name, is_given in (
+        ("--crops", options.crops), ("--positions", options.positions != 1), ("--dry-run", options.dry_run),
+        ("--attribution", options.attribution not in ("patch-replacement", "none")),
+        ("--layer more than once", len(options.layer) > 1),
+    ):  # fmt: skip
+        if is_given:
+            raise UsageError(f"{name} does not go with --vectors: these are taken as they are")
+    atlas = api.build_from_vectors(
+        options.vectors, options.images, out=options.out, layout=options.layout_points, regions=options.regions,
+        model=options.model, layer=next(iter(options.layer), ""), grids=options.grid, icon_px=options.icon_px,
+        draft=options.draft, device=options.device, seed=options.seed, title=options.title, examples=options.examples,
+    )  # fmt: skip
+    return _told(options, pipeline.summary(atlas))
 
 
 def _dry_run(options: argparse.Namespace, network: Any, source: Any, settings: Any, progress: Any) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from actatlas.atlas import Atlas, ClassAtlas, Grid, Layer
 from actatlas.site.numbers import columns_a_block, number_counts
 from actatlas.site.pool import Pool
 from actatlas.site.pyramid import CELLS_PER_TILE, cell_px
-from actatlas.site.regions import regions_of
+from actatlas.site.regions import named_regions, regions_of
 from actatlas.site.settings import SiteSettings
 from actatlas.site.sheets import PATCHES_PER_EDGE
 from actatlas.site.views import view_px
@@ -62,7 +62,8 @@ def atlas_value(
     found: the values of "columns", "confusions", "traces", "tour" and "names", each in a file of its own
     """
     layers = settings.layers_of(atlas)
-    return {
+    pictures = {"pictures": "photos"} if atlas.shows_photos else {}
+    return pictures | {
         "format_version": FORMAT_VERSION,
         "title": atlas.title,
         "origin": public_text(atlas, atlas.origin),
@@ -147,7 +148,7 @@ def _regions_value(layer: Layer) -> list[dict[str, Any]]:
             "scores": [round(score, 2) for score in region.scores],
         }
         for region in regions_of(grid)
-    ]
+    ] + named_regions(grid)
 
 
 def _grid_value(grid: Grid, pool: Pool | None) -> dict[str, Any]:

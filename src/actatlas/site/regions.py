@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
+from typing import Any
 
 import numpy as np
 
-from actatlas.atlas import Grid
+from actatlas.atlas import Grid, regions
 
 _CELLS_A_REGION = 14
 _MOST_REGIONS = 24
@@ -47,6 +48,26 @@ def regions_of(grid: Grid) -> list[Region]:
             middle = cells[np.argmin(np.linalg.norm(places - places.mean(axis=0), axis=1))]
             found.append(Region(cells, int(middle), tuple(named), tuple(float(over[c]) for c in named)))
     return sorted(found, key=lambda region: -region.scores[0] * np.sqrt(len(region.cells)))
+
+
+def named_regions(grid: Grid) -> list[dict[str, Any]]:
+    """Parts of the map that a user's own vectors came with, as the page has regions: each with its "name"."""
+    if grid.regions is None:
+        return []
+    of, shares = grid.regions
+    found = []
+    for cells in regions(grid.coordinates, of):
+        name = grid.layer.region_names[of[cells[0]]]
+        if len(cells) < _LEAST_CELLS or not name:
+            continue
+        places = grid.coordinates[cells]
+        middle = places[np.argmin(np.linalg.norm(places - places.mean(axis=0), axis=1))]
+        x, y = ((middle + 0.5) / grid.side).tolist()
+        score = round(float(shares[cells].mean()), 2)
+        found.append(
+            {"x": round(x, 4), "y": round(y, 4), "cells": len(cells), "classes": [], "scores": [score], "name": name}
+        )
+    return found[:_MOST_REGIONS]
 
 
 def clusters_on_map(coordinates: np.ndarray, profiles: np.ndarray, count: int) -> np.ndarray:

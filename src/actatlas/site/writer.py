@@ -10,6 +10,7 @@ from typing import Any
 from PIL import Image
 
 from actatlas.atlas import Atlas, Grid
+from actatlas.errors import UsageError
 from actatlas.progress import Progress, Silent
 from actatlas.site import data
 from actatlas.site.about import about_value, flat_settings
@@ -51,6 +52,11 @@ def write_site(
     `write` puts bytes at a path, and makes folders.
     """
     progress, settings = progress or Silent(), settings or SiteSettings()
+    if atlas.shows_photos and settings.examples == "none":
+        raise UsageError(
+            f"{atlas.folder}: its cells' pictures are photos, for it was made of vectors alone; --examples none would "
+            "leave nothing, so give patches, or build it with --model and --layer"
+        )
     for name in APP_FILES:
         write(out / name, static_file(name))
     layers = settings.layers_of(atlas)

@@ -56,6 +56,15 @@ def statistics(layer: str) -> str:
     return f"{home(layer)}statistics.safetensors"
 
 
+def regions(layer: str) -> str:
+    """Which part of the map each activation belongs to, where a user's own vectors came with that."""
+    return f"{home(layer)}regions.safetensors"
+
+
+def region_names(layer: str) -> str:
+    return f"{home(layer)}regions.json"
+
+
 def expectation(layer: str) -> str:
     """Without its ending: arrays are .safetensors, the names and counts .json."""
     return f"{home(layer)}expectation"

@@ -32,6 +32,12 @@ const READING = [
   "“Speaks for” is an estimate of what the cell’s activations add to each class. It is an average, and no proof of what the network decides on a single photo.",
 ];
 
+const READING_OF_VECTORS = [
+  "Each photo, or part of one, came with a vector that was made elsewhere. Vectors that are alike lie close together on this map, or where a layout that came with them puts them.",
+  "Each square is one cell: the average of all vectors that fell there. No network came with them, so nothing is painted: the picture is the photo whose own vector is nearest to the cell’s average. The other photos of a cell may look otherwise; some stand beside it.",
+  "The cosine says how near the picture’s own vector is to the cell’s average: 1 is the same direction. “Identified” means that it is nearer to this cell than to any other.",
+];
+
 export class About extends Dialogue {
   constructor(
     app: HTMLElement,
@@ -48,9 +54,9 @@ export class About extends Dialogue {
     const card = el("div", { testid: "atlas-card" });
     this.body.replaceChildren(
       el("p", { class: "origin", text: atlas.origin }),
-      el("p", { class: "quiet", text: `Network ${atlas.network}. ${photos}.` }),
+      el("p", { class: "quiet", text: `${atlas.pictures === "photos" ? "Made of" : "Network"} ${atlas.network}. ${photos}.` }),
       el("h3", { text: "How to read it" }),
-      ...READING.map((text) => el("p", { text })),
+      ...(atlas.pictures === "photos" ? READING_OF_VECTORS : READING).map((text) => el("p", { text })),
       card,
       el("h3", { text: "Keys" }),
       el("dl", { class: "keys" }, ...KEYS.flatMap(([keys, what]) => [el("dt", { text: keys }), el("dd", { text: what })])),

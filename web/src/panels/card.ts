@@ -4,7 +4,7 @@ import { el } from "../dom";
 import type { LayerValue } from "../format";
 import { cellIcon } from "../pictures";
 import type { Site } from "../site";
-import { classBars, counts, fidelityLine, mark, patches, remarks } from "./cell";
+import { classBars, counts, fidelityLine, mark, patches, pictureName, remarks } from "./cell";
 
 const GAP_PX = 18;
 
@@ -50,13 +50,13 @@ export class Card {
     const head = el(
       "div",
       { class: "card-head" },
-      cellIcon(layer, cell.place, 88, { class: "icon", role: "img", "aria-label": "painted icon" }),
+      cellIcon(layer, cell.place, 88, { class: "icon", role: "img", "aria-label": pictureName(this.site.atlas.pictures) }),
       el(
         "div",
         {},
         el("p", { class: "cell-name", text: `Cell ${cell.place.column}, ${cell.place.row}` }),
         el("p", { class: "counts", text: counts(cell).replace(" from ", ", ") }),
-        fidelityLine(cell, cellCount),
+        fidelityLine(cell, cellCount, this.site.atlas.pictures),
         el("p", { class: "counts", text: cell.cohesion === null ? "" : `cohesion ${cell.cohesion.toFixed(2)}` }),
       ),
     );

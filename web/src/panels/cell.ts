@@ -1,7 +1,7 @@
 // What is said of a cell: the same in the card and in the inspector.
 import type { Cell, CellTable } from "../cells";
 import { button, el, logit, number, plural, rankWords, square, track } from "../dom";
-import type { LayerValue } from "../format";
+import type { AtlasValue, LayerValue } from "../format";
 import { cellIcon, drawPatch } from "../pictures";
 import type { Place } from "../places";
 import type { Site } from "../site";
@@ -26,10 +26,19 @@ export function counts(cell: Cell): string {
   return `${plural(cell.count, "activation")} from ${plural(cell.photos, "photo")}`;
 }
 
+/** What the picture of a cell is. */
+export function pictureName(pictures: AtlasValue["pictures"]): string {
+  return pictures === "photos" ? "photo nearest the cell’s mean" : "painted icon";
+}
+
 /** [short, whole sentence] */
-export function fidelity(cell: Cell, cellCount: number): [string, string] {
+export function fidelity(cell: Cell, cellCount: number, pictures: AtlasValue["pictures"]): [string, string] {
   if (cell.cosine === null || cell.rank === null) return ["not painted yet", "This cell’s icon is still to be painted."];
   const others = number(Math.max(cellCount - 1, 0));
+  if (pictures === "photos") {
+    const nearest = cell.rank === 0 ? "nearer to it than to any other cell" : `nearer to ${plural(cell.rank, "other cell")} of ${others}`;
+    return [rankWords(cell.rank), `No icon: a photo, of this cell’s the nearest to its mean. Its own vector is ${nearest}.`];
+  }
   const told =
     cell.rank === 0
       ? `The layer’s answer to this icon is nearer to this cell than to any of the ${others} others.`
@@ -37,12 +46,12 @@ export function fidelity(cell: Cell, cellCount: number): [string, string] {
   return [rankWords(cell.rank), told];
 }
 
-export function fidelityLine(cell: Cell, cellCount: number): HTMLElement {
-  const [short, told] = fidelity(cell, cellCount);
+export function fidelityLine(cell: Cell, cellCount: number, pictures: AtlasValue["pictures"]): HTMLElement {
+  const [short, told] = fidelity(cell, cellCount, pictures);
   const kind = cell.rank === null ? "is-unpainted" : cell.rank === 0 ? "is-identified" : "is-mistaken";
   const badge = el("span", { class: `badge ${kind}`, text: short, title: told });
   const line = el("p", { class: "fidelity" }, badge);
-  if (cell.cosine !== null) line.prepend(el("span", { text: `icon’s cosine ${cell.cosine.toFixed(2)}` }));
+  if (cell.cosine !== null) line.prepend(el("span", { text: `${pictures === "photos" ? "photo" : "icon"}’s cosine ${cell.cosine.toFixed(2)}` }));
   return line;
 }
 
@@ -51,7 +60,7 @@ export function sentence(place: Place, table: CellTable): string {
   const cell = table.at(place.column, place.row);
   if (cell === null) return `No cell at ${place.column}, ${place.row}.`;
   const classes = cell.classes.slice(0, 2).map((entry) => `${entry.name} ${logit(entry.value)}`);
-  return `Cell ${place.column}, ${place.row} of ${place.side}: ${counts(cell)}; ${[...classes, fidelity(cell, table.length)[0]].join(", ")}.`;
+  return `Cell ${place.column}, ${place.row} of ${place.side}: ${counts(cell)}; ${[...classes, cell.rank === null ? "not painted yet" : rankWords(cell.rank)].join(", ")}.`;
 }
 
 /** What the cell may not be taken for; null for most cells. */

@@ -13,7 +13,7 @@ import type { Site } from "../site";
 import { gridOf, layerOf } from "../state";
 import type { Dispatch } from "../store";
 import { allClasses } from "./all-classes";
-import { attributionNote, cellButton, classBars, counts, fidelity, fidelityLine, mark, patches, remarks } from "./cell";
+import { attributionNote, cellButton, classBars, counts, fidelity, fidelityLine, mark, patches, pictureName, remarks } from "./cell";
 
 export class Inspector {
   readonly element = el("section", { class: "inspector", testid: "inspector", "aria-label": "Cell", tabindex: "-1" });
@@ -132,21 +132,21 @@ export class Inspector {
       el(
         "div",
         { class: "inspector-icon" },
-        cellIcon(layer, place, 168, { class: "icon", role: "img", "aria-label": "painted icon" }),
+        cellIcon(layer, place, 168, { class: "icon", role: "img", "aria-label": pictureName(this.site.atlas.pictures) }),
         el(
           "div",
           {},
           el("p", { class: "big", text: number(cell.count) }),
           el("p", { class: "quiet", text: counts(cell).replace(/^[\d,]+ /, "") }),
-          fidelityLine(cell, table.length),
+          fidelityLine(cell, table.length, this.site.atlas.pictures),
         ),
       ),
-      el("p", { class: "note", text: fidelity(cell, table.length)[1] }),
+      el("p", { class: "note", text: fidelity(cell, table.length, this.site.atlas.pictures)[1] }),
       ...[remarks(cell)].filter((part) => part !== null),
     ];
     const real = patches(this.site, layer, cell, 96, 12, true);
     if (real !== null) {
-      const size = layer.patch_px === null ? "" : `, ${layer.patch_px} px of the network’s input`;
+      const size = layer.patch_px === null || this.site.atlas.pictures === "photos" ? "" : `, ${layer.patch_px} px of the network’s input`;
       parts.push(section("Real patches", real, `The members nearest the cell’s mean, one a photo${size}.`));
     }
     if (cell.classes.length > 0) {

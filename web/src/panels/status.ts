@@ -15,8 +15,9 @@ export function updateStatus(line: HTMLElement, atlas: AtlasValue, state: State)
   if (state.message !== "") line.textContent = state.message;
   else if (grid === null) line.textContent = `${state.layer} has no grid yet.`;
   else {
+    const said = atlas.pictures === "photos" && state.evidence === "icons" ? SAID.patches : SAID[grid.view_px === null ? "icons" : state.evidence];
     const painted = grid.painted < grid.cells ? `, ${number(grid.painted)} painted so far` : "";
     const place = el("span", { class: "status-place", text: `${state.layer} · ${grid.side} × ${grid.side} · ` });
-    line.replaceChildren(place, `${number(grid.cells)} cells${painted} · ${SAID[grid.view_px === null ? "icons" : state.evidence]}`);
+    line.replaceChildren(place, `${number(grid.cells)} cells${painted} · ${said}`);
   }
 }

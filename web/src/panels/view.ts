@@ -22,8 +22,10 @@ export class ViewMenu {
     dispatch: Dispatch,
   ) {
     this.evidence.append(
-      ...EVIDENCE.map(([evidence, text, title]) => {
-        const one = button({ title }, () => dispatch({ type: "evidence", evidence }), text);
+      // Where cells' pictures are photos, the nearest to each mean, the real patches are these once more.
+      ...EVIDENCE.filter(([evidence]) => atlas.pictures !== "photos" || evidence !== "patches").map(([evidence, name, title]) => {
+        const text = atlas.pictures === "photos" && evidence === "icons" ? "Photos" : name;
+        const one = button({ title: atlas.pictures === "photos" && evidence === "icons" ? "Of each cell the photo that is nearest its mean (v)" : title }, () => dispatch({ type: "evidence", evidence }), text);
         one.dataset.evidence = evidence;
         return one;
       }),
