@@ -44,6 +44,15 @@ def draw(
     return picture
 
 
+def caption(grid: Grid) -> str:
+    """What a reader of a paper needs to know of the picture, in one line; it names no file."""
+    layer, atlas = grid.layer, grid.layer.atlas
+    what = "photos nearest the cells' means" if atlas.shows_photos else "icons"
+    fidelity = f", mean cosine {np.mean(grid.cosine):.2f}" if len(grid) and grid.is_painted.all() else ""
+    photos = f"{atlas.image_counts['used']:,} photos"
+    return f"{len(grid):,} cells of {layer.activation_count:,} activations, {photos}; {what}{fidelity}"
+
+
 def density_shares(counts: np.ndarray) -> np.ndarray:
     """(K,) side of each icon as a share of its square: √(count / the 90th percentile), between LEAST_SHARE and 1."""
     if len(counts) == 0:
@@ -72,27 +81,37 @@ def _are_apart(a: Box, b: Box, gap: int) -> bool:
     return a[2] + gap <= b[0] or b[2] + gap <= a[0] or a[3] + gap <= b[1] or b[3] + gap <= a[1]
 
 
-def _write_labels(picture: Image.Image, grid: Grid, size: int) -> None:
+def wanted_labels(grid: Grid) -> list[tuple[str, int, int]]:
+    """(name, column, row) of the middle cell of each region, the largest first: its class, or the part of the map that
+    came with a user's own vectors.
+    """
     if len(grid) == 0:
-        return
+        return []
     top, named = grid.top_classes(1), grid.regions
     if top is not None:
         classes, values = top[0][:, 0], top[1][:, 0]
     elif named is not None:
         classes, values = named
     else:
-        return
+        return []
+    found = []
+    for region in sorted(regions(grid.coordinates, classes), key=lambda r: (-len(r), -float(values[r].max()))):
+        k = _middle(grid.coordinates, region)
+        told = grid.class_name(int(classes[k])) if top is not None else grid.layer.region_names[classes[k]]
+        name = " ".join(told.split())  # a label may hold a line break
+        if name:
+            found.append((name, *grid.coordinates[k].tolist()))
+    return found
+
+
+def _write_labels(picture: Image.Image, grid: Grid, size: int) -> None:
     letter_px = max(round(size * LABEL_SHARE), LEAST_LETTER_PX)
     font = ImageFont.load_default(letter_px)
     padding = max(letter_px // 4, 2)
     pen = ImageDraw.Draw(picture, "RGBA")
     names, wanted = [], []
-    for region in sorted(regions(grid.coordinates, classes), key=lambda r: (-len(r), -float(values[r].max()))):
-        k = _middle(grid.coordinates, region)
-        told = grid.class_name(int(classes[k])) if top is not None else grid.layer.region_names[classes[k]]
-        name = " ".join(told.split())  # a label may hold a line break
+    for name, column, row in wanted_labels(grid):
         left, _, right, _ = pen.textbbox((0, 0), name, font=font)
-        column, row = grid.coordinates[k].tolist()
         height = round(letter_px * 1.25) + padding
         # On the lower edge of the icon: the middle is what people look at.
         wanted.append(((column + 0.5) * size, (row + 1) * size - height / 2, round(right - left) + 2 * padding, height))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from actatlas.atlas import Atlas, ClassAtlas, Layer
+from actatlas.atlas import Atlas, ClassAtlas, Grid, Layer
 from actatlas.classes.following import followed, grid_of
 from actatlas.classes.targets import ChannelTarget, ClassTarget, DirectionTarget, Target, VersusTarget
 from actatlas.errors import MissingExtra, NetworkError, UsageError
@@ -88,6 +88,14 @@ class WorkingAtlas(Atlas):
         if starts is None or len(targets) != 1 or network.preprocessing.channel_count not in (1, 3):
             return icons.paint(network, layer, targets, others, steps, size_px, seed)
         return icons.paint_on(network, layer, np.concatenate([targets, others]), starts, steps, size_px, seed)
+
+    def figure(self, grid: Grid, **how: Any) -> Any:
+        """A matplotlib figure of one of its grids; `how` as figures.py has it. Raises MissingExtra."""
+        if importlib.util.find_spec("matplotlib") is None:
+            raise MissingExtra("matplotlib", "figures", "a figure")
+        from actatlas import figures
+
+        return figures.figure(grid, **how)
 
     # --- classes
 

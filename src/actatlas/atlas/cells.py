@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -278,6 +278,13 @@ class Grid:
         ids = self.layer.places.image_ids
         per_cell = (np.unique(ids[self.members(k)]) for k in range(len(self)))
         return [Counter(values[cell]).most_common(n) for cell in per_cell]
+
+    def figure(self, **how: Any) -> Any:
+        """A matplotlib figure for a paper, see figures.py: ax, width_in, title, with_labels, with_caption, by_density.
+
+        Raises MissingExtra without matplotlib.
+        """
+        return self.layer.atlas.figure(self, **how)
 
     def table(self) -> pd.DataFrame:
         """One row a cell: place, counts, fidelity, cohesion, top classes, commonest values of the images' columns."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -228,6 +228,12 @@ class Layer:
         if side not in self._grids:
             self._grids[side] = Grid(self, side)
         return self._grids[side]
+
+    def figure(self, grid: int | None = None, **how: Any) -> Any:
+        """A matplotlib figure of one of its grids, None the finest; `how` as for Grid.figure. Raises UsageError."""
+        if not self.grid_sides:
+            raise UsageError(f"{self.atlas.folder} has no grid of {self.name} yet")
+        return self.grid(self.grid_sides[-1] if grid is None else grid).figure(**how)
 
     @property
     def class_keys(self) -> list[str]:

@@ -193,6 +193,10 @@ class Atlas:
         """Icons of any directions: the atlas that actatlas.open gives can paint them (working.py)."""
         raise UsageError(f"{self.folder}: open it by actatlas.open to paint icons")
 
+    def figure(self, *_what: Any, **_how: Any) -> Any:
+        """A matplotlib figure of a grid: the atlas that actatlas.open gives can draw one (working.py)."""
+        raise UsageError(f"{self.folder}: open it by actatlas.open to draw figures")
+
     def _layer_plan(self, name: str) -> dict[str, Any]:
         return next(layer for layer in self.plan["layers"] if layer["name"] == name)
 

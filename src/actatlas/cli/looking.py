@@ -13,6 +13,7 @@ from actatlas.cli.shared import (
     folder_option,
     grid_side,
     has_screen,
+    inches,
     open_option,
     say,
     whole_number,
@@ -23,7 +24,7 @@ from actatlas.errors import MissingExtra, UnfinishedAtlas, UsageError
 from actatlas.progress import StderrProgress
 
 if TYPE_CHECKING:
-    from actatlas.atlas import Atlas
+    from actatlas.atlas import Atlas, Grid
     from actatlas.values import Examples
 
 # --- picture, view, site
@@ -33,7 +34,23 @@ def picture_options(command: argparse.ArgumentParser) -> None:
     folder_option(command)
     command.add_argument("--layer", default=None, metavar="L", help="default: the latest")
     command.add_argument("--grid", default=None, type=grid_side, metavar="G", help="default: the finest")
-    command.add_argument("-o", "--out", required=True, type=Path, metavar="FILE.png", help="the picture")
+    command.add_argument(
+        "-o", "--out", required=True, type=Path, metavar="FILE", help=".png; or .pdf, .svg with title and caption",
+    )  # fmt: skip
+    command.add_argument(
+        "--dpi",
+        type=whole_number,
+        default=None,
+        metavar="N",
+        help="dots an inch; a .pdf has 300 by default",
+    )
+    command.add_argument(
+        "--width-in",
+        type=inches,
+        default=None,
+        metavar="W",
+        help="inches; default: icons as painted, a .pdf 6",
+    )
     command.add_argument("--labels", action="store_true", help="write each region's class on it")
     command.add_argument("--density", action="store_true", help="icons as large as their cells are full")
 
@@ -49,10 +66,46 @@ def picture(options: argparse.Namespace) -> dict[str, Any]:
             f"{atlas.folder} has no grid of {layer.name} yet; run its build command again, which continues"
         )
     grid = layer.grid(options.grid or layer.grid_sides[-1])
-    drawn = drawing.draw(grid, with_labels=options.labels, by_density=options.density)
-    out = write_picture(drawn, options.out)
+    kind = options.out.suffix.lower()
+    if kind in (".pdf", ".svg"):
+        return _paper_figure(options, grid)
+    if kind != ".png":
+        raise UsageError(f"a picture is a .png, .pdf or .svg, not {options.out.name}")
+    if options.dpi == 0:
+        raise UsageError("--dpi is at least 1, not 0")
+    dpi = options.dpi or (300 if options.width_in else None)
+    icon_px = None if options.width_in is None else max(round(options.width_in * dpi / grid.side), 1)
+    drawn = drawing.draw(grid, with_labels=options.labels, by_density=options.density, icon_px=icon_px)
+    told = {
+        "Title": f"{layer.name}, {grid.side} x {grid.side}",
+        "Description": drawing.caption(grid),
+        "Software": "actatlas",
+    }
+    out = write_picture(drawn, options.out, dpi, told)
     say(options, f"{out}: {layer.name}, {grid.side} × {grid.side}, {len(grid)} cells")
     return {"picture": str(out), "layer": layer.name, "grid": grid.side, "cells": len(grid), "size": list(drawn.size)}
+
+
+def _paper_figure(options: argparse.Namespace, grid: Grid) -> dict[str, Any]:
+    import importlib.util
+
+    if importlib.util.find_spec("matplotlib") is None:
+        raise MissingExtra("matplotlib", "figures", f"a {options.out.suffix} figure")
+    from actatlas import figures
+    from actatlas.store.durable import write_file
+
+    drawn = figures.figure(
+        grid, width_in=options.width_in or 6.0, with_labels=options.labels, by_density=options.density
+    )
+    out = options.out.expanduser().resolve()
+    write_file(out, figures.saved(drawn, out.suffix.lower()[1:], options.dpi or 300))
+    width, height = drawn.get_size_inches().tolist()
+    say(
+        options,
+        f"{out}: {grid.layer.name}, {grid.side} × {grid.side}, {len(grid)} cells, {width:.1f} × {height:.1f} in",
+    )
+    size = [round(width, 3), round(height, 3)]
+    return {"picture": str(out), "layer": grid.layer.name, "grid": grid.side, "cells": len(grid), "size_in": size}
 
 
 def view_options(command: argparse.ArgumentParser) -> None:

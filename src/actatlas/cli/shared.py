@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -64,6 +65,16 @@ def whole_number(text: str) -> int:
     return int(text)
 
 
+def inches(text: str) -> float:
+    try:
+        width = float(text)
+    except ValueError:
+        width = 0.0
+    if not 0.5 <= width <= 100:
+        raise argparse.ArgumentTypeError(f"a width in inches, 0.5 to 100, not {text}")
+    return width
+
+
 def cell_place(text: str) -> tuple[int, int]:
     column, comma, row = text.partition(",")
     if not comma or not column.strip().isdigit() or not row.strip().isdigit():
@@ -98,11 +109,13 @@ def say(options: argparse.Namespace, text: str) -> None:
         print(text)
 
 
-def write_picture(drawn: Image.Image, path: Path) -> Path:
-    """As PNG, whole or not at all; where it lies."""
+def write_picture(
+    drawn: Image.Image, path: Path, dpi: int | None = None, told: Mapping[str, str] | None = None
+) -> Path:
+    """As PNG, whole or not at all; where it lies. dpi, told: what the file says of itself"""
     from actatlas.store.durable import write_file
     from actatlas.store.pictures import png
 
     path = path.expanduser().resolve()
-    write_file(path, png(drawn))
+    write_file(path, png(drawn, dpi=dpi, told=told))
     return path

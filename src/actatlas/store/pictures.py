@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 
 import numpy as np
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 
 def encode(pixels: np.ndarray, quality: int | None = None) -> dict[str, np.ndarray]:
@@ -23,10 +25,18 @@ def encode(pixels: np.ndarray, quality: int | None = None) -> dict[str, np.ndarr
     return {"encoded": np.frombuffer(b"".join(parts), np.uint8), "offsets": offsets}
 
 
-def png(picture: Image.Image, compress_level: int = 6) -> bytes:
-    """compress_level: 0 to 9, of zlib: small files late, or large ones at once."""
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG", compress_level=compress_level)
+def png(
+    picture: Image.Image, compress_level: int = 6, dpi: int | None = None, told: Mapping[str, str] | None = None
+) -> bytes:
+    """compress_level: 0 to 9, of zlib: small files late, or large ones at once.
+
+    dpi: dots an inch that the file says; told: texts that it carries, such as Title
+    """
+    buffer, info = io.BytesIO(), PngInfo()
+    for name, text in (told or {}).items():
+        info.add_itxt(name, text)
+    options = {} if dpi is None else {"dpi": (dpi, dpi)}
+    picture.save(buffer, "PNG", compress_level=compress_level, pnginfo=info, **options)
     return buffer.getvalue()
 
 
