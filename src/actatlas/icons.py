@@ -139,7 +139,9 @@ class IconWork:
     def _take_or_paint(self, grid: Grid, painting: Painting, number: int, tick: Tick) -> None:
         path = paths.icons(grid.layer.home, grid.side, number)
         if self._files.has(path):
-            painting.take_round(pictures.decode(**self._files.read_arrays(path, ("encoded", "offsets"))))
+            stored = self._files.read_arrays(path, ("encoded", "offsets"))
+            channel_count = self._network.preprocessing.channel_count
+            painting.take_round(pictures.decode(**stored, channel_count=channel_count))
             return
         started, turn = time.monotonic(), painting.rounds[number]
         rows, pixels = painting.paint_round()

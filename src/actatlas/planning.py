@@ -67,6 +67,10 @@ def make_plan(network: Network, source: ImageSource, settings: BuildSettings) ->
     """Everything that changes results, as `plan.json` keeps it."""
     layers = chosen_layers(network, settings.layers)
     images = listed_photos(source)
+    if network.preprocessing.channel_count == 2:
+        raise NetworkError(
+            f"{network.spec} takes 2 channels, and pictures of two cannot be painted; give it a third that it ignores"
+        )
     return {
         "format_version": FORMAT_VERSION,
         "title": settings.title or f"{network.spec.split(':')[-1]}: {Path(source.spec).name or source.spec}",

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
+from actatlas.bands import Bands
+
 _RESAMPLING = {
     "nearest": Image.Resampling.NEAREST,
     "bilinear": Image.Resampling.BILINEAR,
@@ -24,7 +26,7 @@ class Preprocessing:
     resize_px: the shorter side of the photo before the centre crop of input_px; None squeezes the photo to input_px
     interpolation: "nearest", "bilinear", "bicubic" or "lanczos"
     mean, std: per channel, of pixels in [0, 1]: the network takes (pixels − mean) / std
-    channel_count: 3 for RGB, 1 for grey
+    channel_count: 3 for RGB, 1 for grey; for others a source gives photos as Bands
     """
 
     input_px: tuple[int, int]
@@ -52,15 +54,21 @@ class Preprocessing:
         y = self.input_px[0] / max(round(height * scale), self.input_px[0])
         return (1 - x) / 2, (1 - y) / 2, (1 + x) / 2, (1 + y) / 2
 
-    def crop(self, photo: Image.Image, box: tuple[float, float, float, float] | None = None) -> Image.Image:
-        """An upright RGB photo's `box` (default: `full_box`) at input size, RGB (or L for one channel)."""
+    def crop(self, photo: Any, box: tuple[float, float, float, float] | None = None) -> Any:
+        """An upright RGB photo's `box` (default: `full_box`) at input size: RGB, or L for one channel; of Bands, Bands.
+
+        Raises ValueError for a photo of other channels than the network takes.
+        """
+        given = photo.channel_count if isinstance(photo, Bands) else 3
+        if given != self.channel_count and (isinstance(photo, Bands) or self.channel_count != 1):
+            raise ValueError(f"it has {given} channels, the network takes {self.channel_count}")
         box = self.full_box(photo.size) if box is None else box
         width, height = photo.size
         pixel_box = (box[0] * width, box[1] * height, box[2] * width, box[3] * height)
         size = (self.input_px[1], self.input_px[0])
         # reducing_gap lets Pillow shrink by whole factors first: several times faster on large photos, looks the same.
         resized = photo.resize(size, _RESAMPLING[self.interpolation], box=pixel_box, reducing_gap=3.0)
-        return resized.convert("L") if self.channel_count == 1 else resized
+        return resized.convert("L") if self.channel_count == 1 and not isinstance(resized, Bands) else resized
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -77,7 +77,7 @@ class ImageSource(Protocol):
     def records(self) -> Sequence[ImageRecord]: ...
 
     def read(self, image_id: int) -> Image.Image:
-        """The decoded first frame, upright (EXIF applied), mode RGB.
+        """The decoded first frame, upright (EXIF applied), mode RGB; or Bands, for a network of other channels.
 
         Raises UnreadableImage with a reason; never anything else for a bad file.
         """

@@ -12,6 +12,7 @@ import pandas as pd
 from PIL import Image
 
 from actatlas.atlas.cell import Cell
+from actatlas.bands import false_colours
 from actatlas.errors import UnfinishedAtlas, UsageError
 from actatlas.store import levels, paths, pictures
 
@@ -186,12 +187,21 @@ class Grid:
 
     @cached_property
     def icons(self) -> np.ndarray:
-        """(K, S, S, 3) uint8, S in network input pixels; grey where not painted yet (`is_painted`)."""
+        """(K, S, S, 3) uint8, S in network input pixels; grey where not painted yet (`is_painted`).
+
+        Of a network that takes more than three channels they are in false colours; `raw_icons` has the channels.
+        """
+        return false_colours(self.raw_icons)
+
+    @cached_property
+    def raw_icons(self) -> np.ndarray:
+        """(K, S, S, channels) uint8: what is fed to the network; three channels, all equal, for a grey one."""
         size = self.layer.icon_px
-        pixels = np.full((len(self), size, size, 3), 128, np.uint8)
+        channel_count = max(self.layer.atlas.preprocessing.channel_count, 3)
+        pixels = np.full((len(self), size, size, channel_count), 128, np.uint8)
         for rows, chunk in self._icon_chunks(("encoded", "offsets")):
             if len(rows):
-                pixels[rows] = pictures.decode(**chunk)
+                pixels[rows] = pictures.decode(**chunk, channel_count=channel_count)
         return pixels
 
     @property

@@ -11,6 +11,7 @@ from PIL import Image
 
 from actatlas.atlas.cells import Grid
 from actatlas.atlas.patches import cut_patches
+from actatlas.bands import shown
 from actatlas.errors import NoAttributions, UnfinishedAtlas, UsageError
 from actatlas.store import paths
 from actatlas.values import ActivationSet, LayerInfo, Layout
@@ -254,7 +255,7 @@ class Layer:
         """Of some rows of `activations`: RGB, of side patch_px. Raises ImageError where photos are gone."""
         cut: dict[int, Image.Image] = {}
         for slot, (patch,) in cut_patches(self.atlas, self.rows_of_layer(rows), [self], [self.patch_px]):
-            cut[slot] = patch.convert("RGB")
+            cut[slot] = shown(patch).convert("RGB")
         return [cut[slot] for slot in range(len(rows))]
 
     def rows_of_layer(self, rows: np.ndarray) -> np.ndarray:

@@ -7,11 +7,12 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from PIL import Image
 
+from actatlas.bands import Bands
 from actatlas.preprocessing import patch_box
 
 if TYPE_CHECKING:
@@ -30,8 +31,8 @@ def cut_patches(
     layers: Sequence[Layer],
     side_px: Sequence[int],
     reduced: bool = False,
-) -> Iterator[tuple[int, list[Image.Image]]]:
-    """For each of `rows`, photo by photo: its place in `rows`, and a patch for each layer with its side.
+) -> Iterator[tuple[int, list[Any]]]:
+    """For each of `rows`, photo by photo: its place in `rows`, and a patch (an image, or Bands) for each layer.
 
     reduced: large JPEGs may be decoded at a fraction of their size: several times faster, and nearly the same
 
@@ -42,7 +43,7 @@ def cut_patches(
     for slot, row in enumerate(rows):
         wanted[int(places.image_ids[row])].append(slot)
 
-    def of_photo(image_id: int, photo: Image.Image) -> list[tuple[int, list[Image.Image]]]:
+    def of_photo(image_id: int, photo: Image.Image) -> list[tuple[int, list[Any]]]:
         cutter = PhotoCutter(atlas, photo)
         return [
             (slot, [cutter.patch(layer, rows[slot], side) for layer, side in zip(layers, side_px, strict=True)])
@@ -59,13 +60,13 @@ def cut_patches(
 class PhotoCutter:
     """Cuts patches from one decoded photo; a crop is made once, however many patches lie in it."""
 
-    def __init__(self, atlas: Atlas, photo: Image.Image):
+    def __init__(self, atlas: Atlas, photo: Image.Image | Bands):
         self._preprocessing = atlas.preprocessing
         self._places = atlas.layer(atlas.layer_names[0]).places
         self._photo = photo
-        self._crops: dict[tuple[float, ...], Image.Image] = {}
+        self._crops: dict[tuple[float, ...], Any] = {}
 
-    def patch(self, layer: Layer, row: int, side_px: int) -> Image.Image:
+    def patch(self, layer: Layer, row: int, side_px: int) -> Any:
         """Around the activation `row` of all that the atlas's layers have, at the network's input size."""
         box = tuple(self._places.boxes[row].tolist())
         if box not in self._crops:

@@ -59,8 +59,8 @@ class Decoder:
         boxes = boxes if crops is None else tuple(boxes[crop] for crop in crops)
         try:
             cut = [np.asarray(self._preprocessing.crop(photo, box)) for box in boxes]
-        except (ValueError, MemoryError) as error:  # Pillow's, for sizes that it cannot resize
-            return self._unusable(image_id, f"cannot be resized: {error or type(error).__name__}")
+        except (ValueError, MemoryError) as error:  # other channels; or Pillow's, for sizes that it cannot resize
+            return self._unusable(image_id, f"cannot be used: {str(error) or type(error).__name__}")
         inputs = np.stack(cut).reshape(len(cut), *self._preprocessing.input_px, self._preprocessing.channel_count)
         return Prepared(image_id, inputs, boxes)
 

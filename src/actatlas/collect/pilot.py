@@ -177,7 +177,8 @@ def _window(patch_px: int, map_size: tuple[int, int], input_px: Sequence[int]) -
 
 def _colour(inputs: np.ndarray) -> ColourStatistics:
     """Over all pixels; a grey network's one channel counts three times."""
-    values = np.broadcast_to(inputs, (*inputs.shape[:3], 3)).reshape(-1, 3).astype(np.float64) / 255
+    channel_count = max(inputs.shape[3], 3)
+    values = np.broadcast_to(inputs, (*inputs.shape[:3], channel_count)).reshape(-1, channel_count) / 255.0
     mean = values.mean(axis=0)
     covariance = (values.T @ values) / len(values) - np.outer(mean, mean)
     return ColourStatistics(mean=mean.astype(np.float32), covariance=covariance.astype(np.float32))

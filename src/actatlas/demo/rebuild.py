@@ -97,7 +97,9 @@ def _thin_out_grid(layer: Layer, files: AtlasFolder, network: Network) -> None:
     for chunk, start in enumerate(range(0, len(grid), ICONS_PER_FILE)):
         rows = np.arange(start, min(start + ICONS_PER_FILE, len(grid)))
         encoded = pictures.encode(grid.icons[rows], ICON_QUALITY)
-        icons = measure(network, layer.name, pictures.decode(**encoded), grid.means, rows, layer.mean)
+        icons = measure(
+            network, layer.name, pictures.decode(encoded["encoded"], encoded["offsets"]), grid.means, rows, layer.mean
+        )
         write_icons(files, paths.icons(layer.home, SIDE, chunk), rows, icons, encoded)
 
 

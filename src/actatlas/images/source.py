@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
+from weakref import WeakValueDictionary
 
 from PIL import Image
 
@@ -14,6 +16,9 @@ from actatlas.images.listing import Entry, is_image_name, list_csv, list_folder,
 from actatlas.images.packaged import list_packaged
 from actatlas.plugins import IMAGES, BrokenPlugin, Plugin, find_plugin
 from actatlas.values import ImageRecord, ImageSource
+
+# Sources that were given as values: within this process their spec leads to them.
+_given: WeakValueDictionary[str, ImageSource] = WeakValueDictionary()
 
 ImagesSpec = str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | ImageSource
 
@@ -30,11 +35,16 @@ def open_source(spec: ImagesSpec) -> ImageSource:
     """
     if not isinstance(spec, str | os.PathLike | Sequence):
         if hasattr(spec, "records") and hasattr(spec, "read"):
+            if not isinstance(spec, FileSource):
+                with suppress(TypeError):  # of a class with __slots__ nothing can be remembered
+                    _given[spec.spec] = spec
             return spec
         raise NoImages(f"images are a path, a list of paths or an ImageSource, not {type(spec).__name__}")
     if isinstance(spec, Sequence) and not isinstance(spec, str):
         return _from_paths(spec)
     text = os.fspath(spec)
+    if text in _given:
+        return _given[text]
     if text.startswith("packaged:"):
         return FileSource(text, list_packaged(text.removeprefix("packaged:")))
     path = os.path.abspath(os.path.expanduser(text))

@@ -1,7 +1,7 @@
 """Targets → pictures whose activation points the way of the target. Knows no cells."""
 
+from actatlas.bands import false_colours
 from actatlas.inversion.expectation import learn_expectation
-from actatlas.inversion.false_colour import false_colours
 from actatlas.inversion.fidelity import measure, measure_icons
 from actatlas.inversion.painting import Painting, directions_of, invert, nearest_directions
 from actatlas.inversion.renderer import Renderer, side_px

@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from actatlas.atlas import Atlas, Grid, Layer
+from actatlas.bands import shown
 from actatlas.errors import ImageError, UnfinishedAtlas, UnreadableImage, UsageError
 from actatlas.images import decode
 from actatlas.lab.asking import AtlasPhoto, CellName, Example, Given, Photo
@@ -147,13 +148,13 @@ class Pictures:
             photo = read_reduced(image_id, 2 * max(preprocessing.input_px)) if read_reduced else source.read(image_id)
         except UnreadableImage:
             return None
-        return thumbnail(preprocessing.crop(photo))
+        return thumbnail(shown(preprocessing.crop(photo)))
 
     def _read(self, image_id: int) -> Image.Image:
         if image_id not in self._table:
             raise UsageError(f"{self._atlas.folder} has no photo {image_id}")
         try:
-            return self._atlas.preprocessing.crop(self._atlas.source.read(image_id))
+            return shown(self._atlas.preprocessing.crop(self._atlas.source.read(image_id)))
         except UnreadableImage as error:
             raise UnreadableImage(f"photo {image_id} cannot be shown: {error.reason}") from None
 

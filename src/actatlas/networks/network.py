@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from actatlas.bands import Bands
 from actatlas.errors import AmbiguousLayer, ChangedInPlace, LayerNotFound, NetworkError, UnusableLayer
 from actatlas.networks.forms import Form, from_maps, to_maps
 from actatlas.networks.precision import resolve_precision
@@ -57,9 +58,10 @@ class Network:
 
     # --- pixels
 
-    def pixels(self, image: Image.Image) -> Tensor:
+    def pixels(self, image: Image.Image | Bands) -> Tensor:
         """(channels, H, W) float32 in [0, 1]: oriented, converted, resized, cropped."""
-        crop = np.asarray(self.preprocessing.crop(upright_rgb(image)), np.float32)
+        photo = image if isinstance(image, Bands) else upright_rgb(image)
+        crop = np.asarray(self.preprocessing.crop(photo), np.float32)
         crop = crop[:, :, None] if crop.ndim == 2 else crop
         return torch.from_numpy(crop / 255).permute(2, 0, 1).contiguous()
 

@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image
 
 from actatlas.atlas import Atlas, Grid
+from actatlas.bands import false_colours
 from actatlas.site import data
 from actatlas.site.pyramid import CELLS_PER_TILE, Geometry, Pyramid, cell_px, icon_picture, webp
 from actatlas.store import AtlasFolder, pictures
@@ -174,5 +175,7 @@ class _Map:
                 yield k, icon_picture(None, px)
         for path, found in by_file.items():
             stored = self.grid.layer.atlas.files.read_arrays(path, ("encoded", "offsets"))
-            icons = pictures.decode(**stored, which=np.array([at for _, at in found]))
+            count = self.grid.layer.atlas.preprocessing.channel_count
+            which = np.array([at for _, at in found])
+            icons = false_colours(pictures.decode(**stored, which=which, channel_count=count))
             yield from ((k, icon_picture(icon, px)) for (k, _), icon in zip(found, icons, strict=True))

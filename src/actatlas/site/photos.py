@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from actatlas.atlas import Layer
+from actatlas.bands import shown
 from actatlas.preprocessing import patch_box
 from actatlas.site.pool import Pool
 from actatlas.store.pictures import jpeg
@@ -48,7 +49,7 @@ def shown_photos(pools: Iterable[Pool]) -> list[int]:
 
 def stripped(photo: Image.Image, longest_px: int) -> bytes:
     """A JPEG of an upright RGB photo, no side above `longest_px`: pixels alone, no EXIF, profile, comment or place."""
-    small = photo.convert("RGB").copy()
+    small = shown(photo).convert("RGB").copy()
     small.thumbnail((longest_px, longest_px), Image.Resampling.LANCZOS)
     return jpeg(small, _QUALITY)
 

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from actatlas.atlas import Atlas, PhotoCutter, over_photos, shorter_side_for
+from actatlas.bands import shown
 from actatlas.progress import Progress
 from actatlas.site.photos import Photos
 from actatlas.site.pool import Pool
@@ -50,7 +51,7 @@ def cut(atlas: Atlas, pools: Sequence[Pool], photos: Photos, progress: Progress)
         cutter = PhotoCutter(atlas, photo)
         for number, patch, row in wanted[image_id]:
             layer, px = pools[number].layer, pools[number].size_px
-            cuts[number][patch] = np.asarray(_squared(cutter.patch(layer, row, layer.patch_px), px))
+            cuts[number][patch] = np.asarray(_squared(shown(cutter.patch(layer, row, layer.patch_px)), px))
         return image_id, photos.encoded(image_id, photo)
 
     def least_px(image_id: int) -> int:

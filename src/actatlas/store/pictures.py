@@ -13,10 +13,10 @@ from PIL.PngImagePlugin import PngInfo
 def encode(pixels: np.ndarray, quality: int | None = None) -> dict[str, np.ndarray]:
     """(K, S, S, 3) uint8 → {"encoded": WebP files end to end, uint8; "offsets": where each starts, (K + 1,) int64}.
 
-    Lossless unless `quality` is given.
+    Lossless unless `quality` is given. Of more channels than three, each three lie below the three before.
     """
     parts = []
-    for picture in pixels:
+    for picture in _stacked(pixels):
         buffer = io.BytesIO()
         options = {"lossless": True, "method": 2} if quality is None else {"quality": quality, "method": 6}
         Image.fromarray(picture).save(buffer, "WEBP", **options)
@@ -51,8 +51,24 @@ def jpeg(picture: Image.Image, quality: int) -> bytes:
     return buffer.getvalue()
 
 
-def decode(encoded: np.ndarray, offsets: np.ndarray, which: np.ndarray | None = None) -> np.ndarray:
-    """(K, S, S, 3) uint8 of what `encode` gave, or of those pictures of it whose numbers are in `which`."""
+def decode(
+    encoded: np.ndarray, offsets: np.ndarray, which: np.ndarray | None = None, channel_count: int = 3
+) -> np.ndarray:
+    """(K, S, S, channels) uint8 of what `encode` gave, or of those pictures of it whose numbers are in `which`."""
     chosen = range(len(offsets) - 1) if which is None else which
     files = (io.BytesIO(encoded[offsets[i] : offsets[i + 1]].tobytes()) for i in chosen)
-    return np.stack([np.asarray(Image.open(file).convert("RGB")) for file in files])
+    found = np.stack([np.asarray(Image.open(file).convert("RGB")) for file in files])
+    if channel_count <= 3:
+        return found
+    count, side = len(found), found.shape[2]
+    apart = found.reshape(count, -1, side, side, 3).transpose(0, 2, 3, 1, 4)  # (K, S, S, threes, 3)
+    return apart.reshape(count, side, side, -1)[..., :channel_count]
+
+
+def _stacked(pixels: np.ndarray) -> np.ndarray:
+    """(K, S, S, channels) → (K, threes · S, S, 3)"""
+    if pixels.shape[-1] == 3:
+        return pixels
+    count, side = pixels.shape[:2]
+    filled = np.pad(pixels, [(0, 0)] * 3 + [(0, -pixels.shape[-1] % 3)])
+    return filled.reshape(count, side, side, -1, 3).transpose(0, 3, 1, 2, 4).reshape(count, -1, side, 3)
