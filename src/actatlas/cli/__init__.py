@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from actatlas import __version__
-from actatlas.cli import classes, confusions, looking, making, sharing
+from actatlas.cli import classes, confusions, looking, making, sharing, visualizing
 from actatlas.cli.shared import Parser, command, folder_option
 from actatlas.errors import ActatlasError
 
@@ -76,6 +76,12 @@ def parser() -> argparse.ArgumentParser:
     confusions.patch_options(
         command(commands, "patch", confusions.patch, "paste one patch on photos, and see what the network makes of it")
     )
+    visualizing.visualize_options(
+        command(
+            commands, "visualize", visualizing.visualize,
+            "see what a channel, a direction or a class answers to, what a photo is to a layer, and why",
+        )
+    )  # fmt: skip
     folder_option(command(commands, "verify", looking.verify, "check every file of an atlas against its manifest"))
     command(commands, "doctor", looking.doctor, "say what this machine has: versions, devices, extras")
     return top

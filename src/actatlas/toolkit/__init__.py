@@ -7,7 +7,17 @@ is to a layer, and what of it speaks for a class. docs/toolkit.md shows each.
 The first argument is a network, an atlas, or a Studio, which keeps what it learns of the photos for the next call.
 """
 
+from actatlas.toolkit.attribution import (
+    ChannelAttribution,
+    SpatialAttribution,
+    channel_attribution,
+    spatial_attribution,
+)
+from actatlas.toolkit.grids import ActivationGrid, LayerGrid, activation_grid
 from actatlas.toolkit.studio import Studio
 from actatlas.toolkit.visualising import Visualisation, channel, class_picture, direction, neuron
 
-__all__ = ["Studio", "Visualisation", "channel", "class_picture", "direction", "neuron"]
+__all__ = [
+    "ActivationGrid", "ChannelAttribution", "LayerGrid", "SpatialAttribution", "Studio", "Visualisation",
+    "activation_grid", "channel", "channel_attribution", "class_picture", "direction", "neuron", "spatial_attribution",
+]  # fmt: skip

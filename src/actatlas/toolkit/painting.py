@@ -19,7 +19,7 @@ _TOGETHER = 2  # few pictures are spread over all easels, and no batch is filled
 
 
 def paint_directions(
-    ground: Ground, directions: np.ndarray, groups: list[np.ndarray], start: float, seed: int = 0
+    ground: Ground, directions: np.ndarray, groups: list[np.ndarray], start: float = 0.01, seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
     """One picture each of K directions (K, C) of length 1, and (K, C) what the layer answers to it.
 

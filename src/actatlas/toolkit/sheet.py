@@ -1,4 +1,4 @@
-"""Rows of pictures with words under them, as one RGB picture."""
+"""Rows of pictures with words under them: what every result of the toolkit is shown as, on a sheet and on a page."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from dataclasses import dataclass
 from PIL import Image, ImageDraw, ImageFont
 
 INK, QUIET, PAPER = (35, 38, 43), (91, 96, 104), (255, 255, 255)
+WIDTH_PX = 1080
 _MARGIN, _GAP, _LETTER_PX, _LINE_PX = 24, 12, 14, 19
 
 
 @dataclass(frozen=True)
 class Tile:
-    """A picture and up to three lines under it."""
+    """A picture and up to three lines under it. alt: what it shows, for those who do not see it; else the lines"""
 
     image: Image.Image
     lines: tuple[str, ...] = ()
+    alt: str = ""
 
 
 @dataclass(frozen=True)
@@ -31,16 +33,25 @@ class Strip:
     tile_px: tuple[int, int]
 
 
-def draw_sheet(title: str, lines: Sequence[str], strips: Sequence[Strip], width: int = 1080) -> Image.Image:
-    """title and lines on top; as high as it must be."""
-    blocks = [(strip, _rows(strip, width)) for strip in strips if strip.tiles]
+@dataclass(frozen=True)
+class Leaf:
+    """title; lines of text under it; strips of pictures"""
+
+    title: str
+    lines: Sequence[str]
+    strips: Sequence[Strip]
+
+
+def draw_sheet(leaf: Leaf, width: int = WIDTH_PX) -> Image.Image:
+    """RGB, as high as it must be."""
+    blocks = [(strip, _rows(strip, width)) for strip in leaf.strips if strip.tiles]
     large, small = ImageFont.load_default(20), ImageFont.load_default(_LETTER_PX)
-    told = [part for line in lines for part in _wrapped(line, small, width - 2 * _MARGIN)]
+    told = [part for line in leaf.lines for part in _wrapped(line, small, width - 2 * _MARGIN)]
     height = _MARGIN + 30 + len(told) * _LINE_PX + _MARGIN // 2
     height += sum(_height(strip, rows) for strip, rows in blocks) + _MARGIN
     sheet = Image.new("RGB", (width, height), PAPER)
     pen = ImageDraw.Draw(sheet)
-    pen.text((_MARGIN, _MARGIN - 4), title, fill=INK, font=large)
+    pen.text((_MARGIN, _MARGIN - 4), _fitted(leaf.title, large, width - 2 * _MARGIN), fill=INK, font=large)
     y = _MARGIN + 30
     for line in told:
         pen.text((_MARGIN, y), line, fill=QUIET, font=small)
@@ -48,7 +59,7 @@ def draw_sheet(title: str, lines: Sequence[str], strips: Sequence[Strip], width:
     y += _MARGIN // 2
     for strip, rows in blocks:
         pen.text((_MARGIN, y), strip.text, fill=INK, font=small)
-        top = y + _LINE_PX + 4
+        top = y + _LINE_PX + 4 if strip.text else y
         for row in rows:
             for place, tile in enumerate(row):
                 left = _MARGIN + place * (strip.tile_px[0] + _GAP)
@@ -72,7 +83,7 @@ def _row_height(strip: Strip) -> int:
 
 
 def _height(strip: Strip, rows: Sequence[object]) -> int:
-    return _LINE_PX + 4 + len(rows) * _row_height(strip) + _GAP
+    return (_LINE_PX + 4) * bool(strip.text) + len(rows) * _row_height(strip) + _GAP
 
 
 def _wrapped(text: str, font: ImageFont.ImageFont | ImageFont.FreeTypeFont, width: int) -> list[str]:

@@ -2,20 +2,43 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
 from actatlas.atlas import ClassNames
-from actatlas.errors import UsageError
-from actatlas.images import open_source
+from actatlas.errors import UnreadableImage, UsageError
+from actatlas.images import open_source, read_photo
 from actatlas.networks import Network, load_network, other_names
+from actatlas.preprocessing import upright_rgb
 from actatlas.progress import Progress, Silent
 from actatlas.toolkit.ground import Ground, ground_of_layer, ground_of_photos, ground_of_position
 from actatlas.toolkit.logits import LOGITS, with_logits_layer
 from actatlas.toolkit.photos import DEFAULT_PHOTOS, Inputs, read_inputs
 from actatlas.values import ImageSource
 from actatlas.working import WorkingAtlas
+
+
+@dataclass(frozen=True)
+class Levels:
+    """baseline: (C,) float32, the layer's mean answer; window: side, in positions, of the patch that one answers to."""
+
+    baseline: np.ndarray
+    window: int
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A photo. name: of its file; picture: as the network sees it, RGB; inputs: (1, channels, H, W), normalised."""
+
+    name: str
+    picture: Image.Image
+    inputs: Tensor
 
 
 class Studio:
@@ -40,6 +63,7 @@ class Studio:
         self.seed, self.progress = seed, progress or Silent()
         self._photos = photos
         self._grounds: dict[Any, Ground] = {}
+        self._levels: dict[str, Levels] = {}
 
     @property
     def class_names(self) -> ClassNames:
@@ -89,6 +113,34 @@ class Studio:
             inputs = replace(self.inputs, network=with_logits_layer(self.network))
             self._grounds[key] = ground_of_position(inputs, LOGITS, (0, 0), size_px, self.progress)
         return self._grounds[key]
+
+    def levels(self, layer: str) -> Levels:
+        """What stands for "nothing there" in a layer. Raises LayerNotFound."""
+        name = self.network.layer(layer).name
+        if name not in self._levels:
+            if self._photos is None and self.atlas and name in self.atlas.layer_names and self.atlas.has_photos:
+                self.atlas.require_weights(self.network.spec, self.network.weights_sha256)
+                windows = self.atlas.pilot["windows"]
+                self._levels[name] = Levels(self.atlas.layer(name).attribution_baseline, int(windows[name]))
+            else:
+                pilot = self.inputs.pilot(name, self.progress)
+                self._levels[name] = Levels(pilot.baselines[name], pilot.windows[name])
+        return self._levels[name]
+
+    def see(self, photo: str | Path | Image.Image) -> Seen:
+        """Raises UnreadableImage that says where."""
+        if isinstance(photo, Image.Image):
+            picture, name = photo, "a picture"
+        else:
+            name = Path(photo).name
+            try:
+                picture = read_photo(photo)
+            except UnreadableImage as error:
+                raise UnreadableImage(f"the photo {photo} cannot be used: {error.reason}") from None
+        network = self.network
+        pixels = network.pixels(picture)
+        shown = network.preprocessing.crop(upright_rgb(picture)).convert("RGB")
+        return Seen(name, shown, network.normalize(pixels[None]))
 
     def _input_side(self) -> int:
         height, width = self.network.preprocessing.input_px

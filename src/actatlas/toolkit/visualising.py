@@ -14,10 +14,12 @@ from actatlas.atlas import clusters_of
 from actatlas.errors import UsageError
 from actatlas.inversion import InversionSettings
 from actatlas.preprocessing import patch_box
-from actatlas.toolkit.drawing import draw_visualisation
+from actatlas.toolkit.drawing import show_visualisation
 from actatlas.toolkit.ground import Ground
 from actatlas.toolkit.logits import LOGITS
 from actatlas.toolkit.painting import paint_directions, unit
+from actatlas.toolkit.result import Result
+from actatlas.toolkit.sheet import Leaf
 from actatlas.toolkit.studio import Studio, studio_of
 
 if TYPE_CHECKING:
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
 MOST_PICTURES = 16
 _STRONG = 16  # photos for each picture: those that answer most
 _PERCENTILES = 50, 90, 99, 99.9
-_CLASS_PX = 160
 _LEAST_PX = 48  # of what is shown of a neuron's picture
 _TOP = 5
 _VARIED_START = 0.3
@@ -54,7 +55,7 @@ class Answers:
 
 
 @dataclass(frozen=True)
-class Visualisation:
+class Visualisation(Result):
     """Pictures of one direction of a layer, and the photos' patches that answer most along it.
 
     title: what it is of; spec, layer: of the network; told: where the photos' numbers come from
@@ -108,9 +109,8 @@ class Visualisation:
             }
         )  # fmt: skip
 
-    def picture(self) -> Image.Image:
-        """All of it on one sheet, RGB."""
-        return draw_visualisation(self)
+    def leaf(self) -> Leaf:
+        return show_visualisation(self)
 
     def to_json(self) -> dict[str, Any]:
         value: dict[str, Any] = {
@@ -195,11 +195,12 @@ def direction(
 
 
 def class_picture(
-    subject: Any, name: str | int, *, count: int = 4, px: int = _CLASS_PX, photos: Any = None
+    subject: Any, name: str | int, *, count: int = 4, px: int | None = None, photos: Any = None
 ) -> Visualisation:
     """What makes the logit of a class grow: the whole network is climbed. `layer` of what is given is "logits".
 
-    name: the class, as for class atlases; px: side of the pictures, up to twice the network's input
+    name: the class, as for class atlases; px: side of the pictures in pixels; None takes
+    the network's input, the size at which they are taken for their class most surely
     Raises UnknownClass, NetworkError for a network without logits.
     """
     studio = studio_of(subject, photos)
@@ -207,7 +208,7 @@ def class_picture(
     index = names.find(name)
     if not 1 <= count <= MOST_PICTURES:
         raise UsageError(f"{count} pictures cannot be; ask for 1 to {MOST_PICTURES}")
-    ground = studio.ground_of_logits(px)
+    ground = studio.ground_of_logits(min(studio.network.preprocessing.input_px) if px is None else px)
     title = names.labels[index]
     found = _visualised(studio, ground, title, _one(ground.channel_count, index), 0.0, count, False)
     return replace(found, top=_taken_for(studio, found.images, names.labels))

@@ -1,0 +1,160 @@
+"""What one photo is to a layer: an icon for what each position answers, or for each of a few groups of positions."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch.nn.functional import adaptive_avg_pool2d
+
+from actatlas.errors import UsageError
+from actatlas.inversion import InversionSettings, Painting, Renderer, measure_icons
+from actatlas.toolkit.drawing import show_grid
+from actatlas.toolkit.factors import factors
+from actatlas.toolkit.ground import Ground
+from actatlas.toolkit.result import Result
+from actatlas.toolkit.sheet import Leaf
+from actatlas.toolkit.studio import Seen, Studio, studio_of
+
+MOST_ACROSS = 14  # icons along a side; positions of larger maps are averaged in squares
+MOST_GROUPS = 24
+
+
+@dataclass(frozen=True)
+class LayerGrid:
+    """One layer's part of a grid: icons, and where each belongs.
+
+    shape: (rows, columns) of the map, or of the squares of positions that were averaged, `averaged` a side
+    icons: (n, S, S, 3) uint8: one a position, row by row; with groups one a group, the one that counts most first
+    magnitudes: (n,) float32, length of the activation less the layer's mean; with groups the group's share of all
+    cosines: (n,) float32, between what the layer answers to the icon and its target, both less the layer's mean
+    memberships: (n, rows, columns) float32 of groups, how much of each is at a position, in [0, 1]; else None
+    """
+
+    layer: str
+    shape: tuple[int, int]
+    averaged: int
+    icons: np.ndarray
+    magnitudes: np.ndarray
+    cosines: np.ndarray
+    memberships: np.ndarray | None
+
+    def __len__(self) -> int:
+        return len(self.icons)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "layer": self.layer, "shape": list(self.shape), "averaged": self.averaged,
+            "grouped": self.memberships is not None,
+            "icons": [
+                {"magnitude": round(float(m), 4), "cosine": round(float(c), 4)}
+                for m, c in zip(self.magnitudes, self.cosines, strict=True)
+            ],
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ActivationGrid(Result):
+    """A photo as the network sees it, and what it is to each of some layers, in the order they were asked for."""
+
+    name: str
+    photo: Image.Image
+    spec: str
+    layers: tuple[LayerGrid, ...]
+
+    def leaf(self) -> Leaf:
+        return show_grid(self)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"photo": self.name, "model": self.spec, "layers": [layer.to_json() for layer in self.layers]}
+
+
+def activation_grid(
+    subject: Any,
+    photo: str | Path | Image.Image,
+    layers: Sequence[str] = (),
+    *,
+    groups: int = 0,
+    photos: Any = None,
+) -> ActivationGrid:
+    """What a photo is to one or more layers.
+
+    subject, photos: see Studio; layers: names, empty for the atlas's or the recommended ones
+    groups: 0 paints an icon for every position (of maps above 14 × 14 for squares of them); else so many groups of
+        positions, by non-negative factors of the activations, get one icon each
+    Raises UnreadableImage, LayerNotFound, UsageError for groups that cannot be.
+    """
+    studio = studio_of(subject, photos)
+    if not 0 <= groups <= MOST_GROUPS:
+        raise UsageError(f"{groups} groups cannot be; ask for 1 to {MOST_GROUPS}, or 0 for an icon of every position")
+    names = [studio.network.layer(name).name for name in layers or _usual(studio)]
+    seen = studio.see(photo)
+    grids = tuple(_grid_of(studio, seen, name, groups) for name in names)
+    return ActivationGrid(seen.name, seen.picture, studio.network.spec, grids)
+
+
+def _usual(studio: Studio) -> list[str]:
+    if studio.atlas:
+        return studio.atlas.layer_names
+    return [layer.name for layer in studio.network.layers if layer.recommended][-3:]
+
+
+def _grid_of(studio: Studio, seen: Seen, layer: str, group_count: int) -> LayerGrid:
+    ground = studio.ground(layer)
+    with torch.no_grad():
+        maps = studio.network.activations(seen.inputs, [layer])[layer].float().cpu()  # (1, C, H, W)
+    averaged = -(-max(maps.shape[2:]) // MOST_ACROSS)
+    size = -(-maps.shape[2] // averaged), -(-maps.shape[3] // averaged)
+    pooled = adaptive_avg_pool2d(maps, size)[0]  # (C, rows, columns)
+    vectors = pooled.flatten(1).T.numpy()  # (positions, C)
+    memberships = None
+    if group_count:
+        strengths, parts = factors(np.maximum(vectors, 0), min(group_count, len(vectors)), studio.seed)
+        order = np.argsort(-strengths.sum(axis=0) * np.linalg.norm(parts, axis=1), kind="stable")
+        strengths, parts = strengths[:, order], parts[order]
+        # A group as strong as where there is most of it.
+        targets = parts * strengths.max(axis=0)[:, None]
+        memberships = (strengths / np.maximum(strengths.max(axis=0), 1e-12)).T.reshape(-1, *size)
+        amounts = strengths.sum(axis=0) * np.linalg.norm(parts, axis=1)
+        magnitudes = amounts / max(float(amounts.sum()), 1e-12)
+    else:
+        targets = vectors
+        magnitudes = np.linalg.norm(vectors - ground.mean, axis=1)
+    icons, cosines = _painted(studio, ground, targets.astype(np.float32), emphasis=1.0 if memberships is None else 2.0)
+    return LayerGrid(
+        layer, size, averaged, icons, magnitudes.astype(np.float32), cosines,
+        None if memberships is None else memberships.astype(np.float32),
+    )  # fmt: skip
+
+
+def _painted(studio: Studio, ground: Ground, targets: np.ndarray, emphasis: float) -> tuple[np.ndarray, np.ndarray]:
+    """Icons of targets (n, C), as an atlas's cells are painted, and (n,) how well each answers.
+
+    emphasis: a single activation is not as calm as the mean of many
+    """
+    settings = replace(InversionSettings(), size_px=ground.size_px, emphasis=emphasis)
+    renderer = Renderer(ground.network, ground.layer, ground.mean, ground.colour, settings, ground.expectation)
+    keys = np.array([_key(studio.seed, ground.layer, i) for i in range(len(targets))], np.int64)
+    painting = Painting(renderer, targets, ground.mean, settings, keys)
+    work = sum(len(turn.rows) * turn.steps for turn in painting.rounds)
+    with studio.progress.stage(f"Painting {ground.layer}", len(targets), "icons", work=work) as tick:
+        for turn in painting.rounds:
+            painting.paint_round()
+            tick(0 if turn.is_repeat else len(turn.rows), len(turn.rows) * turn.steps)
+    answered = _directions(measure_icons(ground.network, ground.layer, painting.pictures) - ground.mean)
+    cosines = (answered * _directions(targets - ground.mean)).sum(axis=1)
+    return painting.pictures[..., :3], cosines.astype(np.float32)
+
+
+def _directions(centred: np.ndarray) -> np.ndarray:
+    return centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
+
+
+def _key(*parts: object) -> int:
+    return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:8], "big") >> 1
