@@ -8,7 +8,7 @@
 #   make notebooks      notebooks/, each from top to bottom
 #   make bench          benchmarks/, each against a peer; real photos by ACTATLAS_PHOTOS
 #   make bench-icons    icons alone: tables, contact sheets and curves in bench-icons/
-#   make docs           docs/cli.md anew, from the commands themselves
+#   make docs           docs/cli.md anew, from the commands themselves, and the documentation site in build/docs
 #   make test-base      the wheel without extras, in an empty environment
 #   make shipped-atlas  the atlas in the package anew, from the photos in ACTATLAS_PHOTOS
 
@@ -58,6 +58,7 @@ lint: $(VENV)/.has-dev
 
 docs: $(VENV)/.has-dev
 	$(BIN)/python tools/write_cli_docs.py docs/cli.md
+	$(BIN)/python tools/build_docs_site.py
 
 bench: $(VENV)/.has-bench
 	@test -n "$(PHOTOS)" || { echo "actatlas: no photos: set ACTATLAS_PHOTOS to a folder of them" >&2; exit 3; }
@@ -90,9 +91,9 @@ $(VENV)/.has-demo: $(VENV)/.made $(PINS)
 	@touch $@
 
 $(VENV)/.has-dev: $(VENV)/.made $(PINS)
-	$(PIP) install -c constraints.txt -e '.[build,timm,hf,tsne,photos,notebook,parquet,figures,dev]'
+	$(PIP) install -c constraints.txt -e '.[build,timm,hf,tsne,photos,notebook,parquet,figures,docs,dev]'
 	@touch $(VENV)/.has-demo $@
 
 $(VENV)/.has-bench: $(VENV)/.made $(PINS)
-	$(PIP) install -c constraints.txt -e '.[build,timm,hf,tsne,photos,notebook,parquet,figures,dev,bench]'
+	$(PIP) install -c constraints.txt -e '.[build,timm,hf,tsne,photos,notebook,parquet,figures,docs,dev,bench]'
 	@touch $(VENV)/.has-demo $(VENV)/.has-dev $@

@@ -1,0 +1,104 @@
+"""The documentation site: it builds, asks for nothing from elsewhere, and what its pages tell people to do works."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import importlib.util
+import re
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module")
+def site() -> Path:
+    done = subprocess.run(
+        [sys.executable, ROOT / "tools" / "build_docs_site.py"], capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return ROOT / "build" / "docs"
+
+
+@pytest.fixture(scope="module")
+def builder():
+    spec = importlib.util.spec_from_file_location("build_docs_site", ROOT / "tools" / "build_docs_site.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_page_of_docs_is_on_the_site(site):
+    for page in (ROOT / "docs").rglob("*.md"):
+        assert (site / page.relative_to(ROOT / "docs")).with_suffix(".html").is_file(), page
+
+
+def test_a_page_asks_for_nothing_from_elsewhere(site):
+    pages = list(site.rglob("*.html"))
+    assert len(pages) > 20
+    for page in pages:
+        text = page.read_text(encoding="utf-8")
+        loaded = re.findall(r'<(?:script|img|iframe|source)[^>]+src="([^"]+)"', text)
+        loaded += re.findall(r'<link[^>]+rel="(?:stylesheet|preload|preconnect|icon)"[^>]*href="([^"]+)"', text)
+        loaded += re.findall(r'<link[^>]+href="([^"]+)"[^>]*rel="(?:stylesheet|preload|preconnect|icon)"', text)
+        away = [address for address in loaded if re.match(r"(https?:)?//", address)]
+        assert loaded and not away, f"{page}: {away}"
+    for style in site.rglob("*.css"):
+        assert not re.search(r"url\(\s*['\"]?(https?:)?//", style.read_text(encoding="utf-8")), style
+
+
+def test_the_reference_says_what_every_public_name_does(site):
+    import actatlas
+
+    text = (site / "reference.html").read_text(encoding="utf-8")
+    for name in set(actatlas.__all__) - {"__version__"}:
+        assert name in text, f"docs/reference.md has no {name}"
+
+
+def test_a_link_out_of_docs_leads_to_its_page(builder):
+    at = ROOT / "docs" / "decisions" / "0009-attribution-of-a-patch.md"
+    written = builder.with_links("[figures](../../benchmarks/RESULTS.md)", "decisions/a.md", at)
+    assert written == "[figures](../results.md)"
+
+
+def test_pictures_are_small():
+    wide = {"atlas.webp", "page.webp"}  # the README's, from before the limit
+    for picture in (ROOT / "docs" / "images").glob("*.webp"):
+        assert picture.stat().st_size <= 120_000 or picture.name in wide, picture
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the base class's name
+        pass
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("size", [(1280, 900), (390, 800)], ids=["desktop", "phone"])
+def test_it_reads_and_is_searched_on_desktop_and_phone(site, browser, size):
+    handler = functools.partial(_Quiet, directory=str(site))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    page = browser.new_page(viewport={"width": size[0], "height": size[1]})
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    address = f"http://127.0.0.1:{server.server_address[1]}"
+    try:
+        for name in ("index", "tutorial", "honesty", "reference", "howto/notebook"):
+            page.goto(f"{address}/{name}.html")
+            page.wait_for_load_state("networkidle")
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{name} is too wide"
+            broken = "[...document.images].filter(i => i.complete && !i.naturalWidth).map(i => i.src)"
+            assert page.evaluate(broken) == []
+        page.locator("label[for=__search]:visible, .md-search__button:visible").first.click()
+        page.keyboard.type("percentile", delay=20)
+        page.get_by_text("Reference / The atlas folder").wait_for(timeout=10_000)
+        assert not [url for url in asked if not url.startswith((address, "data:", "blob:"))]
+    finally:
+        page.close()
+        server.shutdown()
+        server.server_close()
