@@ -26,7 +26,6 @@ _COPIES = 8  # of the photo, in one pass
 _PATH_STEPS = 32  # from the mean to the photo
 _MOST_ACROSS = 28  # positions along a side whose attribution is measured
 _SHARES = 0.05, 0.1, 0.2, 0.4
-_DRAWS = 8  # random sets that a removal is compared with
 _STRONG = 16
 
 
@@ -52,8 +51,8 @@ class Question:
 class Removal:
     """Proof by taking away: what the logit loses when the parts with the highest attribution become the layer's mean.
 
-    shares: (n,) of all parts; highest: (n,) what is lost; random: (n,) the same of as many at random, the mean of eight
-    sets
+    shares: (n,) how much of the layer is taken away: channels, or patches of positions as large as those measured
+    highest: (n,) what is lost; random: (n,) the same of about as much at random, the mean of eight sets
     """
 
     shares: np.ndarray
@@ -181,8 +180,8 @@ def spatial_attribution(
                 found.append(question.value(lost)[: len(batch)].cpu())
                 tick(len(batch))
         values = torch.cat(found).reshape(places.shape[:2]).numpy()
-        parts = _blocks(places.shape[:2], recording.maps[info.name].shape[2:])
-        removal = _tried(recording, info.name, question, baseline, _Parts(parts, values.ravel()), studio.seed)
+        masks = _windows(places.reshape(-1, 2), recording.maps[info.name].shape[2:], levels.window)
+        removal = _tried(recording, info.name, question, baseline, _Parts(masks, values.ravel()), studio.seed)
     assert recording.logits is not None  # the question needs them
     return SpatialAttribution(
         seen.name, seen.picture, studio.network.spec, info.name, question, float(question.value(recording.logits[0])),
@@ -262,11 +261,13 @@ def _lattice(map_size: Any) -> np.ndarray:
     return np.stack(np.meshgrid(rows, columns, indexing="ij"), axis=-1)
 
 
-def _blocks(lattice: Any, map_size: Any) -> Tensor:
-    """(parts, 1, H, W) bool: the positions of the map that are nearest to each place of the lattice."""
-    rows, columns = (torch.arange(size) * count // size for size, count in zip(map_size, lattice, strict=True))
-    of = rows[:, None] * lattice[1] + columns  # (H, W)
-    return (of[None] == torch.arange(lattice[0] * lattice[1])[:, None, None])[:, None]
+def _windows(places: np.ndarray, map_size: Any, window: int) -> Tensor:
+    """(parts, 1, H, W) bool: around each of the places (parts, 2), fractions, as many positions as were measured."""
+    rows, columns = (
+        (torch.arange(size) - torch.from_numpy(np.floor(at * size))[:, None]).abs() <= window // 2
+        for size, at in zip(map_size, places.T, strict=True)
+    )
+    return (rows[:, :, None] & columns[:, None, :])[:, None]
 
 
 def _channels(count: int) -> Tensor:
@@ -304,18 +305,28 @@ class _Parts:
 def _tried(recording: Recording, layer: str, question: Question, baseline: Tensor, parts: _Parts, seed: int) -> Removal:
     maps = recording.maps[layer]
     other, random = baseline.to(maps)[:, None, None], np.random.default_rng(seed)
-    order = np.argsort(-parts.values, kind="stable")
-    counts = [max(1, round(share * len(order))) for share in _SHARES]
 
-    def lost(sets: list[np.ndarray]) -> Tensor:
-        goes = torch.stack([parts.masks[torch.from_numpy(chosen)].any(dim=0) for chosen in sets]).to(maps.device)
+    def grown(order: np.ndarray) -> Tensor:
+        """(shares, …) bool: the parts in this order, until so much of the layer is taken away."""
+        taken = parts.masks[torch.from_numpy(order)].to(torch.uint8).cummax(dim=0).values  # (parts, …)
+        area = taken.flatten(1).float().mean(dim=1)
+        ends = [min(int((area < share).sum()), len(area) - 1) for share in _SHARES]
+        return taken[ends].bool()
+
+    def lost(goes: Tensor) -> Tensor:
+        """goes: (copies, …)"""
         assert recording.logits is not None  # the question needs them
-        return question.value(recording.logits - recording.replay(layer, torch.where(goes, other, maps)))
+        without = recording.replay(layer, torch.where(goes.to(maps.device), other, maps))
+        return question.value(recording.logits - without)
 
-    highest = [float(lost([order[:count]] * _COPIES)[0]) for count in counts]
-    draws = [[random.permutation(len(order))[:count] for _ in range(_DRAWS)] for count in counts]
-    at_random = [float(lost(sets).mean()) for sets in draws]
-    return Removal(np.array(counts) / len(order), np.array(highest), np.array(at_random))
+    highest = grown(np.argsort(-parts.values, kind="stable"))
+    draws = torch.stack([grown(random.permutation(len(parts.values))) for _ in range(_COPIES)])
+    whole = torch.cat([highest, highest[:1].expand(_COPIES - len(highest), *highest.shape[1:])])
+    return Removal(
+        highest.flatten(1).float().mean(dim=1).numpy(),
+        lost(whole)[: len(_SHARES)].cpu().numpy(),
+        np.array([float(lost(draws[:, i]).mean()) for i in range(len(_SHARES))]),
+    )
 
 
 def _top(studio: Studio, logits: Tensor, count: int = 5) -> tuple[tuple[str, float], ...]:

@@ -52,7 +52,7 @@ def spatial_lines(found: SpatialAttribution) -> list[str]:
         _taken(found),
         f"What the logit loses when {found.window} by {found.window} positions become the layer's mean: "
         f"{found.values.min():+.2f} to {found.values.max():+.2f}. Neighbours overlap: the values do not add up.",
-        removal_line(found.removal, "positions"),
+        removal_line(found.removal, "places"),
     ]
 
 
