@@ -6,8 +6,9 @@ import itertools
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from actatlas.picture import density_shares, draw, place_labels, regions
+from actatlas.picture import density_shares, draw, place_labels, regions, side_by_side
 from actatlas.testing import cell_code, code_of, fake_atlas, kept_cells
 
 
@@ -82,3 +83,11 @@ def test_labels_are_written_on_the_picture_and_most_of_it_stays(grid):
 
 def test_a_label_too_long_for_the_picture_is_left_out():
     assert place_labels([(50, 50, 140, 10), (50, 50, 40, 10)], 100, gap=2) == [(1, (30, 45, 70, 55))]
+
+
+def test_pictures_stand_side_by_side_in_rows():
+    colours = [(200, 0, 0), (0, 200, 0), (0, 0, 200)]
+    sheet = side_by_side([Image.new("RGB", (40, 20), colour) for colour in colours], px=32, columns=2)
+    assert sheet.size == (66, 66)
+    middles = [sheet.getpixel(place) for place in ((16, 16), (50, 16), (16, 50), (50, 50))]
+    assert middles == [*colours, (255, 255, 255)]

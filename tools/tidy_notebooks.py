@@ -1,8 +1,8 @@
 """Notebooks as they are committed: `python tools/tidy_notebooks.py` strips what a run leaves; `--check` compares.
 
 Outputs, counts and the machine's own metadata go; a cell is named by its place, so that a diff shows what was changed.
-Where pyproject.toml gives the repository's address ([project.urls] Repository, on GitHub), a badge below the title
-opens the notebook in Colab; where it gives none there is no badge.
+Where pyproject.toml gives an address ([project.urls] Repository, on GitHub), a badge under the title opens
+the notebook in Colab; where it gives none there is no badge.
 """
 
 from __future__ import annotations
@@ -72,8 +72,7 @@ def main() -> int:
             untidy.append(path.name)
             if not is_check:
                 path.write_text(after, encoding="utf-8")
-    done = "are not tidy" if is_check else "written"
-    print(f"{len(untidy)} notebooks {done}: {', '.join(untidy)}" if untidy else "tidy")
+    print(f"{'not tidy' if is_check else 'written'}: {', '.join(untidy) or 'none'}")
     return int(is_check and bool(untidy))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from actatlas.atlas import Grid, regions
 
@@ -51,6 +51,18 @@ def caption(grid: Grid) -> str:
     fidelity = f", mean cosine {np.mean(grid.cosine):.2f}" if len(grid) and grid.is_painted.all() else ""
     photos = f"{atlas.image_counts['used']:,} photos"
     return f"{len(grid):,} cells of {layer.activation_count:,} activations, {photos}; {what}{fidelity}"
+
+
+def side_by_side(pictures: Sequence[Image.Image], px: int = 128, columns: int = 8) -> Image.Image:
+    """Some pictures as squares of px pixels an edge, so many columns to a row; what is not square is cropped."""
+    across = max(min(columns, len(pictures)), 1)
+    pitch = px + px // 16
+    rows = max(-(-len(pictures) // across), 1)
+    sheet = Image.new("RGB", (across * pitch - px // 16, rows * pitch - px // 16), "white")
+    for i, picture in enumerate(pictures):
+        square = ImageOps.fit(picture.convert("RGB"), (px, px), Image.Resampling.LANCZOS)
+        sheet.paste(square, (i % across * pitch, i // across * pitch))
+    return sheet
 
 
 def density_shares(counts: np.ndarray) -> np.ndarray:
