@@ -20,12 +20,13 @@ _TYPES = {".webp": "image/webp", ".jpg": "image/jpeg"}
 
 
 def single_file(
-    atlas: Atlas, settings: SiteSettings, progress: Progress, most_bytes: int = MOST_BYTES, begin: str = ""
+    atlas: Atlas, settings: SiteSettings, progress: Progress, most_bytes: int | None = None, begin: str = ""
 ) -> bytes:
-    """The page of an atlas as one HTML file. Raises TooLargePage above `most_bytes`, saying what to leave out.
+    """The page of an atlas as one HTML file. Raises TooLargePage, saying what to leave out.
 
-    begin: the address that it begins with in a frame
+    most_bytes: None for 50 MB; begin: the address that it begins with in a frame
     """
+    most = MOST_BYTES if most_bytes is None else most_bytes
     root, size = Path("site"), 0
     held: dict[str, str] = {}
 
@@ -36,8 +37,8 @@ def single_file(
         if value is not None:
             held[name] = value
             size += len(name) + len(value) + 4
-            if size > most_bytes:
-                raise _too_large(atlas, settings, most_bytes)
+            if size > most:
+                raise _too_large(atlas, settings, most)
 
     write_site(atlas, root, hold, progress, settings)
     return single_page(atlas.title, held_text(held), begin=begin)
