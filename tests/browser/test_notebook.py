@@ -98,6 +98,8 @@ def notebook(lab, browser):
         page = context.new_page()
         page.goto(f"{address}/lab/tree/{path.name}?reset")
         expect(page.locator(".jp-Notebook .jp-CodeCell")).to_have_count(len(cells), timeout=MS)
+        # A cell that is run before there is a kernel is not run at all.
+        expect(page.get_by_text(re.compile(r"\(ipykernel\) \| Idle"))).to_be_visible(timeout=2 * MS)
         return page
 
     yield open_

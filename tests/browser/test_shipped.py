@@ -78,7 +78,7 @@ def test_misunderstandings_stand_in_the_gallery_with_their_proof(page):
     assert max(shares) >= 20 and np.mean(shares) > 10
     stories.first.get_by_role("button", name="Show it on the map").click()
     page.get_by_test_id("legend").wait_for()
-    assert "class=" in hash_of(page) and "cell=" in hash_of(page)
+    page.wait_for_function("() => location.hash.includes('class=') && location.hash.includes('cell=')")
 
 
 def test_a_cell_says_what_it_is_made_of_and_what_lies_near(page, shipped):
