@@ -127,7 +127,8 @@ def _run(module: nn.Module, noise: Tensor) -> tuple[list[_Seen], Any]:
             if isinstance(output, Tensor) and output.is_floating_point() and output.shape[:1] == (_BATCH,):
                 form = form_of(tuple(output.shape), input_px, prefix_count)
             if form is not None and output.numel():
-                is_rectified = bool((output >= 0).all()) and bool((output == 0).any())
+                # Of a block whose last weights begin as zeros, everything is zero, and says nothing.
+                is_rectified = bool((output >= 0).all()) and bool((output == 0).any()) and bool((output > 0).any())
                 maps = to_maps(output, form)
                 centre = maps[:, :, maps.shape[2] // 2, maps.shape[3] // 2].clone()
             version = output._version if isinstance(output, Tensor) else 0
