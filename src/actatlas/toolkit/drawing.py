@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _SMALL_PX = 160
 _WIDE_PX = 1032
+_PAIR_PX = 326, 160  # an icon, a gap, and where on the photo
 _FOR, _AGAINST = (201, 93, 38), (38, 98, 176)  # both can be told by people who see red and green alike
 _LEAST_SHARE = 0.25  # of a position's square, for what hardly answers
 
@@ -57,14 +58,9 @@ def show_grid(found: ActivationGrid) -> Leaf:
         for layer in found.layers:
             shares = [f"{share:.0%}" for share in layer.magnitudes]
             tiles = [
-                tile
-                for i, share in enumerate(shares)
-                for tile in (
-                    Tile(Image.fromarray(layer.icons[i]), (share,)),
-                    Tile(where(found.photo, layer, i), alt=f"where the group of {share} answers"),
-                )
+                Tile(beside(layer.icons[i], where(found.photo, layer, i)), (share,)) for i, share in enumerate(shares)
             ]
-            strips.append(Strip(layer_line(layer), tiles, (_SMALL_PX, _SMALL_PX)))
+            strips.append(Strip(layer_line(layer), tiles, _PAIR_PX))
     return Leaf(f"What {found.name} is to {found.spec}", grid_lines(found), strips)
 
 
@@ -87,12 +83,9 @@ def show_channels(found: ChannelAttribution) -> Leaf:
         tiles = []
         for i in part:
             channel = int(found.channels[i])
-            lines = (f"channel {channel}", f"{found.values[channel]:+.2f}")
-            tiles += [
-                Tile(Image.fromarray(found.icons[i]), lines),
-                Tile(lit(found.photo, found.maps[i]), alt=f"where channel {channel} answers"),
-            ]
-        strips.append(Strip(text, tiles, (_SMALL_PX, _SMALL_PX)))
+            pair = beside(found.icons[i], lit(found.photo, found.maps[i]))
+            tiles.append(Tile(pair, (f"channel {channel}", f"{found.values[channel]:+.2f}")))
+        strips.append(Strip(text, tiles, _PAIR_PX))
     title = f"What {found.layer} sees {found.question.title} by · {found.spec}"
     return Leaf(title, channels_lines(found), strips)
 
@@ -110,6 +103,15 @@ def mosaic(layer: LayerGrid, side_px: int) -> Image.Image:
         margin = (square - side) // 2
         picture.paste(small, (i % columns * square + margin, i // columns * square + margin))
     return picture
+
+
+def beside(icon: np.ndarray, place: Image.Image) -> Image.Image:
+    """One picture of both, on white."""
+    width, side = _PAIR_PX
+    pair = Image.new("RGB", _PAIR_PX, PAPER)
+    for left, picture in ((0, Image.fromarray(icon)), (width - side, place)):
+        pair.paste(picture.resize((side, side), Image.Resampling.LANCZOS), (left, 0))
+    return pair
 
 
 def where(photo: Image.Image, layer: LayerGrid, group: int) -> Image.Image:
