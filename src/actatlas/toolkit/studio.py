@@ -60,6 +60,9 @@ class Studio:
         """
         self.atlas = subject if isinstance(subject, WorkingAtlas) else None
         self.network: Network = self.atlas.network if self.atlas else load_network(subject)
+        if self.network.preprocessing.channel_count not in (1, 3):
+            count = self.network.preprocessing.channel_count
+            raise UsageError(f"{self.network.spec} takes {count} channels; the toolkit shows photos in colour or grey")
         self.seed, self.progress = seed, progress or Silent()
         self._photos = photos
         self._grounds: dict[Any, Ground] = {}
