@@ -55,6 +55,7 @@ def prepare(page: str, folder: Path, small_atlas: Path) -> None:
         import torch
 
         torch.manual_seed(0)
+        (folder / "labels.txt").write_text("daisy\nrose\ntulip\n", encoding="utf-8")
         torch.save(timm.create_model("resnet18", num_classes=3).state_dict(), folder / "flowers.pth")
 
 

@@ -100,7 +100,9 @@ def upright_rgb(image: Image.Image) -> Image.Image:
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
-def patch_box(position: tuple[float, float], patch_px: int, map_size: tuple[int, int], input_px: tuple[int, int]):
+def patch_box(
+    position: tuple[float, float], patch_px: int, map_size: tuple[int, int], input_px: tuple[int, int]
+) -> tuple[int, int, int, int]:
     """The square of side `patch_px` around an activation, in input pixels: left, top, right, bottom.
 
     The centre is the centre of the map cell that `position` (row, column fractions) falls in; at the photo's edge the
@@ -131,4 +133,5 @@ def _scaled_to_8_bits(values: np.ndarray) -> np.ndarray:
     elif low >= 0 and high <= 65535:
         low, high = 0.0, 65535.0
     scaled = (np.nan_to_num(values, nan=low, posinf=high, neginf=low) - low) / max(high - low, 1e-12)
-    return np.rint(scaled * 255).astype(np.uint8)
+    found: np.ndarray = np.rint(scaled * 255).astype(np.uint8)
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -39,7 +40,7 @@ class StderrProgress:
 
     def __init__(self, stream: TextIO | None = None, seconds_between_lines: float = 10.0):
         self._stream = stream or sys.stderr
-        self._is_terminal = self._stream.isatty()
+        self._is_terminal = self._stream.isatty() and os.environ.get("TERM") != "dumb"
         self._interval_s = 0.1 if self._is_terminal else seconds_between_lines
 
     @contextmanager

@@ -154,7 +154,8 @@ class Layout:
     @property
     def is_placed(self) -> np.ndarray:
         """(N,) bool: not cut off."""
-        return ~np.isnan(self.points).any(axis=1)
+        found: np.ndarray = ~np.isnan(self.points).any(axis=1)
+        return found
 
 
 @dataclass(frozen=True)
@@ -286,8 +287,12 @@ class Expectation:
 
         emphasis: what these differ in from the usual look is taken so many times
         """
-        return np.asarray(centred, np.float32) @ self.basis @ self._told * np.float32(emphasis) + self.offset
+        found: np.ndarray = (
+            np.asarray(centred, np.float32) @ self.basis @ self._told * np.float32(emphasis) + self.offset
+        )
+        return found
 
     @cached_property
     def _told(self) -> np.ndarray:
-        return self.weights.astype(np.float32) * self.scale
+        found: np.ndarray = self.weights.astype(np.float32) * self.scale
+        return found

@@ -73,7 +73,8 @@ class Cell:
     @property
     def mean(self) -> np.ndarray:
         """(C,) float32."""
-        return self.grid.means[self.k]
+        found: np.ndarray = self.grid.means[self.k]
+        return found
 
     @property
     def members(self) -> np.ndarray:

@@ -74,7 +74,8 @@ class Grid:
         if "attribution_levels" in arrays:
             peaks = arrays["attribution_peaks"]
             over_mean = levels.from_levels(levels.inflated(arrays["attribution_levels"], len(peaks)), peaks)
-            return over_mean + self.layer.attribution_mean
+            restored: np.ndarray = over_mean + self.layer.attribution_mean
+            return restored
         return arrays.get("attributions")
 
     @cached_property
@@ -107,7 +108,8 @@ class Grid:
         The deviation is over the cells' means, so a channel that answers to everything scores nowhere.
         """
         deviations = np.maximum(self.means.std(axis=0), 1e-6)
-        return (self.means - self.layer.mean) / deviations
+        found: np.ndarray = (self.means - self.layer.mean) / deviations
+        return found
 
     def strongest_channels(self, n: int = 5) -> tuple[np.ndarray, np.ndarray]:
         """Of each cell, indices (K, n) int64 and `channel_scores` (K, n), the strongest first."""
@@ -150,7 +152,8 @@ class Grid:
     def directions(self) -> np.ndarray:
         """(K, C) float32 of length 1: the means less the layer's mean."""
         centred = self.means - self.layer.mean
-        return centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
+        found: np.ndarray = centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
+        return found
 
     def cell(self, k: int) -> Cell:
         """Raises UsageError where there are not so many cells."""
@@ -180,7 +183,8 @@ class Grid:
         """Rows of layer.activations: up to n members of different photos, nearest the mean first."""
         stored = self._cells_example_rows[k]
         if n <= len(stored) or stored[-1] < 0:
-            return stored[stored >= 0][:n]
+            found: np.ndarray = stored[stored >= 0][:n]
+            return found
         return self.layer.nearest_rows(self.members(k), self.means[k], n)
 
     # --- icons
@@ -212,7 +216,8 @@ class Grid:
     @cached_property
     def is_painted(self) -> np.ndarray:
         """(K,) bool."""
-        return ~np.isnan(self.cosine)
+        found: np.ndarray = ~np.isnan(self.cosine)
+        return found
 
     @cached_property
     def cosine(self) -> np.ndarray:
@@ -246,7 +251,8 @@ class Grid:
     @property
     def icon_seconds(self) -> float | None:
         """Measured seconds an icon, everything included; None if nothing was painted on this machine."""
-        return self.layer.atlas.timings["icons"].get(f"{self.layer.name}/{self.side}")
+        found: float | None = self.layer.atlas.timings["icons"].get(f"{self.layer.name}/{self.side}")
+        return found
 
     # --- classes and photos
 

@@ -43,7 +43,8 @@ class ClassAtlas(Layer):
     @property
     def subject(self) -> str:
         """What it is an atlas of, such as the class's name."""
-        return self.facts["title"]
+        found: str = self.facts["title"]
+        return found
 
     @property
     def coverage(self) -> float:
@@ -113,4 +114,5 @@ class ClassAtlas(Layer):
         return self.layer.places.taken(self.rows)
 
     def rows_of_layer(self, rows: np.ndarray) -> np.ndarray:
-        return self.rows[rows]
+        found: np.ndarray = self.rows[rows]
+        return found

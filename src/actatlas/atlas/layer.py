@@ -133,7 +133,8 @@ class Layer:
         found = self.attributions_of(rows)
         if found is None:
             raise NoAttributions(self.atlas.folder)
-        return found.astype(np.float32) - self.attribution_mean
+        over_mean: np.ndarray = found.astype(np.float32) - self.attribution_mean
+        return over_mean
 
     @cached_property
     def attributions(self) -> np.ndarray | None:
@@ -173,7 +174,8 @@ class Layer:
 
     @property
     def attribution_method(self) -> str | None:
-        return self.atlas.plan["settings"]["collect"]["attribution"]
+        found: str | None = self.atlas.plan["settings"]["collect"]["attribution"]
+        return found
 
     @cached_property
     def attribution_baseline(self) -> np.ndarray:

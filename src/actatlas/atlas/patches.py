@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -107,9 +107,11 @@ def shorter_side_for(atlas: Atlas, rows: Sequence[int]) -> int:
     return round(2 * max(atlas.preprocessing.input_px) / max(smallest, 0.05))
 
 
-def _ahead(pool: ThreadPoolExecutor, work, items: Sequence[int]):
+def _ahead(
+    pool: ThreadPoolExecutor, work: Callable[[int], Found], items: Sequence[int]
+) -> Generator[Found, None, None]:
     """`work` of each item, in order, at most 64 of them before they are asked for."""
-    waiting = []
+    waiting: list[Future[Found]] = []
     try:
         for item in items:
             waiting.append(pool.submit(work, item))

@@ -42,17 +42,19 @@ class Atlas:
 
     @property
     def title(self) -> str:
-        return self.plan["title"]
+        found: str = self.plan["title"]
+        return found
 
     @property
     def origin(self) -> str:
         """Where the network and the photos came from, in a sentence or two."""
-        return self.plan["origin"]
+        found: str = self.plan["origin"]
+        return found
 
     @property
     def shows_photos(self) -> bool:
         """Whether its cells' pictures are photos, and no icons: of vectors that came without their network."""
-        return self.plan.get("vectors", {}).get("pictures") == "photos"
+        return bool(self.plan.get("vectors", {}).get("pictures") == "photos")
 
     def require_weights(self, spec: str, weights_sha256: str) -> None:
         """Raises PlanChanged where these are not the weights of the atlas's network."""
@@ -72,7 +74,8 @@ class Atlas:
     @cached_property
     def labels(self) -> list[str] | None:
         """Class names in the order of the network's logits; None for a network without names."""
-        return self._files.read_json("labels.json")
+        found: list[str] | None = self._files.read_json("labels.json")
+        return found
 
     @cached_property
     def class_names(self) -> ClassNames:
@@ -131,7 +134,7 @@ class Atlas:
     @cached_property
     def image_counts(self) -> dict[str, int]:
         """listed = used + skipped."""
-        counts = self.plan["images"].get("counts")
+        counts: dict[str, int] | None = self.plan["images"].get("counts")
         if counts is None:
             listed = self.plan["images"]["listed"]
             counts = {"listed": listed, "used": listed - len(self.skipped), "skipped": len(self.skipped)}
@@ -164,7 +167,8 @@ class Atlas:
 
     @cached_property
     def pilot(self) -> dict[str, Any]:
-        return self._files.read_json("pilot.json")
+        found: dict[str, Any] = self._files.read_json("pilot.json")
+        return found
 
     @cached_property
     def timings(self) -> dict[str, Any]:

@@ -236,12 +236,9 @@ def verify(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def doctor(options: argparse.Namespace) -> dict[str, Any]:
-    from actatlas.doctor import examine
+    from actatlas.doctor import as_text, examine
 
     found = examine()
-    for name, value in found.items():
-        if name != "plug-ins":
-            say(options, f"{name}: {value}")
-    for plugin in found["plug-ins"]:
-        say(options, f"plug-in {plugin['name']}: ({plugin['group']}, {plugin['package']}): {plugin['state']}")
+    for line in as_text(found):
+        say(options, line)
     return found

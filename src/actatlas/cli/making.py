@@ -123,8 +123,9 @@ def build_options(command: argparse.ArgumentParser) -> None:
 
 def build(options: argparse.Namespace) -> dict[str, Any]:
     from actatlas import api
+    from actatlas.working import need_torch
 
-    api.need_torch()
+    need_torch()
     if options.vectors is not None:
         return _build_from_vectors(options)
     if options.layout_points is not None or options.regions:

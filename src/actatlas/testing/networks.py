@@ -36,7 +36,7 @@ class NetworkContract:
 
     def test_normalising_is_differentiable(self) -> None:
         pixels = self._noise(self._network()).requires_grad_()
-        self._network().normalize(pixels).sum().backward()
+        self._network().normalize(pixels).sum().backward()  # type: ignore[no-untyped-call]
         assert pixels.grad is not None and bool((pixels.grad != 0).all())
 
     def test_it_has_layers_and_recommends_some(self) -> None:
