@@ -13,7 +13,7 @@ import urllib.request
 from pathlib import Path
 
 COMMAND = str(Path(sys.argv[1]).resolve())
-FORBIDDEN = ("torch", "torchvision", "timm", "umap", "sklearn", "scipy", "pyarrow")
+FORBIDDEN = ("torch", "torchvision", "timm", "umap", "sklearn", "scipy", "pyarrow", "matplotlib", "transformers")
 SHIPPED_LIMIT_MB = 8.0
 
 
@@ -25,8 +25,9 @@ def main() -> None:
     check_view(shipped)
     check_sharing(shipped)
     check_build_names_its_extra()
+    check_doctor()
     check_python_door(shipped)
-    print("base: 8 passed, 0 failed")
+    print("base: 9 passed, 0 failed")
 
 
 def check_what_is_installed() -> None:
@@ -122,6 +123,14 @@ def check_build_names_its_extra() -> None:
     assert "actatlas[build]" in done.stderr and "Traceback" not in done.stderr, done.stderr
     assert not Path("atlas").exists(), "a build that cannot start leaves nothing"
     say("build", done.stderr.strip())
+
+
+def check_doctor() -> None:
+    """What is missing is no failure, and comes with the line that gets it."""
+    told = json.loads(timed("doctor", "--json")[0])
+    assert told["extras"]["build"]["get"] == 'pip install "actatlas[build]"', told["extras"]
+    assert "torch" in told["extras"]["build"]["missing"], told["extras"]
+    say("doctor", told["extras"]["build"]["get"])
 
 
 def check_python_door(folder: Path) -> None:
