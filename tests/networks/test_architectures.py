@@ -29,7 +29,7 @@ def _benchmark():
 bench = _benchmark()
 # The quickest of each family in the table.
 QUICK = (
-    "alexnet", "squeezenet1_1", "repvgg_a0", "resnet18", "resnetv2_18", "nf_resnet26", "regnety_002", "convnext_atto",
+    "alexnet", "squeezenet1_1", "resnet18", "resnetv2_18", "nf_resnet26", "regnety_002", "convnext_atto",
     "mobilenetv3_small_050", "mobilenetv4_conv_small_035", "mobilevit_xxs", "vit_tiny_patch16_224",
 )  # fmt: skip
 SPECS = [s for s in bench.ARCHITECTURES if s.partition(":")[2].partition("?")[0].removesuffix("@none") in QUICK]

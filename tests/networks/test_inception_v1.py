@@ -131,3 +131,10 @@ def test_derivatives_pass_its_pools_and_its_normalisation(inception, smooth):
     recording = inception.record(inputs, ["mixed3b"])
     slope = recording.derivative("mixed3b", torch.rand_like(recording.maps["mixed3b"]), smooth)
     assert torch.isfinite(slope).all() and np.abs(slope.numpy()).max() > 0
+
+
+def test_half_precision_passes_its_normalisation(inception):
+    x = torch.rand(1, 64, 4, 4) * 200
+    half = inception.module.localresponsenorm0(x.bfloat16())
+    assert half.dtype == torch.bfloat16
+    assert torch.allclose(half.float(), inception.module.localresponsenorm0(x), rtol=0.02)

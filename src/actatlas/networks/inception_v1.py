@@ -78,6 +78,13 @@ class SameMaxPool2d(nn.Module):
         return F.max_pool2d(_padded(inputs, 3, self.stride), 3, self.stride)
 
 
+class Normalisation(nn.LocalResponseNorm):
+    """In float32, whatever the rest computes in: PyTorch has no other on a processor."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return super().forward(inputs.float()).to(inputs.dtype)
+
+
 class Concatenation(nn.Module):
     def forward(self, *branches: Tensor) -> Tensor:
         return torch.cat(branches, dim=1)
@@ -162,7 +169,7 @@ def lucid_labels() -> list[str]:
 def _normalisation() -> nn.LocalResponseNorm:
     # TensorFlow adds up the 2 · radius + 1 squares, PyTorch takes their mean.
     size = 2 * 5 + 1
-    return nn.LocalResponseNorm(size, alpha=1e-4 * size, beta=0.5, k=2.0)
+    return Normalisation(size, alpha=1e-4 * size, beta=0.5, k=2.0)
 
 
 def _padded(inputs: Tensor, kernel: int, stride: int) -> Tensor:
