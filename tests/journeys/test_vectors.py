@@ -170,3 +170,9 @@ def test_what_does_not_go_together_is_said(tmp_path, capsys):
     ):
         assert main(arguments) == 2
         assert told in capsys.readouterr().err
+
+
+def test_a_grid_too_fine_for_the_photos_is_empty_and_warns_of_nothing(table, tmp_path):
+    made = actatlas.build_from_vectors(table, out=tmp_path / "atlas", grids=[2, 60], progress=False)
+    fine = made.layer("vectors").grid(60)
+    assert len(fine) == 0 and len(fine.table()) == 0 and len(made.layer("vectors").grid(2)) > 0

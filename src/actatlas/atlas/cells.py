@@ -107,6 +107,8 @@ class Grid:
 
         The deviation is over the cells' means, so a channel that answers to everything scores nowhere.
         """
+        if not len(self):
+            return np.empty_like(self.means)
         deviations = np.maximum(self.means.std(axis=0), 1e-6)
         found: np.ndarray = (self.means - self.layer.mean) / deviations
         return found
