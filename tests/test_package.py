@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.metadata
 import inspect
 import json
 import subprocess
@@ -11,6 +12,8 @@ import time
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
 import actatlas
 from actatlas import errors
@@ -193,3 +196,23 @@ def _imported(node: ast.Import | ast.ImportFrom) -> set[str]:
 
 def test_the_package_is_typed():
     assert (SOURCE / "py.typed").exists()
+
+
+def test_every_pin_holds_on_the_oldest_python_that_is_promised():
+    """One that asks for a later 3.11 sends pip looking for others for ten minutes, and then fails."""
+    root = SOURCE.parents[1]
+    pins = [
+        Requirement(line) for line in (root / "constraints.txt").read_text().splitlines() if line[:1] not in ("", "#")
+    ]
+    installed = {pin.name: importlib.metadata.metadata(pin.name) for pin in pins if is_installed(pin.name)}
+    assert len(installed) > 100
+    asked = {name: told["Requires-Python"] for name, told in installed.items() if told["Requires-Python"]}
+    assert [name for name, version in asked.items() if not SpecifierSet(version).contains("3.11.2")] == []
+
+
+def is_installed(name: str) -> bool:
+    try:
+        importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
