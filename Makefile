@@ -5,6 +5,7 @@
 #   make setup          what `make test` installs, without the tests
 #   make lint           style, types, and the direction of imports
 #   make e2e            the browser's tests alone
+#   make test-docs      tutorial and how-tos: every command and block that they show is run
 #   make notebooks      notebooks/, each from top to bottom
 #   make bench          benchmarks/, each against a peer; real photos by ACTATLAS_PHOTOS
 #   make bench-icons    icons alone: tables, contact sheets and curves in bench-icons/
@@ -24,7 +25,7 @@ BENCHMARKS := collecting attribution attribution_judges whole_build alignment
 TEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test e2e notebooks bench bench-icons lint docs test-base shipped-atlas clean
+.PHONY: help setup demo test test-docs e2e notebooks bench bench-icons lint docs test-base shipped-atlas clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -38,7 +39,11 @@ demo: $(VENV)/.has-demo
 test: $(VENV)/.has-dev
 	@sh tools/find_chromium.sh || true
 	@sh tools/find_firefox.sh || true
-	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest --strict-skips $(TEST_ARGS)
+	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest --strict-skips --ignore=tests/test_docs_run.py $(TEST_ARGS)
+
+# As a reader would: it builds real atlases, so it has minutes of its own.
+test-docs: $(VENV)/.has-dev
+	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest --strict-skips tests/test_docs_run.py
 
 e2e: $(VENV)/.has-dev
 	@sh tools/find_chromium.sh

@@ -44,7 +44,9 @@ def folder(tmp_path, drawn_photos, small_atlas, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CI", "1")  # no page is opened
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
-    return tmp_path
+    monkeypatch.delitem(sys.modules, "zoo", raising=False)  # of another test's folder
+    yield tmp_path
+    sys.modules.pop("zoo", None)
 
 
 def prepare(page: str, folder: Path, small_atlas: Path) -> None:

@@ -47,7 +47,7 @@ class Satellite:
         return Bands(values)
 
 
-def check(atlas, channel_count: int) -> None:
+def check(atlas, channel_count: int, identified: int = 3) -> None:
     layer = atlas.layer(atlas.layer_names[0])
     grid = layer.grid(3)
     side = layer.icon_px
@@ -58,7 +58,7 @@ def check(atlas, channel_count: int) -> None:
     wanted, found = grid.means - layer.mean, measured - layer.mean
     cosine = (wanted * found).sum(1) / np.linalg.norm(wanted, axis=1) / np.linalg.norm(found, axis=1)
     assert np.allclose(cosine, grid.cosine, atol=0.02)
-    assert cosine.mean() > 0.2 and (grid.rank == 0).sum() >= 3  # by chance one of all
+    assert cosine.mean() > 0.2 and (grid.rank == 0).sum() >= identified  # by chance one of all
     assert all(isinstance(patch, Image.Image) and patch.mode in ("RGB", "L") for patch in grid.examples(0, 2))
     assert (atlas.folder / "site" / "index.html").is_file()
 
@@ -76,8 +76,10 @@ def test_a_network_of_32_px(drawn_photos, tmp_path):
 
 
 def test_a_network_of_five_channels(tmp_path):
-    atlas = actatlas.build(Satellite(), out=tmp_path / "atlas", model=network_of(5), layers=["3"], **BUILD)
-    check(atlas, 5)
+    # Of noise, in which only a disc differs, a draft tells too little.
+    whole = BUILD | {"draft": False}
+    atlas = actatlas.build(Satellite(), out=tmp_path / "atlas", model=network_of(5), layers=["3"], **whole)
+    check(atlas, 5, identified=6)
     grid = atlas.layer("3").grid(3)
     assert np.array_equal(grid.icons, false_colours(grid.raw_icons))
     apart = np.abs(grid.raw_icons[..., 3].astype(float) - grid.raw_icons[..., 0]).mean()
