@@ -31,6 +31,7 @@ bench = _benchmark()
 QUICK = (
     "alexnet", "squeezenet1_1", "resnet18", "resnetv2_18", "nf_resnet26", "regnety_002", "convnext_atto",
     "mobilenetv3_small_050", "mobilenetv4_conv_small_035", "mobilevit_xxs", "vit_tiny_patch16_224",
+    "swin_tiny_patch4_window7_224",
 )  # fmt: skip
 SPECS = [s for s in bench.ARCHITECTURES if s.partition(":")[2].partition("?")[0].removesuffix("@none") in QUICK]
 
@@ -71,6 +72,8 @@ def test_an_architecture_is_collected_attributed_and_painted(spec, two_photos):
         icon = invert(network, info.name, target, mean, pilot.colour, once, np.zeros(1, np.int64))
         likeness.append(_cosine(measure_icons(network, info.name, icon), target, mean))
     assert likeness[1] > likeness[0] + 0.01, likeness
+    # A grid whose icons need no mending measures none: attention over windows takes no empty batch.
+    assert measure_icons(network, info.name, icon[:0]).shape == (0, channels)
 
 
 def _cosine(answer: np.ndarray, target: np.ndarray, mean: np.ndarray) -> float:

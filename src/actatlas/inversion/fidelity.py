@@ -105,7 +105,7 @@ def _answers(network: Network, layer: str, pixels: Tensor, position: tuple[int, 
         pixels = (pixels * torch.tensor([0.299, 0.587, 0.114])[:, None, None]).sum(dim=1, keepdim=True)
     answers = [torch.empty(0, network.layer(layer).shape[0])]
     with torch.no_grad():
-        for batch in pixels.split(_BATCH):
+        for batch in pixels.split(_BATCH) if len(pixels) else ():  # attention over windows takes no empty batch
             inputs = network.normalize(network.fit(batch.to(network.device)))
             maps = positions_last(network.activations(inputs, [layer])[layer])
             answers.append((centre(maps) if position is None else maps[:, *position].float()).cpu())
