@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import http.server
-import importlib.util
 import re
 import subprocess
 import sys
@@ -26,11 +25,8 @@ def site() -> Path:
 
 
 @pytest.fixture(scope="module")
-def builder():
-    spec = importlib.util.spec_from_file_location("build_docs_site", ROOT / "tools" / "build_docs_site.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def builder(load_script):
+    return load_script("tools/build_docs_site.py")
 
 
 def test_every_page_of_docs_is_on_the_site(site):

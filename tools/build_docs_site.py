@@ -19,14 +19,6 @@ ROOT = Path(__file__).resolve().parent.parent
 DOCS, PAGES, SITE = ROOT / "docs", ROOT / "build" / "docs-pages", ROOT / "build" / "docs"
 # Where a page of the site comes from, if not from docs/.
 OUTSIDE = {"results.md": "benchmarks/RESULTS.md", "contributing.md": "CONTRIBUTING.md", "changelog.md": "CHANGELOG.md"}
-# (section, title, page): listed where the page is there.
-OPTIONAL = (
-    ("How to", "Networks", "networks.md"),
-    ("How to", "Plug-ins", "plugins.md"),
-    ("How to", "The toolkit", "toolkit.md"),
-    ("How to", "Notebooks", "notebooks.md"),
-    ("How to", "The widget", "widget.md"),
-)
 _LINK = re.compile(r"(\]\()([^)#\s]+)")
 
 
@@ -49,12 +41,9 @@ def main() -> int:
 
 
 def configuration() -> dict[str, Any]:
-    """mkdocs.yml, with the pages that are there and all decisions."""
+    """mkdocs.yml, with all decisions."""
     config = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
     sections = {title: pages for entry in config["nav"] for title, pages in entry.items()}
-    for section, title, page in OPTIONAL:
-        if (DOCS / page).is_file():
-            sections[section].append({title: page})
     decisions = sorted(path.name for path in (DOCS / "decisions").glob("*.md"))
     sections["Inside"].append({"Decisions": [f"decisions/{name}" for name in decisions]})
     config |= {"docs_dir": PAGES.name, "site_dir": SITE.name}  # beside the file that says so

@@ -6,6 +6,7 @@ All but one are of the atlas that ships; `seeds.webp` needs the activations of a
 from __future__ import annotations
 
 import io
+import shutil
 import sys
 from pathlib import Path
 
@@ -22,7 +23,6 @@ from actatlas.progress import StderrProgress
 
 OUT = Path(__file__).resolve().parent.parent / "docs" / "images"
 MOST_BYTES = 120_000
-CHROMIUM = "/usr/bin/chromium"
 _ROWS = 4000
 
 # name: (address of the page, width, height, what is pressed)
@@ -43,7 +43,8 @@ def main() -> None:
     keep("figure", of_figure(shipped.layer("blocks.11.expanded").figure(width_in=5), dpi=150))
     page = (shipped.folder / "site" / "index.html").as_uri()
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        installed = shutil.which("chromium") or shutil.which("google-chrome")  # None: Playwright's own
+        browser = playwright.chromium.launch(executable_path=installed, args=["--no-sandbox"])
         for name, (address, width, height, keys) in PAGES.items():
             tab = browser.new_page(viewport={"width": width, "height": height})
             tab.goto(f"{page}#{address}")

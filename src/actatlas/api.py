@@ -7,15 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from actatlas.errors import UnreadableImage, UsageError
+from actatlas.errors import UsageError
 from actatlas.progress import Progress, Silent, StderrProgress
-from actatlas.working import WorkingAtlas, need_torch
+from actatlas.working import WorkingAtlas, class_names, need_torch
 
 if TYPE_CHECKING:
     import numpy as np
     from PIL import Image
 
-    from actatlas.atlas import ClassNames
     from actatlas.collect import CollectSettings
     from actatlas.confusions import Experiment
     from actatlas.inversion import InversionSettings
@@ -101,8 +100,8 @@ def build(
     collect = collect_settings(crops, positions, attribution, precision, seed)
     settings = build_settings(layers, grids, collect, align, title, icon_settings(icon_px, draft))
     settings = replace(settings, examples=examples)
-    said = progress if not isinstance(progress, bool) else StderrProgress() if progress else Silent()
-    atlas = pipeline.build(network, open_source(images), Path(out).expanduser().resolve(), settings, said)
+    folder = Path(out).expanduser().resolve()
+    atlas = pipeline.build(network, open_source(images), folder, settings, _told(progress))
     working = open(atlas.folder)
     working.network = network
     return working
@@ -128,8 +127,8 @@ def build_from_vectors(
 ) -> WorkingAtlas:
     """Vectors of your own in, atlas out: of CLIP, of an embedder of your own, of a scikit-learn pipeline.
 
-    vectors: (N, C) numbers, a row each; or a DataFrame, a mapping of arrays, or a file (.parquet, .npz, .npy, .csv)
-        that holds them and, where it does, path or image_id, positions, boxes, x and y, cluster: see docs/vectors.md
+    vectors: (N, C) numbers, a row each; or a DataFrame, a mapping of arrays, or a file (.parquet, .npz, .npy, .safetensors,
+        .csv) that holds them and, where it does, path or image_id, positions, boxes, x and y, cluster: see docs/vectors.md
     images: the photos; None takes the paths in the table. Without paths or ids there is one vector for each, in order
     layout: (N, 2) or a file with x and y, in place of UMAP: x to the right, y downwards
     regions: the column that names the parts of the map; "" takes cluster or label where there is one
@@ -151,8 +150,7 @@ def build_from_vectors(
     layers = (layer,) if layer else ()
     settings = build_settings(layers, grids, collect, False, title, icon_settings(icon_px, draft))
     settings = replace(settings, examples=examples)
-    said = progress if not isinstance(progress, bool) else StderrProgress() if progress else Silent()
-    atlas = build_given(given, Path(out).expanduser().resolve(), settings, said, network)
+    atlas = build_given(given, Path(out).expanduser().resolve(), settings, _told(progress), network)
     working = open(atlas.folder)
     if network is not None:
         working.network = network
@@ -169,24 +167,6 @@ def measure_icons(network: Network, layer: Any, icons: np.ndarray) -> np.ndarray
     from actatlas import inversion
 
     return inversion.measure_icons(network, layer, icons)
-
-
-def read_picture(path: str | Path, what: str) -> Image.Image:
-    """An image file, upright, RGB. what: it is for, such as "the patch". Raises UnreadableImage that says where."""
-    from actatlas.images import read_photo
-
-    try:
-        return read_photo(path)
-    except UnreadableImage as error:
-        raise UnreadableImage(f"{what} {path} cannot be used: {error.reason}") from None
-
-
-def class_names(network: Network) -> ClassNames:
-    """The classes of a network, and what else they are called. Raises NetworkError where it has none."""
-    from actatlas.atlas import ClassNames
-    from actatlas.networks import other_names
-
-    return ClassNames.of(network.labels, network.require_logits(), other_names(network.labels))
 
 
 def try_patch(
@@ -207,9 +187,10 @@ def try_patch(
     """
     need_torch("pasting patches")
     from actatlas.confusions.experiment import SHARES, paste_and_look
+    from actatlas.images import read_named
 
-    photos = [given if isinstance(given, tuple) else (str(given), read_picture(given, "the photo")) for given in onto]
-    picture = read_picture(patch, "the patch") if isinstance(patch, str | Path) else patch
+    photos = [given if isinstance(given, tuple) else (str(given), read_named(given, "the photo")) for given in onto]
+    picture = read_named(patch, "the patch") if isinstance(patch, str | Path) else patch
     index = class_names(network).find(target)
     return paste_and_look(
         network, photos, picture, index, shares=sizes or SHARES, seed=seed, progress=progress or Silent()
@@ -250,3 +231,9 @@ def icon_settings(icon_px: int | None, draft: bool) -> InversionSettings:
 
     settings = InversionSettings() if icon_px is None else InversionSettings(size_px=icon_px)
     return settings.as_draft() if draft else settings
+
+
+def _told(progress: Progress | bool) -> Progress:
+    if isinstance(progress, bool):
+        return StderrProgress() if progress else Silent()
+    return progress

@@ -11,11 +11,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from actatlas.atlas import Grid
-from actatlas.picture import caption, draw, wanted_labels
+from actatlas.picture import caption, draw, place_labels, wanted_labels
 
 TITLE_PT, LABEL_PT, CAPTION_PT = 10.0, 7.0, 7.0
 MOST_LABELS = 24
 _PT_PER_INCH = 72
+_PX_PER_INCH = 720  # in which names are placed: tenths of a point
 _LETTER_WIDTH = 0.58  # of its height, on average
 
 
@@ -68,19 +69,14 @@ def saved(figure: Figure, kind: str, dpi: int) -> bytes:
 
 def _write_labels(ax: Axes, grid: Grid, width_in: float) -> None:
     """Names on the largest regions, as far as there is room between them. width_in: of the map"""
-    squares_per_pt = grid.side / (width_in * _PT_PER_INCH)
-    height = 1.7 * LABEL_PT * squares_per_pt
-    boxes: list[tuple[float, float, float, float]] = []
+    map_px = round(width_in * _PX_PER_INCH)
+    square, letter = map_px / grid.side, LABEL_PT * _PX_PER_INCH / _PT_PER_INCH
+    names = wanted_labels(grid)[:MOST_LABELS]
+    height, wanted = round(1.7 * letter), []
+    for name, column, row in names:
+        width = round((len(name) * _LETTER_WIDTH + 1) * letter)
+        wanted.append(((column + 0.5) * square, (row + 1) * square - height / 2, width, height))
     style: dict[str, Any] = {"boxstyle": "round,pad=0.2", "facecolor": (0.08, 0.09, 0.1, 0.75), "edgecolor": "none"}
-    for name, column, row in wanted_labels(grid)[:MOST_LABELS]:
-        width = (len(name) * _LETTER_WIDTH + 1) * LABEL_PT * squares_per_pt
-        x = min(max(column + 0.5, width / 2), grid.side - width / 2)
-        y = row + 1 - height / 2
-        box = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
-        gap = 0.5
-        if width > grid.side or any(
-            box[0] < b[2] + gap and b[0] < box[2] + gap and box[1] < b[3] + gap and b[1] < box[3] + gap for b in boxes
-        ):
-            continue
-        boxes.append(box)
-        ax.text(x, y, name, fontsize=LABEL_PT, color="white", ha="center", va="center", bbox=style)
+    for i, (left, top, right, bottom) in place_labels(wanted, map_px, gap=round(square / 2)):
+        x, y = (left + right) / 2 / square, (top + bottom) / 2 / square
+        ax.text(x, y, names[i][0], fontsize=LABEL_PT, color="white", ha="center", va="center", bbox=style)

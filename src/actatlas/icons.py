@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from typing import Any
 
@@ -17,6 +16,7 @@ from actatlas.inversion import (
     learn_expectation,
     measure,
     nearest_directions,
+    picture_key,
 )
 from actatlas.networks import Network
 from actatlas.planning import BuildSettings
@@ -58,7 +58,7 @@ class IconWork:
         if not layers or count == 0 or self._icons.likeness == 0:
             return
         started = time.monotonic()
-        random = np.random.Generator(np.random.Philox(key=_key(self._seed, "learning")))
+        random = np.random.Generator(np.random.Philox(key=picture_key(self._seed, "learning")))
         rows = np.sort(random.choice(self._layers[0].activation_count, count, replace=False))
         colour = read_pilot(self._files).colour
         with self._progress.stage("Learning what photos look like", count * len(layers), "patches") as tick:
@@ -125,7 +125,7 @@ class IconWork:
             before = None
             for grids in self._grids:
                 grid = grids[column]
-                keys = [_key(self._seed, layer.name, grid.side, *place) for place in grid.coordinates.tolist()]
+                keys = [picture_key(self._seed, layer.name, grid.side, *place) for place in grid.coordinates.tolist()]
                 before = Painting(renderer, grid.means, layer.mean, self._icons, np.array(keys, np.int64), before)
                 found[grid] = before
                 self._forget_other_rounds(grid, before)
@@ -196,10 +196,9 @@ def paint(
     files = layer.atlas.files
     expectation, colour = read_expectation(files, layer.name), read_pilot(files).colour
     renderer = Renderer(network, layer.name, layer.mean, colour, settings, expectation)
-    keys = np.array([_key(seed, layer.name, "direction", i) for i in range(len(targets))], np.int64)
+    keys = np.array([picture_key(seed, layer.name, "direction", i) for i in range(len(targets))], np.int64)
     painting = Painting(renderer, targets, layer.mean, settings, keys, others=others)
-    for _ in painting.rounds:
-        painting.paint_round()
+    painting.paint_rounds()
     candidates, rows = np.concatenate([targets, others]).astype(np.float32), np.arange(len(targets))
     return measure(network, layer.name, painting.pictures, candidates, rows, layer.mean)
 
@@ -223,7 +222,7 @@ def paint_on(
     count, no_rows = len(starts), np.zeros(len(starts), np.int64)
     centred = np.repeat(targets[:1] - layer.mean, count, axis=0).astype(np.float32)
     rivals = np.repeat(nearest_directions(directions_of(targets, layer.mean), np.array([0])), count, axis=0)
-    keys = np.array([_key(seed, layer.name, "on", i) for i in range(count)], np.int64)
+    keys = np.array([picture_key(seed, layer.name, "on", i) for i in range(count)], np.int64)
     pixels = renderer.paint(centred, keys, steps, starts, rivals, renderer.no_correction)
     found = measure(network, layer.name, pixels, np.asarray(targets, np.float32), no_rows, layer.mean)
     best = [int(np.argmax(found.cosine + found.shifted_cosine))]
@@ -242,17 +241,9 @@ def paint_cells(network: Network, layer: Layer, cells: Cells, salt: str, progres
     settings = InversionSettings(**how)
     expectation, colour = read_expectation(files, layer.name), read_pilot(files).colour
     renderer = Renderer(network, layer.name, layer.mean, colour, settings, expectation)
-    keys = [_key(salt, layer.name, *place) for place in cells.coordinates.tolist()]
+    keys = [picture_key(salt, layer.name, *place) for place in cells.coordinates.tolist()]
     painting = Painting(renderer, cells.means, layer.mean, settings, np.array(keys, np.int64))
-    work = sum(len(turn.rows) * turn.steps for turn in painting.rounds)
-    with progress.stage("Painting icons", len(cells), "icons", work=work) as tick:
-        for turn in painting.rounds:
-            painting.paint_round()
-            tick(0 if turn.is_repeat else len(turn.rows), len(turn.rows) * turn.steps)
+    with progress.stage("Painting icons", len(cells), "icons", work=painting.work) as tick:
+        painting.paint_rounds(tick)
         painting.mend()
     return measure(network, layer.name, painting.pictures, cells.means, np.arange(len(cells)), layer.mean)
-
-
-def _key(*parts: object) -> int:
-    """A 63-bit seed from what a picture is of, so that it depends on nothing else."""
-    return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:8], "big") >> 1

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from actatlas.atlas import Grid, regions
+from actatlas.atlas import Grid, middle_of, regions
 
 LEAST_SHARE = 0.3  # of a square's side, for the emptiest cell
 LABEL_SHARE = 0.19  # of an icon's side, for the height of letters
@@ -108,7 +108,7 @@ def wanted_labels(grid: Grid) -> list[tuple[str, int, int]]:
         return []
     found = []
     for region in sorted(regions(grid.coordinates, classes), key=lambda r: (-len(r), -float(values[r].max()))):
-        k = _middle(grid.coordinates, region)
+        k = middle_of(grid.coordinates, region)
         told = grid.class_name(int(classes[k])) if top is not None else grid.layer.region_names[classes[k]]
         name = " ".join(told.split())  # a label may hold a line break
         if name:
@@ -131,9 +131,3 @@ def _write_labels(picture: Image.Image, grid: Grid, size: int) -> None:
     for i, box in place_labels(wanted, picture.width, gap=round(size * LABEL_GAP_SHARE)):
         pen.rounded_rectangle(box, radius=padding, fill=(20, 22, 26, 190))
         pen.text(((box[0] + box[2]) / 2, (box[1] + box[3]) / 2), names[i], fill=(255, 255, 255), font=font, anchor="mm")
-
-
-def _middle(coordinates: np.ndarray, region: np.ndarray) -> int:
-    """The cell of a region that is nearest to its centre."""
-    places = coordinates[region].astype(float)
-    return int(region[np.argmin(((places - places.mean(axis=0)) ** 2).sum(axis=1))])

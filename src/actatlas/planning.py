@@ -71,8 +71,7 @@ def make_plan(network: Network, source: ImageSource, settings: BuildSettings) ->
         raise NetworkError(
             f"{network.spec} takes 2 channels, and pictures of two cannot be painted; give it a third that it ignores"
         )
-    return {
-        "format_version": FORMAT_VERSION,
+    return common_to_plans(settings) | {
         "title": settings.title or f"{network.spec.split(':')[-1]}: {Path(source.spec).name or source.spec}",
         "origin": f"Network {network.spec}, weights sha256 {network.weights_sha256[:12]}. Photos: {source.spec}.",
         "network": {
@@ -81,12 +80,19 @@ def make_plan(network: Network, source: ImageSource, settings: BuildSettings) ->
         },
         "layers": [asdict(layer) for layer in layers],
         "images": images,
+        "icon_px": {layer.name: side_px(network, layer.name, settings.icons.size_px) for layer in layers},
+    }  # fmt: skip
+
+
+def common_to_plans(settings: BuildSettings) -> dict[str, Any]:
+    """What a plan says of how, and with what, an atlas is made."""
+    return {
+        "format_version": FORMAT_VERSION,
         "settings": {
             "collect": asdict(settings.collect), "layout": asdict(settings.layout),
             "icons": asdict(settings.icons), "min_images": MIN_IMAGES,
         },
-        "icon_px": {layer.name: side_px(network, layer.name, settings.icons.size_px) for layer in layers},
-        "versions": made_with(),
+        "versions": {"actatlas": __version__} | {name: importlib.metadata.version(name) for name in _VERSIONED},
     }  # fmt: skip
 
 
@@ -106,10 +112,6 @@ def listed_photos(source: ImageSource) -> dict[str, Any]:
         "columns": list(_own_columns(source).values()),
         "listing_sha256": _listing_sha256(source),
     }
-
-
-def made_with() -> dict[str, str]:
-    return {"actatlas": __version__} | {name: importlib.metadata.version(name) for name in _VERSIONED}
 
 
 def planned_sides(settings: BuildSettings, listed: int) -> list[int]:

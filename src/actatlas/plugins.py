@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal
 
-from actatlas.errors import ActatlasError, first_line
+from actatlas.errors import ActatlasError, NoImages, UnknownNetwork, first_line
 
 Group = Literal["actatlas.networks", "actatlas.images"]
 NETWORKS: Group = "actatlas.networks"
@@ -28,8 +28,8 @@ OWN = {
 }
 
 
-class BrokenPlugin(Exception):
-    """The sentence says which plug-in of which package, why, and what to do."""
+# What is raised where one is broken: a sentence that says which plug-in of which package, why, and what to do.
+_ERRORS: dict[Group, type[UnknownNetwork | NoImages]] = {NETWORKS: UnknownNetwork, IMAGES: NoImages}
 
 
 @dataclass(frozen=True)
@@ -43,29 +43,29 @@ class Plugin:
     entry_point: EntryPoint
 
     def call(self, name: str) -> Any:
-        """What its function gives for `name`. Raises BrokenPlugin, and errors of actatlas as they are."""
+        """What its function gives for `name`. Raises errors of actatlas as they are, and what `load` raises."""
         function = self.load()
         try:
             return function(name)
         except ActatlasError:
             raise
         except (Exception, SystemExit) as error:  # foreign code may raise anything
-            raise BrokenPlugin(
+            raise _ERRORS[self.group](
                 f"{self.name}:{name}: the plug-in of {self.package} fails ({type(error).__name__}: "
                 f"{first_line(error)}); check the name, or ask the package's makers"
             ) from error
 
     def load(self) -> Any:
-        """Its function. Raises BrokenPlugin."""
+        """Its function. Raises UnknownNetwork or NoImages, by its group."""
         try:
             function = self.entry_point.load()
         except (Exception, SystemExit) as error:  # foreign code may raise anything
-            raise BrokenPlugin(
+            raise _ERRORS[self.group](
                 f"the plug-in {self.name} of {self.package} cannot be loaded ({type(error).__name__}: "
                 f"{first_line(error)}); mend the package, or uninstall it"
             ) from error
         if not callable(function):
-            raise BrokenPlugin(
+            raise _ERRORS[self.group](
                 f"the plug-in {self.name} of {self.package}: {self.place} is no function; mend the package"
             )
         return function
@@ -81,11 +81,11 @@ def plugins(group: Group) -> list[Plugin]:
 
 
 def find_plugin(group: Group, name: str) -> Plugin | None:
-    """None where no package brings it. Raises BrokenPlugin where two packages do."""
+    """None where no package brings it. Raises UnknownNetwork or NoImages, by the group, where two packages do."""
     found = [plugin for plugin in plugins(group) if plugin.name == name]
     if len(found) > 1:
         packages = " and ".join(plugin.package for plugin in found)
-        raise BrokenPlugin(f"{packages} both bring a plug-in {name} for {group}; uninstall one of them")
+        raise _ERRORS[group](f"{packages} both bring a plug-in {name} for {group}; uninstall one of them")
     return found[0] if found else None
 
 
@@ -101,7 +101,7 @@ def examine_plugins() -> list[dict[str, str]]:
                 else:
                     find_plugin(group, plugin.name)
                     plugin.load()
-            except BrokenPlugin as error:
+            except ActatlasError as error:
                 state = str(error)
             rows.append({"name": plugin.name, "group": group, "package": plugin.package, "state": state})
     return rows

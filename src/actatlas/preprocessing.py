@@ -133,5 +133,4 @@ def _scaled_to_8_bits(values: np.ndarray) -> np.ndarray:
     elif low >= 0 and high <= 65535:
         low, high = 0.0, 65535.0
     scaled = (np.nan_to_num(values, nan=low, posinf=high, neginf=low) - low) / max(high - low, 1e-12)
-    found: np.ndarray = np.rint(scaled * 255).astype(np.uint8)
-    return found
+    return np.rint(scaled * 255).astype(np.uint8)

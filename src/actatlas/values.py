@@ -154,8 +154,7 @@ class Layout:
     @property
     def is_placed(self) -> np.ndarray:
         """(N,) bool: not cut off."""
-        found: np.ndarray = ~np.isnan(self.points).any(axis=1)
-        return found
+        return ~np.isnan(self.points).any(axis=1)
 
 
 @dataclass(frozen=True)
@@ -287,12 +286,8 @@ class Expectation:
 
         emphasis: what these differ in from the usual look is taken so many times
         """
-        found: np.ndarray = (
-            np.asarray(centred, np.float32) @ self.basis @ self._told * np.float32(emphasis) + self.offset
-        )
-        return found
+        return np.asarray(centred, np.float32) @ self.basis @ self._told * np.float32(emphasis) + self.offset
 
     @cached_property
     def _told(self) -> np.ndarray:
-        found: np.ndarray = self.weights.astype(np.float32) * self.scale
-        return found
+        return self.weights.astype(np.float32) * self.scale

@@ -20,22 +20,22 @@ from actatlas.collect import Shard, map_index, run_pilot, to_pixels
 from actatlas.errors import BadVectors, UnreadableImage, UsageError
 from actatlas.given import GivenVectors
 from actatlas.grid import default_sides
+from actatlas.inversion import cosines_to_targets, ranks
 from actatlas.layout import as_given
 from actatlas.networks import Network
 from actatlas.pipeline import Run
 from actatlas.planning import (
-    MIN_IMAGES,
     BuildSettings,
     begin_or_continue,
     chosen_layers,
+    common_to_plans,
     listed_photos,
-    made_with,
     make_plan,
 )
 from actatlas.preprocessing import Preprocessing
 from actatlas.progress import Progress
 from actatlas.records import write_icons, write_pilot, write_shard
-from actatlas.store import FORMAT_VERSION, AtlasFolder, paths, writing
+from actatlas.store import AtlasFolder, paths, writing
 from actatlas.values import ActivationSet, Icons, ImageSource, LayerInfo, Layout
 
 LAYER = "vectors"  # what the one layer is called where no network names it
@@ -99,8 +99,7 @@ def make_vector_plan(given: GivenVectors, settings: BuildSettings, network: Netw
         stride=INPUT_PX, receptive_field_px=INPUT_PX,
     )  # fmt: skip
     file = Path(given.name).name
-    return {
-        "format_version": FORMAT_VERSION,
+    return common_to_plans(settings) | {
         "title": settings.title or f"{file}: {Path(given.source.spec).name}".removesuffix(f": {file}"),
         "origin": f"Vectors {file}, sha256 {sha256[:12]}. Photos: {given.source.spec}.",
         "network": {
@@ -109,12 +108,7 @@ def make_vector_plan(given: GivenVectors, settings: BuildSettings, network: Netw
         },
         "layers": [asdict(info)],
         "images": listed_photos(given.source),
-        "settings": {
-            "collect": asdict(settings.collect), "layout": asdict(settings.layout),
-            "icons": asdict(settings.icons), "min_images": MIN_IMAGES,
-        },
         "icon_px": {info.name: side},
-        "versions": made_with(),
         "vectors": told,
     }  # fmt: skip
 
@@ -281,11 +275,7 @@ class _PhotoRun(_VectorRun):
                         write_icons(self.files, paths.icons(layer.home, grid.side, number), rows, icons)
                         tick(len(rows))
                     # With this file a grid's pictures are complete.
-                    nothing: dict[str, np.ndarray] = {
-                        "encoded": np.zeros(0, np.uint8),
-                        "offsets": np.zeros(1, np.int64),
-                    }
-                    write_icons(self.files, paths.mended_icons(layer.home, grid.side), *_no_icons(layer), nothing)
+                    write_icons(self.files, paths.mended_icons(layer.home, grid.side), *_no_icons(layer))
 
 
 def nearest_pictures(grid: Grid) -> Iterator[tuple[np.ndarray, Icons]]:
@@ -295,15 +285,13 @@ def nearest_pictures(grid: Grid) -> Iterator[tuple[np.ndarray, Icons]]:
     """
     layer = grid.layer
     members = np.array([grid.nearest_rows(k, 1)[0] for k in range(len(grid))], np.int64)
-    centred = layer.activations.vectors[members].astype(np.float32) - layer.mean
-    own = centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
+    vectors = layer.activations.vectors[members]
     for start in range(0, len(grid), _PICTURES_AT_ONCE):
         cells = np.arange(start, min(start + _PICTURES_AT_ONCE, len(grid)))
-        likeness = own[cells] @ grid.directions.T  # (n, K)
-        cosine = likeness[np.arange(len(cells)), cells]
-        rank = (likeness > cosine[:, None]).sum(axis=1).astype(np.int32)
-        pixels = _pictures(layer, members[cells])
-        yield cells, Icons(pixels, cosine.astype(np.float32), rank, np.full(len(cells), np.nan, np.float32))
+        cosines = cosines_to_targets(vectors[cells], grid.means, layer.mean)  # (n, K)
+        own = cosines[np.arange(len(cells)), cells].astype(np.float32)
+        pixels, unknown = _pictures(layer, members[cells]), np.full(len(cells), np.nan, np.float32)
+        yield cells, Icons(pixels, own, ranks(cosines, cells), unknown)
 
 
 def _pictures(layer: Layer, rows: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from actatlas.atlas import Atlas, ClassAtlas, Grid, Layer
+from actatlas.atlas import Atlas, ClassAtlas, ClassNames, Grid, Layer
 from actatlas.classes.following import followed, grid_of
 from actatlas.classes.targets import ChannelTarget, ClassTarget, DirectionTarget, Target, VersusTarget
 from actatlas.errors import MissingExtra, NetworkError, UsageError
@@ -292,6 +292,13 @@ class WorkingAtlas(Atlas):
         if model is not None:
             self.network = model
         return self.network
+
+
+def class_names(network: Network) -> ClassNames:
+    """The classes of a network, and what else they are called. Raises NetworkError where it has none."""
+    from actatlas.networks import other_names
+
+    return ClassNames.of(network.labels, network.require_logits(), other_names(network.labels))
 
 
 def need_torch(purpose: str = "building an atlas") -> None:

@@ -80,8 +80,8 @@ def test_a_file_that_holds_no_direction_is_refused_in_a_sentence(tmp_path):
     for name, said in (
         ("two.npz", "holds 2 arrays (a, b)"), ("flat.npy", "of shape (3, 3)"), ("words.npy", "a direction is"),
         ("any.npy", "cannot be read"), ("broken.npy", "cannot be read"), ("broken.npz", "cannot be read"),
-        ("broken.safetensors", "cannot be read"), ("list.txt", "is no file of a direction"),
-        ("none.npy", "does not exist"),
+        ("broken.safetensors", "cannot be read"), ("list.txt", "save a direction as one of these"),
+        ("none.npy", "is no file; give a direction as"),
     ):  # fmt: skip
         with pytest.raises(UsageError) as caught:
             read_vector(tmp_path / name)

@@ -125,7 +125,7 @@ export class Page {
       lengthen: () => this.tools.lengthen(),
       table: () => dispatch({ type: "dialogue", dialogue: "table" }),
       gallery: () => site.atlas.has.confusions && dispatch({ type: "dialogue", dialogue: "gallery" }),
-      nextEvidence: () => dispatch({ type: "evidence", evidence: nextEvidence(store.state.evidence) }),
+      nextEvidence: () => dispatch({ type: "evidence", evidence: nextEvidence(site.atlas, store.state.evidence) }),
       tour: (by) => this.tour.step(store.state.stop, by),
       lab: () => dispatch({ type: "lab", isOpen: !store.state.isLabOpen }),
     };

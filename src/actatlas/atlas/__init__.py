@@ -10,9 +10,9 @@ from actatlas.atlas.layer import Layer
 from actatlas.atlas.names import ClassNames
 from actatlas.atlas.patches import PhotoCutter, cut_patches, over_photos, shorter_side_for
 from actatlas.atlas.reader import Atlas, open
-from actatlas.atlas.regions import regions
+from actatlas.atlas.regions import middle_of, regions
 
 __all__ = [
     "Atlas", "Cell", "ClassAtlas", "ClassNames", "Facet", "Grid", "Icon", "Layer", "PhotoCutter", "clusters_of",
-    "cut_patches", "open", "over_photos", "regions", "shorter_side_for",
+    "cut_patches", "middle_of", "open", "over_photos", "regions", "shorter_side_for",
 ]  # fmt: skip

@@ -73,8 +73,7 @@ class Cell:
     @property
     def mean(self) -> np.ndarray:
         """(C,) float32."""
-        found: np.ndarray = self.grid.means[self.k]
-        return found
+        return self.grid.means[self.k]
 
     @property
     def members(self) -> np.ndarray:

@@ -74,8 +74,7 @@ class Grid:
         if "attribution_levels" in arrays:
             peaks = arrays["attribution_peaks"]
             over_mean = levels.from_levels(levels.inflated(arrays["attribution_levels"], len(peaks)), peaks)
-            restored: np.ndarray = over_mean + self.layer.attribution_mean
-            return restored
+            return over_mean + self.layer.attribution_mean
         return arrays.get("attributions")
 
     @cached_property
@@ -110,8 +109,7 @@ class Grid:
         if not len(self):
             return np.empty_like(self.means)
         deviations = np.maximum(self.means.std(axis=0), 1e-6)
-        found: np.ndarray = (self.means - self.layer.mean) / deviations
-        return found
+        return (self.means - self.layer.mean) / deviations
 
     def strongest_channels(self, n: int = 5) -> tuple[np.ndarray, np.ndarray]:
         """Of each cell, indices (K, n) int64 and `channel_scores` (K, n), the strongest first."""
@@ -154,8 +152,7 @@ class Grid:
     def directions(self) -> np.ndarray:
         """(K, C) float32 of length 1: the means less the layer's mean."""
         centred = self.means - self.layer.mean
-        found: np.ndarray = centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
-        return found
+        return centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
 
     def cell(self, k: int) -> Cell:
         """Raises UsageError where there are not so many cells."""
@@ -185,8 +182,7 @@ class Grid:
         """Rows of layer.activations: up to n members of different photos, nearest the mean first."""
         stored = self._cells_example_rows[k]
         if n <= len(stored) or stored[-1] < 0:
-            found: np.ndarray = stored[stored >= 0][:n]
-            return found
+            return stored[stored >= 0][:n]
         return self.layer.nearest_rows(self.members(k), self.means[k], n)
 
     # --- icons
@@ -218,8 +214,7 @@ class Grid:
     @cached_property
     def is_painted(self) -> np.ndarray:
         """(K,) bool."""
-        found: np.ndarray = ~np.isnan(self.cosine)
-        return found
+        return ~np.isnan(self.cosine)
 
     @cached_property
     def cosine(self) -> np.ndarray:
@@ -253,8 +248,7 @@ class Grid:
     @property
     def icon_seconds(self) -> float | None:
         """Measured seconds an icon, everything included; None if nothing was painted on this machine."""
-        found: float | None = self.layer.atlas.timings["icons"].get(f"{self.layer.name}/{self.side}")
-        return found
+        return self.layer.atlas.timings["icons"].get(f"{self.layer.name}/{self.side}")
 
     # --- classes and photos
 

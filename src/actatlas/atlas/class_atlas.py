@@ -43,8 +43,7 @@ class ClassAtlas(Layer):
     @property
     def subject(self) -> str:
         """What it is an atlas of, such as the class's name."""
-        found: str = self.facts["title"]
-        return found
+        return self.facts["title"]
 
     @property
     def coverage(self) -> float:
@@ -114,5 +113,4 @@ class ClassAtlas(Layer):
         return self.layer.places.taken(self.rows)
 
     def rows_of_layer(self, rows: np.ndarray) -> np.ndarray:
-        found: np.ndarray = self.rows[rows]
-        return found
+        return self.rows[rows]

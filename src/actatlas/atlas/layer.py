@@ -133,8 +133,7 @@ class Layer:
         found = self.attributions_of(rows)
         if found is None:
             raise NoAttributions(self.atlas.folder)
-        over_mean: np.ndarray = found.astype(np.float32) - self.attribution_mean
-        return over_mean
+        return found.astype(np.float32) - self.attribution_mean
 
     @cached_property
     def attributions(self) -> np.ndarray | None:
@@ -174,8 +173,7 @@ class Layer:
 
     @property
     def attribution_method(self) -> str | None:
-        found: str | None = self.atlas.plan["settings"]["collect"]["attribution"]
-        return found
+        return self.atlas.plan["settings"]["collect"]["attribution"]
 
     @cached_property
     def attribution_baseline(self) -> np.ndarray:

@@ -42,14 +42,12 @@ class Atlas:
 
     @property
     def title(self) -> str:
-        found: str = self.plan["title"]
-        return found
+        return self.plan["title"]
 
     @property
     def origin(self) -> str:
         """Where the network and the photos came from, in a sentence or two."""
-        found: str = self.plan["origin"]
-        return found
+        return self.plan["origin"]
 
     @property
     def shows_photos(self) -> bool:
@@ -74,8 +72,7 @@ class Atlas:
     @cached_property
     def labels(self) -> list[str] | None:
         """Class names in the order of the network's logits; None for a network without names."""
-        found: list[str] | None = self._files.read_json("labels.json")
-        return found
+        return self._files.read_json("labels.json")
 
     @cached_property
     def class_names(self) -> ClassNames:
@@ -167,8 +164,7 @@ class Atlas:
 
     @cached_property
     def pilot(self) -> dict[str, Any]:
-        found: dict[str, Any] = self._files.read_json("pilot.json")
-        return found
+        return self._files.read_json("pilot.json")
 
     @cached_property
     def timings(self) -> dict[str, Any]:

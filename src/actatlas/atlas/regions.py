@@ -25,3 +25,9 @@ def regions(coordinates: np.ndarray, classes: np.ndarray) -> list[np.ndarray]:
                     open_.append(k)
         found.append(np.array(sorted(region)))
     return sorted(found, key=len, reverse=True)
+
+
+def middle_of(coordinates: np.ndarray, region: np.ndarray) -> int:
+    """The cell of a region that is nearest to its centre."""
+    places = coordinates[region].astype(float)
+    return int(region[np.argmin(((places - places.mean(axis=0)) ** 2).sum(axis=1))])

@@ -96,15 +96,17 @@ def patch_options(command: argparse.ArgumentParser) -> None:
 def patch(options: argparse.Namespace) -> dict[str, Any]:
     from actatlas import api
     from actatlas.confusions.drawing import draw_experiment
+    from actatlas.images import read_named
+    from actatlas.working import class_names
 
     if (options.patch is None) == (options.cell is None):
         raise UsageError("give the patch as --patch FILE, or as --cell COLUMN,ROW of an atlas")
     if options.folder is None and (options.model is None or options.cell is not None):
         raise UsageError("give an atlas folder, or --model SPEC with --patch FILE")
-    image = _cell_patch(options) if options.patch is None else api.read_picture(options.patch, "the patch")
+    image = _cell_patch(options) if options.patch is None else read_named(options.patch, "the patch")
     atlas = None if options.folder is None else opened(options)
     network = api.load_network(options.model) if atlas is None else atlas.network
-    names = api.class_names(network) if atlas is None else atlas.class_names
+    names = class_names(network) if atlas is None else atlas.class_names
     target = names.find(options.target)
     experiment = api.try_patch(
         network, _onto(options.onto), image, target, sizes=options.size, seed=options.seed, progress=StderrProgress()

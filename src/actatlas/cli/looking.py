@@ -38,28 +38,20 @@ def picture_options(command: argparse.ArgumentParser) -> None:
         "-o", "--out", required=True, type=Path, metavar="FILE", help=".png; or .pdf, .svg with title and caption",
     )  # fmt: skip
     command.add_argument(
-        "--dpi",
-        type=whole_number,
-        default=None,
-        metavar="N",
-        help="dots an inch; a .pdf has 300 by default",
+        "--dpi", type=whole_number, default=None, metavar="N", help="dots an inch; a .pdf has 300 by default"
     )
     command.add_argument(
-        "--width-in",
-        type=inches,
-        default=None,
-        metavar="W",
-        help="inches; default: icons as painted, a .pdf 6",
+        "--width-in", type=inches, default=None, metavar="W", help="inches; default: icons as painted, a .pdf 6"
     )
     command.add_argument("--labels", action="store_true", help="write each region's class on it")
     command.add_argument("--density", action="store_true", help="icons as large as their cells are full")
 
 
 def picture(options: argparse.Namespace) -> dict[str, Any]:
-    from actatlas import atlas as reader
+    from actatlas import api
     from actatlas import picture as drawing
 
-    atlas = reader.open(options.folder)
+    atlas = api.open(options.folder)
     layer = atlas.layer(options.layer or atlas.layer_names[-1])
     if not layer.grid_sides:
         raise UsageError(
@@ -87,16 +79,11 @@ def picture(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _paper_figure(options: argparse.Namespace, grid: Grid) -> dict[str, Any]:
-    import importlib.util
-
-    if importlib.util.find_spec("matplotlib") is None:
-        raise MissingExtra("matplotlib", "figures", f"a {options.out.suffix} figure")
-    from actatlas import figures
     from actatlas.store.durable import write_file
 
-    drawn = figures.figure(
-        grid, width_in=options.width_in or 6.0, with_labels=options.labels, by_density=options.density
-    )
+    drawn = grid.figure(width_in=options.width_in or 6.0, with_labels=options.labels, by_density=options.density)
+    from actatlas import figures  # with matplotlib, which is there by now
+
     out = options.out.expanduser().resolve()
     write_file(out, figures.saved(drawn, out.suffix.lower()[1:], options.dpi or 300))
     width, height = drawn.get_size_inches().tolist()

@@ -103,8 +103,8 @@ def build_options(command: argparse.ArgumentParser) -> None:
     examples_option(command, "patches")
     command.add_argument(
         "--vectors", metavar="FILE",
-        help="vectors of your own (.parquet, .npz, .npy, .csv) in place of a network's; vectors.md says what it may "
-        "hold. Icons are painted where --model and one --layer name what gave them; else cells show photos",
+        help="vectors of your own (.parquet, .npz, .npy, .safetensors, .csv) in place of a network's; vectors.md says "
+        "what it may hold. Icons are painted where --model and one --layer name what gave them; else cells show photos",
     )  # fmt: skip
     command.add_argument(
         "--layout-points",

@@ -76,10 +76,18 @@ def inches(text: str) -> float:
 
 
 def cell_place(text: str) -> tuple[int, int]:
-    column, comma, row = text.partition(",")
-    if not comma or not column.strip().isdigit() or not row.strip().isdigit():
-        raise argparse.ArgumentTypeError(f"a cell is COLUMN,ROW such as 12,7, not {text}")
-    return int(column), int(row)
+    return _pair(text, "a cell is COLUMN,ROW such as 12,7")
+
+
+def map_position(text: str) -> tuple[int, int]:
+    return _pair(text, "a position is ROW,COLUMN such as 7,7")
+
+
+def _pair(text: str, what: str) -> tuple[int, int]:
+    first, comma, second = text.partition(",")
+    if not comma or not first.strip().isdigit() or not second.strip().isdigit():
+        raise argparse.ArgumentTypeError(f"{what}, not {text}")
+    return int(first), int(second)
 
 
 def opened(options: argparse.Namespace) -> WorkingAtlas:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from actatlas.cli.shared import SPEC_HELP, cell_place, grid_side, opened, say, whole_number
+from actatlas.cli.shared import SPEC_HELP, cell_place, grid_side, map_position, opened, say, whole_number
 from actatlas.errors import UsageError
 from actatlas.progress import StderrProgress
 
@@ -42,7 +42,9 @@ def visualize_options(command: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     command.add_argument("--layer", action="append", default=None, metavar="L", help="repeatable for grid")
     command.add_argument("--channel", type=whole_number, default=None, metavar="C", help="of channel and neuron")
-    command.add_argument("--at", type=_place, default=None, metavar="ROW,COLUMN", help="of neuron; default: the middle")
+    command.add_argument(
+        "--at", type=map_position, default=None, metavar="ROW,COLUMN", help="of neuron; default: the middle"
+    )
     command.add_argument("--negative", action="store_true", default=None, help="of channel: what it answers least to")
     command.add_argument(
         "--vector", type=Path, default=None, metavar="FILE", help="of direction: .npy, .npz or .safetensors"
@@ -77,10 +79,13 @@ def visualize(options: argparse.Namespace) -> dict[str, Any]:
     _check(options)
     need_torch("what paints and attributes")
     from actatlas.toolkit import Studio
+    from actatlas.toolkit.result import kind_of
 
-    atlas = None if options.folder is None else opened(options)
-    subject = atlas if atlas is not None else options.model
-    studio = Studio(subject, options.photos, options.seed, StderrProgress())
+    for out in options.out or ():
+        kind_of(out)
+    studio = Studio(
+        options.model if options.folder is None else opened(options), options.photos, options.seed, StderrProgress()
+    )
     found = _MAKERS[options.what](studio, options)
     outs = options.out or [Path(f"{_slug(found.leaf().title)}.png")]
     written = [str(found.save(out)) for out in outs]
@@ -101,9 +106,6 @@ def _check(options: argparse.Namespace) -> None:
             raise UsageError(f"visualize {options.what} does not know {_flag(name)}; see actatlas visualize --help")
     if options.what != "grid" and len(options.layer or ()) > 1:
         raise UsageError(f"visualize {options.what} looks at one layer; give --layer once")
-    for out in options.out or ():
-        if out.suffix.lower() not in (".png", ".html"):
-            raise UsageError(f"{out} is no name of a picture or page; let it end in .png or .html")
 
 
 def _channel(studio: Studio, options: argparse.Namespace) -> Any:
@@ -171,13 +173,6 @@ def _flag(name: str) -> str:
 
 def _or(given: int | None, default: int) -> int:
     return default if given is None else given
-
-
-def _place(text: str) -> tuple[int, int]:
-    row, comma, column = text.partition(",")
-    if not comma or not row.strip().isdigit() or not column.strip().isdigit():
-        raise argparse.ArgumentTypeError(f"a position is ROW,COLUMN such as 7,7, not {text}")
-    return int(row), int(column)
 
 
 def _slug(title: str) -> str:

@@ -8,6 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from actatlas.confusions.experiment import Experiment, Turn
 from actatlas.confusions.pasting import side_px
+from actatlas.lettering import Font, wrapped
 
 INK, PAPER, FAINT, TARGET, BAR = (28, 30, 34), (255, 255, 255), (150, 153, 160), (204, 78, 36), (120, 146, 184)
 ARM_COLOURS = {"patch": TARGET, "noise": (90, 130, 190), "grey": (130, 130, 130), "other_patch": (84, 148, 96)}
@@ -25,14 +26,14 @@ class Sheet:
 
     def line(self, text: str, px: int = LINE_PX, ink: tuple[int, int, int] = INK) -> None:
         """One line, broken where it is wider than the page."""
-        for part in wrapped(self.pen, text, font(px), self.image.width - 2 * MARGIN):
+        for part in wrapped(text, font(px), self.image.width - 2 * MARGIN):
             self.pen.text((MARGIN, self.y), part, fill=ink, font=font(px))
             self.y += round(px * 1.35)
 
     def paste(self, picture: Image.Image, x: int, caption: str = "") -> int:
         """At the current height, with a caption below; where it ends to the right."""
         self.image.paste(picture, (x, self.y))
-        for i, part in enumerate(wrapped(self.pen, caption, font(LINE_PX - 3), picture.width)):
+        for i, part in enumerate(wrapped(caption, font(LINE_PX - 3), picture.width)):
             at = (x, self.y + picture.height + 3 + i * (LINE_PX - 1))
             self.pen.text(at, part, fill=INK, font=font(LINE_PX - 3))
         return x + picture.width
@@ -123,19 +124,8 @@ def fitted(picture: Image.Image, side: int) -> Image.Image:
     return page
 
 
-def font(px: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+def font(px: int) -> Font:
     return ImageFont.load_default(px)
-
-
-def wrapped(pen: ImageDraw.ImageDraw, text: str, used, width: int) -> list[str]:
-    lines: list[str] = []
-    for word in text.split():
-        joined = f"{lines[-1]} {word}" if lines else word
-        if lines and pen.textlength(joined, font=used) <= width:
-            lines[-1] = joined
-        else:
-            lines.append(word)
-    return lines
 
 
 def shortened(pen: ImageDraw.ImageDraw, text: str, used, width: int) -> str:

@@ -14,11 +14,10 @@ from torch import Tensor
 from actatlas.confusions.pasting import CORNERS, Spot, as_pixels, logits_of, margins, pasted, side_px, spots
 from actatlas.confusions.proving import Patch, grey, noise, real
 from actatlas.errors import UsageError
-from actatlas.networks import Network
+from actatlas.networks import Network, likeliest
 from actatlas.progress import Progress
 
 SHARES = (0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4)
-_SHOWN = 5  # classes
 
 
 @dataclass(frozen=True)
@@ -141,14 +140,9 @@ def _turn(network: Network, name: str, pixels: Tensor, arms: dict[str, Patch], t
     flipped = {arm: margin > 0 for arm, (margin, *_) in best.items()}
     _, spot, changed, after = best["patch"]
     return Turn(
-        name, _shown(pixels), _shown(changed), _top(before), _top(after), is_target,
+        name, _shown(pixels), _shown(changed), likeliest(before)[0], likeliest(after)[0], is_target,
         flipped["patch"] and not is_target, spot, curves, flipped,
     )  # fmt: skip
-
-
-def _top(logits: Tensor) -> list[tuple[int, float]]:
-    found = logits[0].softmax(dim=0).topk(min(_SHOWN, logits.shape[1]))
-    return list(zip(found.indices.tolist(), found.values.tolist(), strict=True))
 
 
 def _shown(pixels: Tensor) -> np.ndarray:

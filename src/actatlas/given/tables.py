@@ -1,4 +1,4 @@
-"""Files that hold arrays by name: .npz, .npy, .parquet, .csv → {name: (N,) or (N, …)}."""
+"""Files that hold arrays by name: .npz, .npy, .safetensors, .parquet, .csv → {name: (N,) or (N, …)}."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
 
 from actatlas.errors import BadVectors, MissingExtra, first_line
 
-KINDS = ".npz, .npy, .parquet or .csv"
+KINDS = ".npz, .npy, .safetensors, .parquet or .csv"
 
 
 def read_columns(given: Any, what: str = "vectors") -> tuple[dict[str, np.ndarray], str]:
@@ -24,7 +26,7 @@ def read_columns(given: Any, what: str = "vectors") -> tuple[dict[str, np.ndarra
     """
     if isinstance(given, str | Path):
         path = Path(given).expanduser().resolve()
-        return _of_file(path), str(path)
+        return _of_file(path, what), str(path)
     if isinstance(given, pd.DataFrame):
         return _of_frame(given), f"the table of {what}"
     if isinstance(given, Mapping):
@@ -32,9 +34,9 @@ def read_columns(given: Any, what: str = "vectors") -> tuple[dict[str, np.ndarra
     return {"vectors": np.asarray(given)}, f"the array of {what}"
 
 
-def _of_file(path: Path) -> dict[str, np.ndarray]:
+def _of_file(path: Path, what: str) -> dict[str, np.ndarray]:
     if not path.is_file():
-        raise BadVectors(f"{path} is no file; give vectors as {KINDS}")
+        raise BadVectors(f"{path} is no file; give {what} as {KINDS}")
     suffix = path.suffix.lower()
     try:
         if suffix == ".npz":
@@ -42,15 +44,17 @@ def _of_file(path: Path) -> dict[str, np.ndarray]:
                 return {name: arrays[name] for name in arrays.files}
         if suffix == ".npy":
             return {"vectors": np.load(path, allow_pickle=False)}
+        if suffix == ".safetensors":
+            return load_file(path)
         if suffix in (".parquet", ".pq"):
             return _of_frame(_parquet(path))
         if suffix == ".csv":
             return _of_frame(pd.read_csv(path, encoding="utf-8-sig"))
-    except (ValueError, OSError, zipfile.BadZipFile, EOFError) as error:
+    except (ValueError, OSError, zipfile.BadZipFile, EOFError, SafetensorError) as error:
         objects = "; save text as an array of strings, not of objects" if "allow_pickle" in str(error) else ""
         said = "it holds Python objects" if objects else first_line(error)
         raise BadVectors(f"{path} cannot be read: {said}{objects or f'; save it again as {suffix}'}") from None
-    raise BadVectors(f"{path} is no {KINDS}; save the vectors as one of these")
+    raise BadVectors(f"{path} is no {KINDS}; save {what} as one of these")
 
 
 def _parquet(path: Path) -> pd.DataFrame:

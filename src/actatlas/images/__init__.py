@@ -1,6 +1,16 @@
 """Image specs → decoded photos: a folder, a text list, a CSV, one file, `packaged:demo`, or a Python list of paths."""
 
-from actatlas.images.decoding import FORMATS, MAX_FILE_BYTES, MAX_PIXELS, decode, read_photo
+from actatlas.images.decoding import FORMATS, MAX_FILE_BYTES, MAX_PIXELS, decode, read_named, read_photo
 from actatlas.images.source import FileSource, ImagesSpec, open_source
 
-__all__ = ["FORMATS", "MAX_FILE_BYTES", "MAX_PIXELS", "FileSource", "ImagesSpec", "decode", "open_source", "read_photo"]
+__all__ = [
+    "FORMATS",
+    "MAX_FILE_BYTES",
+    "MAX_PIXELS",
+    "FileSource",
+    "ImagesSpec",
+    "decode",
+    "open_source",
+    "read_named",
+    "read_photo",
+]

@@ -37,6 +37,14 @@ def read_photo(path: str | os.PathLike[str], wanted_px: int | None = None) -> Im
     return decode(_read_bytes(path), wanted_px)
 
 
+def read_named(path: str | os.PathLike[str], what: str) -> Image.Image:
+    """A photo that somebody named. what: it is for, such as "the patch". Raises UnreadableImage that says where."""
+    try:
+        return read_photo(path)
+    except UnreadableImage as error:
+        raise UnreadableImage(f"{what} {os.fspath(path)} cannot be used: {error.reason}") from None
+
+
 def decode(content: bytes, wanted_px: int | None = None) -> Image.Image:
     """Like `read_photo`, from a file's bytes."""
     if not content:

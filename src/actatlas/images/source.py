@@ -14,7 +14,7 @@ from actatlas.errors import NoImages
 from actatlas.images.decoding import read_photo
 from actatlas.images.listing import Entry, is_image_name, list_csv, list_folder, list_text
 from actatlas.images.packaged import list_packaged
-from actatlas.plugins import IMAGES, BrokenPlugin, Plugin, find_plugin
+from actatlas.plugins import IMAGES, Plugin, find_plugin
 from actatlas.values import ImageRecord, ImageSource
 
 # Sources that were given as values: within this process their spec leads to them.
@@ -50,7 +50,7 @@ def open_source(spec: ImagesSpec) -> ImageSource:
     path = os.path.abspath(os.path.expanduser(text))
     prefix, _, name = text.partition(":")
     if name and not os.path.exists(path):
-        plugin = _plugin(prefix)
+        plugin = find_plugin(IMAGES, prefix)
         if plugin is not None:
             return _from_plugin(plugin, name, text)
     return FileSource(path, _entries(text, path))
@@ -107,19 +107,9 @@ class FileSource:
         return f"<{len(self):,} images of {self.spec}>"
 
 
-def _plugin(prefix: str) -> Plugin | None:
-    try:
-        return find_plugin(IMAGES, prefix)
-    except BrokenPlugin as error:
-        raise NoImages(str(error), plugin=prefix) from error
-
-
 def _from_plugin(plugin: Plugin, name: str, spec: str) -> ImageSource:
     """An ImageSource, or a list of paths, as the plug-in's function gives it."""
-    try:
-        made = plugin.call(name)
-    except BrokenPlugin as error:
-        raise NoImages(str(error), spec=spec) from error
+    made = plugin.call(name)
     if hasattr(made, "records") and hasattr(made, "read"):
         return NamedSource(spec, made)
     if isinstance(made, Sequence) and not isinstance(made, str):

@@ -2,8 +2,8 @@
 
 from actatlas.bands import false_colours
 from actatlas.inversion.expectation import learn_expectation
-from actatlas.inversion.fidelity import measure, measure_icons
-from actatlas.inversion.painting import Painting, directions_of, invert, nearest_directions
+from actatlas.inversion.fidelity import cosines_to_targets, measure, measure_icons, paired_cosines, ranks
+from actatlas.inversion.painting import Painting, directions_of, invert, nearest_directions, picture_key
 from actatlas.inversion.renderer import Renderer, side_px
 from actatlas.inversion.rounds import round_sizes
 from actatlas.inversion.settings import InversionSettings
@@ -12,6 +12,7 @@ __all__ = [
     "InversionSettings",
     "Painting",
     "Renderer",
+    "cosines_to_targets",
     "directions_of",
     "false_colours",
     "invert",
@@ -19,6 +20,9 @@ __all__ = [
     "measure",
     "measure_icons",
     "nearest_directions",
+    "paired_cosines",
+    "picture_key",
+    "ranks",
     "round_sizes",
     "side_px",
 ]

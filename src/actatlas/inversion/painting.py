@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch.nn.functional import normalize
@@ -43,8 +46,7 @@ def invert(
     _check_colour(network, colour)
     renderer = Renderer(network, layer, mean, colour, settings, expectation)
     painting = Painting(renderer, targets, mean, settings, keys)
-    for _ in painting.rounds:
-        painting.paint_round()
+    painting.paint_rounds()
     painting.mend()
     return painting.pictures
 
@@ -93,6 +95,17 @@ class Painting:
     def correction(self) -> np.ndarray:
         """(F,) see `Renderer.paint`. Where all pictures lack the same, those that follow aim as far beyond."""
         return self._after.correction if self._after else self._own_correction
+
+    @property
+    def work(self) -> int:
+        """Steps of all rounds, of every picture."""
+        return sum(len(turn.rows) * turn.steps for turn in self.rounds)
+
+    def paint_rounds(self, tick: Callable[[int, int], None] = lambda count, work: None) -> None:
+        """All of them. tick: hears after each how many pictures are new, and how much of `work` it was"""
+        for turn in self.rounds:
+            self.paint_round()
+            tick(0 if turn.is_repeat else len(turn.rows), len(turn.rows) * turn.steps)
 
     def paint_round(self) -> tuple[np.ndarray, np.ndarray]:
         """The next round: its rows (n,) and its pictures (n, S, S, channels)."""
@@ -163,6 +176,11 @@ class Painting:
             return None
         directions, pictures = (np.concatenate(parts) for parts in zip(*sources, strict=True))
         return pictures[most_similar(self._directions[rows], directions)]
+
+
+def picture_key(*parts: object) -> int:
+    """A 63-bit seed from what a picture is of, so that it depends on nothing else."""
+    return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:8], "big") >> 1
 
 
 def nearest_directions(directions: np.ndarray, rows: np.ndarray) -> np.ndarray:

@@ -20,7 +20,7 @@ from actatlas.confusions.pasting import as_pixels, laid_on, logits_of, shrunk, s
 from actatlas.errors import UsageError
 from actatlas.lab.asking import CellName, Patch, Photo, Place, Proposed
 from actatlas.lab.pictures import Pictures, png
-from actatlas.networks import folded
+from actatlas.networks import folded, likeliest
 from actatlas.records import read_pilot
 from actatlas.working import WorkingAtlas
 
@@ -137,11 +137,8 @@ class Bench:
         return self.confusions[patch].patch
 
     def top(self, logits: Tensor) -> list[dict[str, Any]]:
-        found = logits[0].softmax(dim=0).topk(min(_TOP, logits.shape[1]))
-        return [
-            {"index": i, "class": self.names[i], "probability": round(p, 4)}
-            for i, p in zip(found.indices.tolist(), found.values.tolist(), strict=True)
-        ]
+        (found,) = likeliest(logits)
+        return [{"index": i, "class": self.names[i], "probability": round(p, 4)} for i, p in found]
 
     def icon(self, cell: CellName, steps: int, px: int | None) -> dict[str, Any]:
         """A better icon of a cell. px: its side, None the atlas's"""

@@ -16,7 +16,7 @@ from actatlas.networks.inception_v1 import load_lucid
 from actatlas.networks.libraries import load_timm, load_torchvision
 from actatlas.networks.network import Network
 from actatlas.networks.packaged import load_packaged
-from actatlas.plugins import NETWORKS, BrokenPlugin, Plugin, find_plugin, plugins
+from actatlas.plugins import NETWORKS, Plugin, find_plugin, plugins
 from actatlas.preprocessing import Preprocessing
 
 _LOADERS: dict[str, Callable[[str], Network]] = {
@@ -62,7 +62,7 @@ def load_network(
         return _on(_LOADERS[source](name), device)
     if file.endswith(".py") and function_name:
         return _on(load_file(file, function_name), device)
-    plugin = _plugin(source) if name else None
+    plugin = find_plugin(NETWORKS, source) if name else None
     if plugin is not None:
         return _on(_from_plugin(plugin, name, model), device)
     if model.endswith(".py"):
@@ -83,19 +83,8 @@ def _unknown(model: str, source: str, name: str) -> UnknownNetwork:
     )
 
 
-def _plugin(source: str) -> Plugin | None:
-    try:
-        return find_plugin(NETWORKS, source)
-    except BrokenPlugin as error:
-        raise UnknownNetwork(str(error), plugin=source) from error
-
-
 def _from_plugin(plugin: Plugin, name: str, spec: str) -> Network:
-    try:
-        made = plugin.call(name)
-    except BrokenPlugin as error:
-        raise UnknownNetwork(str(error), spec=spec) from error
-    network = network_of(made)
+    network = network_of(made := plugin.call(name))
     if network is None:
         raise UnknownNetwork(
             f"{spec}: the plug-in of {plugin.package} gives {type(made).__name__}; it should give a Network, "

@@ -34,8 +34,6 @@ class AtlasPage:
         if is_behind(atlas, self.files):
             renew_own_site(atlas, progress)
             self.files = SiteFiles(atlas.folder)
-        if not self.layers():
-            raise UnfinishedAtlas(f"{atlas.folder} has no grid yet; run its build command again, which continues")
 
     def value(self, path: str) -> Any:
         """What the page asks for by a file's path: a picture's data: URL, or a data file's value. Raises KeyError."""
@@ -44,7 +42,7 @@ class AtlasPage:
     def html(self, start: Start) -> str:
         """The page, with what it needs to draw a grid."""
         shown = start.layer.grid(start.side)
-        coarsest = [layer.grid(layer.grid_sides[0]) for layer in self.layers().values()]
+        coarsest = [layer.grid(layer.grid_sides[0]) for layer in layers_of(self.atlas).values()]
         wanted = ["atlas.js", "names.js", "tour.js", f"{grid_folder(start.layer.slug, start.side)}/cells.js"]
         wanted += [*_tiles(shown), *(next(_tiles(grid)) for grid in coarsest)]
         held: dict[str, str] = {}
@@ -58,10 +56,6 @@ class AtlasPage:
                 held[path] = value
                 size += len(value)
         return single_page(self.atlas.title, held_text(held), asks=True).decode("utf-8", "replace")
-
-    def layers(self) -> dict[str, Layer]:
-        """By the names that the page has for them: the layers, and the atlases of classes."""
-        return layers_of(self.atlas)
 
     def _held(self, path: str) -> str:
         content = self.files.read(path)
@@ -80,6 +74,7 @@ def _tiles(grid: Grid) -> Iterator[str]:
 
 
 def layers_of(atlas: Atlas) -> dict[str, Layer]:
+    """Those that have a grid, by the names that the page has for them: the layers, and the atlases of classes."""
     every = [*(atlas.layer(name) for name in atlas.layer_names), *atlas.class_atlases]
     return {layer.title: layer for layer in every if layer.grid_sides}
 

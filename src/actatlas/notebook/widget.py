@@ -14,7 +14,7 @@ import traitlets
 
 from actatlas.atlas import Atlas, Cell, Grid, Layer
 from actatlas.errors import ActatlasError, OldPackage, first_line
-from actatlas.notebook.page import AtlasPage, Start
+from actatlas.notebook.page import AtlasPage, Start, layers_of
 from actatlas.progress import Silent
 from actatlas.site import static_file
 
@@ -51,7 +51,7 @@ class AtlasWidget(anywidget.AnyWidget):
     @property
     def layer(self) -> Layer:
         """The layer, or the atlas of a class, that is worked on."""
-        return self._page.layers()[self.chosen["layer"]]
+        return layers_of(self.atlas)[self.chosen["layer"]]
 
     @property
     def grid(self) -> Grid:

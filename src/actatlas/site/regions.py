@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from actatlas.atlas import Grid, regions
+from actatlas.atlas import Grid, middle_of, regions
 
 _CELLS_A_REGION = 14
 _MOST_REGIONS = 24
@@ -44,9 +44,8 @@ def regions_of(grid: Grid) -> list[Region]:
         over = scores[cells].mean(axis=0)
         named = [int(c) for c in np.argsort(-over, kind="stable")[:_NAMES] if over[c] >= _LEAST_SCORE]
         if len(cells) >= _LEAST_CELLS and named:
-            places = grid.coordinates[cells]
-            middle = cells[np.argmin(np.linalg.norm(places - places.mean(axis=0), axis=1))]
-            found.append(Region(cells, int(middle), tuple(named), tuple(float(over[c]) for c in named)))
+            middle = middle_of(grid.coordinates, cells)
+            found.append(Region(cells, middle, tuple(named), tuple(float(over[c]) for c in named)))
     return sorted(found, key=lambda region: -region.scores[0] * np.sqrt(len(region.cells)))
 
 
@@ -60,9 +59,7 @@ def named_regions(grid: Grid) -> list[dict[str, Any]]:
         name = grid.layer.region_names[of[cells[0]]]
         if len(cells) < _LEAST_CELLS or not name:
             continue
-        places = grid.coordinates[cells]
-        middle = places[np.argmin(np.linalg.norm(places - places.mean(axis=0), axis=1))]
-        x, y = ((middle + 0.5) / grid.side).tolist()
+        x, y = ((grid.coordinates[middle_of(grid.coordinates, cells)] + 0.5) / grid.side).tolist()
         score = round(float(shares[cells].mean()), 2)
         found.append(
             {"x": round(x, 4), "y": round(y, 4), "cells": len(cells), "classes": [], "scores": [score], "name": name}

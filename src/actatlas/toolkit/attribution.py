@@ -14,7 +14,7 @@ from torch import Tensor
 
 from actatlas.collect import attribute
 from actatlas.errors import UsageError
-from actatlas.networks import Recording
+from actatlas.networks import Recording, likeliest
 from actatlas.toolkit.drawing import show_channels, show_spatial
 from actatlas.toolkit.painting import paint_directions
 from actatlas.toolkit.result import Result
@@ -65,13 +65,12 @@ class Removal:
 
 
 @dataclass(frozen=True)
-class SpatialAttribution(Result):
-    """Where in a photo a layer speaks for a class.
+class Attribution(Result):
+    """What in a photo speaks for a class, as a layer has it.
 
     photo: as the network sees it; question: for which class; logit: of it, of this photo, less the other's
-    values: (rows, columns) float32: what the logit loses when the activation there, with those around it as far as the
-        patch that it answers to (`window` positions), becomes the layer's mean
     top: the network's five likeliest classes and their probabilities
+    values: the attribution of each part; removal: these tried by taking them away
     """
 
     name: str
@@ -80,10 +79,28 @@ class SpatialAttribution(Result):
     layer: str
     question: Question
     logit: float
-    values: np.ndarray
-    window: int
-    removal: Removal
     top: tuple[tuple[str, float], ...]
+    values: np.ndarray
+    removal: Removal
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "photo": self.name, "model": self.spec, "layer": self.layer, "target": self.question.target,
+            "versus": self.question.other, "logit": round(self.logit, 4),
+            "top": [{"class": name, "probability": round(p, 4)} for name, p in self.top],
+            "removal": self.removal.to_json(),
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class SpatialAttribution(Attribution):
+    """Where in a photo a layer speaks for a class.
+
+    values: (rows, columns) float32: what the logit loses when the activation there, with those around it as far as the
+        patch that it answers to (`window` positions), becomes the layer's mean
+    """
+
+    window: int
 
     def table(self) -> pd.DataFrame:
         """One row a position: row and column of `values`, and its attribution."""
@@ -94,37 +111,24 @@ class SpatialAttribution(Result):
         return show_spatial(self)
 
     def to_json(self) -> dict[str, Any]:
-        return {
-            **_asked(self), "window": self.window,
-            "values": [[round(float(v), 4) for v in row] for row in self.values],
-            "removal": self.removal.to_json(),
-        }  # fmt: skip
+        values = [[round(float(v), 4) for v in row] for row in self.values]
+        return super().to_json() | {"window": self.window, "values": values}
 
 
 @dataclass(frozen=True)
-class ChannelAttribution(Result):
+class ChannelAttribution(Attribution):
     """Which channels of a layer speak for a class in a photo, and which against it.
 
     values: (C,) float32, by integrated gradients from the layer's mean to the photo (Sundararajan et al. 2017): their
         sum is `difference`, the logit less that of the mean everywhere, but for `unexplained`
     channels: (n,) those with icons, those that speak most for the class first; icons: (n, S, S, 3) uint8
     maps: (n, H, W) float32, what each of these answers over the photo
-    The rest is as SpatialAttribution has it.
     """
 
-    name: str
-    photo: Image.Image
-    spec: str
-    layer: str
-    question: Question
-    logit: float
-    values: np.ndarray
     difference: float
     channels: np.ndarray
     icons: np.ndarray
     maps: np.ndarray
-    removal: Removal
-    top: tuple[tuple[str, float], ...]
 
     @property
     def unexplained(self) -> float:
@@ -139,10 +143,9 @@ class ChannelAttribution(Result):
         return show_channels(self)
 
     def to_json(self) -> dict[str, Any]:
-        return {
-            **_asked(self), "difference": round(self.difference, 4), "unexplained": round(self.unexplained, 4),
+        return super().to_json() | {
+            "difference": round(self.difference, 4), "unexplained": round(self.unexplained, 4),
             "channels": [{"channel": int(c), "attribution": round(float(self.values[c]), 4)} for c in self.channels],
-            "removal": self.removal.to_json(),
         }  # fmt: skip
 
 
@@ -182,11 +185,8 @@ def spatial_attribution(
         values = torch.cat(found).reshape(places.shape[:2]).numpy()
         masks = _windows(places.reshape(-1, 2), recording.maps[info.name].shape[2:], levels.window)
         removal = _tried(recording, info.name, question, baseline, _Parts(masks, values.ravel()), studio.seed)
-    assert recording.logits is not None  # the question needs them
-    return SpatialAttribution(
-        seen.name, seen.picture, studio.network.spec, info.name, question, float(question.value(recording.logits[0])),
-        values, levels.window, removal, _top(studio, recording.logits[0]),
-    )  # fmt: skip
+    asked = _asked(studio, seen, info.name, question, recording)
+    return SpatialAttribution(**asked, values=values, removal=removal, window=levels.window)
 
 
 def channel_attribution(
@@ -217,11 +217,9 @@ def channel_attribution(
     order = np.argsort(-values, kind="stable")
     count = min(count, len(values) // 2)
     shown = np.concatenate([order[:count], order[len(order) - count :]])
-    assert recording.logits is not None  # the question needs them
     return ChannelAttribution(
-        seen.name, seen.picture, studio.network.spec, info.name, question, float(question.value(recording.logits[0])),
-        values, difference, shown, channel_icons(studio, info.name, shown), maps[0, shown].float().cpu().numpy(),
-        removal, _top(studio, recording.logits[0]),
+        **_asked(studio, seen, info.name, question, recording), values=values, removal=removal, difference=difference,
+        channels=shown, icons=channel_icons(studio, info.name, shown), maps=maps[0, shown].float().cpu().numpy(),
     )  # fmt: skip
 
 
@@ -289,8 +287,7 @@ def _along_the_path(
         slope += gradient.sum(dim=0) / _PATH_STEPS
     with torch.no_grad():
         without = question.value(recording.replay(layer, start.repeat(_COPIES, 1, 1, 1)))[0]
-        assert recording.logits is not None  # the question needs them
-        difference = float(question.value(recording.logits[0]) - without)
+        difference = float(question.value(_logits(recording)[0]) - without)
     return (slope * (maps - start)[0]).sum(dim=(1, 2)).float().cpu().numpy(), difference
 
 
@@ -315,9 +312,8 @@ def _tried(recording: Recording, layer: str, question: Question, baseline: Tenso
 
     def lost(goes: Tensor) -> Tensor:
         """goes: (copies, …)"""
-        assert recording.logits is not None  # the question needs them
         without = recording.replay(layer, torch.where(goes.to(maps.device), other, maps))
-        return question.value(recording.logits - without)
+        return question.value(_logits(recording) - without)
 
     highest = grown(np.argsort(-parts.values, kind="stable"))
     draws = torch.stack([grown(random.permutation(len(parts.values))) for _ in range(_COPIES)])
@@ -329,15 +325,16 @@ def _tried(recording: Recording, layer: str, question: Question, baseline: Tenso
     )
 
 
-def _top(studio: Studio, logits: Tensor, count: int = 5) -> tuple[tuple[str, float], ...]:
-    found = logits.float().softmax(dim=0).topk(min(count, len(logits)))
-    labels = studio.class_names.labels
-    return tuple((labels[i], p) for i, p in zip(found.indices.tolist(), found.values.tolist(), strict=True))
+def _logits(recording: Recording) -> Tensor:
+    """(_COPIES, classes)"""
+    assert recording.logits is not None  # the question needs them
+    return recording.logits
 
 
-def _asked(found: SpatialAttribution | ChannelAttribution) -> dict[str, Any]:
+def _asked(studio: Studio, seen: Seen, layer: str, question: Question, recording: Recording) -> dict[str, Any]:
+    """The part of an Attribution that is no matter of how it was found."""
+    logits, labels = _logits(recording)[:1], studio.class_names.labels
     return {
-        "photo": found.name, "model": found.spec, "layer": found.layer, "target": found.question.target,
-        "versus": found.question.other, "logit": round(found.logit, 4),
-        "top": [{"class": name, "probability": round(p, 4)} for name, p in found.top],
+        "name": seen.name, "photo": seen.picture, "spec": studio.network.spec, "layer": layer, "question": question,
+        "logit": float(question.value(logits[0])), "top": tuple((labels[i], p) for i, p in likeliest(logits)[0]),
     }  # fmt: skip

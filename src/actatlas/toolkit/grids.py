@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +13,7 @@ from PIL import Image
 from torch.nn.functional import adaptive_avg_pool2d
 
 from actatlas.errors import UsageError
-from actatlas.inversion import InversionSettings, Painting, Renderer, measure_icons
+from actatlas.inversion import InversionSettings, Painting, Renderer, measure_icons, paired_cosines, picture_key
 from actatlas.toolkit.drawing import show_grid
 from actatlas.toolkit.factors import factors
 from actatlas.toolkit.ground import Ground
@@ -113,48 +112,39 @@ def _grid_of(studio: Studio, seen: Seen, layer: str, group_count: int) -> LayerG
     size = -(-maps.shape[2] // averaged), -(-maps.shape[3] // averaged)
     pooled = adaptive_avg_pool2d(maps, size)[0]  # (C, rows, columns)
     vectors = pooled.flatten(1).T.numpy()  # (positions, C)
-    memberships = None
     if group_count:
-        strengths, parts = factors(np.maximum(vectors, 0), min(group_count, len(vectors)), studio.seed)
-        order = np.argsort(-strengths.sum(axis=0) * np.linalg.norm(parts, axis=1), kind="stable")
-        strengths, parts = strengths[:, order], parts[order]
-        # A group as strong as where there is most of it.
-        targets = parts * strengths.max(axis=0)[:, None]
-        memberships = (strengths / np.maximum(strengths.max(axis=0), 1e-12)).T.reshape(-1, *size)
-        amounts = strengths.sum(axis=0) * np.linalg.norm(parts, axis=1)
-        magnitudes = amounts / max(float(amounts.sum()), 1e-12)
+        targets, magnitudes, memberships = _grouped(vectors, group_count, studio.seed)
+        memberships = memberships.reshape(-1, *size)
+        # A single activation is not as calm as the mean of many; a group is calm.
+        icons, cosines = _painted(studio, ground, targets, emphasis=2.0)
     else:
-        targets = vectors
-        magnitudes = np.linalg.norm(vectors - ground.mean, axis=1)
-    icons, cosines = _painted(studio, ground, targets.astype(np.float32), emphasis=1.0 if memberships is None else 2.0)
-    return LayerGrid(
-        layer, size, averaged, icons, magnitudes.astype(np.float32), cosines,
-        None if memberships is None else memberships.astype(np.float32),
-    )  # fmt: skip
+        magnitudes, memberships = np.linalg.norm(vectors - ground.mean, axis=1).astype(np.float32), None
+        icons, cosines = _painted(studio, ground, vectors, emphasis=1.0)
+    return LayerGrid(layer, size, averaged, icons, magnitudes, cosines, memberships)
+
+
+def _grouped(vectors: np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Groups of the activations (positions, C), the one that counts most first, float32: targets (n, C), shares of all
+    (n,), and how much of each is at a position, (n, positions) in [0, 1].
+    """
+    strengths, parts = factors(np.maximum(vectors, 0), min(count, len(vectors)), seed)
+    order = np.argsort(-strengths.sum(axis=0), kind="stable")
+    strengths, parts = strengths[:, order], parts[order]
+    most, amounts = np.maximum(strengths.max(axis=0), 1e-12), strengths.sum(axis=0)
+    # A group as strong as where there is most of it.
+    found = parts * most[:, None], amounts / max(float(amounts.sum()), 1e-12), (strengths / most).T
+    targets, shares, memberships = (one.astype(np.float32) for one in found)
+    return targets, shares, memberships
 
 
 def _painted(studio: Studio, ground: Ground, targets: np.ndarray, emphasis: float) -> tuple[np.ndarray, np.ndarray]:
-    """Icons of targets (n, C), as an atlas's cells are painted, and (n,) how well each answers.
-
-    emphasis: a single activation is not as calm as the mean of many
-    """
+    """Icons of targets (n, C), as an atlas's cells are painted, and (n,) how well each answers."""
     settings = replace(InversionSettings(), size_px=ground.size_px, emphasis=emphasis)
     renderer = Renderer(ground.network, ground.layer, ground.mean, ground.colour, settings, ground.expectation)
-    keys = np.array([_key(studio.seed, ground.layer, i) for i in range(len(targets))], np.int64)
+    keys = np.array([picture_key(studio.seed, ground.layer, i) for i in range(len(targets))], np.int64)
     painting = Painting(renderer, targets, ground.mean, settings, keys)
-    work = sum(len(turn.rows) * turn.steps for turn in painting.rounds)
-    with studio.progress.stage(f"Painting {ground.layer}", len(targets), "icons", work=work) as tick:
-        for turn in painting.rounds:
-            painting.paint_round()
-            tick(0 if turn.is_repeat else len(turn.rows), len(turn.rows) * turn.steps)
-    answered = _directions(measure_icons(ground.network, ground.layer, painting.pictures) - ground.mean)
-    cosines = (answered * _directions(targets - ground.mean)).sum(axis=1)
+    with studio.progress.stage(f"Painting {ground.layer}", len(targets), "icons", work=painting.work) as tick:
+        painting.paint_rounds(tick)
+    answers = measure_icons(ground.network, ground.layer, painting.pictures)
+    cosines = paired_cosines(answers, targets, ground.mean)
     return painting.pictures[..., :3], cosines.astype(np.float32)
-
-
-def _directions(centred: np.ndarray) -> np.ndarray:
-    return centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
-
-
-def _key(*parts: object) -> int:
-    return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:8], "big") >> 1

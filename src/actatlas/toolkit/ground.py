@@ -165,7 +165,7 @@ def _learnt(
     network, (rows, pictures) = inputs.network, learning
     mean = vectors.astype(np.float32).mean(axis=0)
     image_ids, patch_px = inputs.image_ids[cutter.owners], pilot.patch_px[layer]
-    patches = np.stack([inputs.as_input(picture) for picture in pictures])
+    patches = np.stack([np.asarray(picture).reshape(picture.height, picture.width, -1) for picture in pictures])
     with progress.stage("Learning what photos look like", len(rows), "patches") as tick:
         expectation = learn_expectation(
             network, layer, vectors[rows], patches, image_ids[rows], mean, pilot.colour, InversionSettings().look_every

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
 
 import numpy as np
 
 from actatlas.errors import UsageError
-from actatlas.inversion import InversionSettings, Renderer, measure_icons
+from actatlas.inversion import InversionSettings, Renderer, measure_icons, picture_key
 from actatlas.toolkit.ground import Ground
 
 FIRST_STEPS, THEN_STEPS = 48, 64
@@ -39,7 +38,7 @@ def paint_directions(
         ground.network, ground.layer, ground.mean, ground.colour, settings, ground.expectation,
         position=ground.position,
     )  # fmt: skip
-    keys = np.array([_key(seed, ground.layer, i) for i in range(len(directions))], np.int64)
+    keys = np.array([picture_key(seed, ground.layer, i) for i in range(len(directions))], np.int64)
     none, centred = renderer.no_correction, means.astype(np.float32)
     first = renderer.paint(centred, keys, FIRST_STEPS, None, None, none)
     pictures = renderer.paint(centred, keys, THEN_STEPS, first, None, none, pulls=pulls.astype(np.float32))
@@ -62,7 +61,3 @@ def _weighted(centred: np.ndarray, direction: np.ndarray) -> np.ndarray:
     """(C,) the mean of activations (n, C), less the layer's mean, by the square of how far each points along."""
     weights = np.maximum(centred @ direction, 1e-6) ** 2
     return (weights[:, None] * centred).sum(axis=0) / weights.sum()
-
-
-def _key(*parts: object) -> int:
-    return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:8], "big") >> 1

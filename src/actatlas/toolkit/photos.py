@@ -69,10 +69,6 @@ class Inputs:
         pixels = self.pixels[index]
         return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
 
-    def as_input(self, picture: Image.Image) -> np.ndarray:
-        """(H, W, channels) uint8."""
-        return np.asarray(picture).reshape(picture.height, picture.width, -1)
-
 
 def read_inputs(network: Network, source: ImageSource, seed: int, progress: Progress) -> Inputs:
     """Up to 384: of many photos each once, of few as many random crops. Raises NoImages where none can be read."""

@@ -15,6 +15,14 @@ from actatlas.toolkit.page import page
 from actatlas.toolkit.sheet import Leaf, draw_sheet
 
 
+def kind_of(path: Path) -> str:
+    """ ".png" or ".html". Raises UsageError for other names."""
+    kind = path.suffix.lower()
+    if kind not in (".png", ".html"):
+        raise UsageError(f"{path} is no name of a picture or page; let it end in .png or .html")
+    return kind
+
+
 class Result(ABC):
     @abstractmethod
     def leaf(self) -> Leaf:
@@ -35,10 +43,7 @@ class Result(ABC):
     def save(self, path: str | Path) -> Path:
         """As .png or .html, by the name; whole or not at all. Where it lies. Raises UsageError for other names."""
         out = Path(path).expanduser().resolve()
-        kind = out.suffix.lower()
-        if kind not in (".png", ".html"):
-            raise UsageError(f"{path} is no name of a picture or page; let it end in .png or .html")
-        write_file(out, png(self.picture()) if kind == ".png" else self.html().encode())
+        write_file(out, png(self.picture()) if kind_of(out) == ".png" else self.html().encode())
         return out
 
     def _repr_png_(self) -> bytes:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageDraw, ImageFont
 
+from actatlas.lettering import Font, wrapped
+
 INK, QUIET, PAPER = (35, 38, 43), (91, 96, 104), (255, 255, 255)
 WIDTH_PX = 1080
 _MARGIN, _GAP, _LETTER_PX, _LINE_PX = 24, 12, 14, 19
@@ -46,7 +48,7 @@ def draw_sheet(leaf: Leaf, width: int = WIDTH_PX) -> Image.Image:
     """RGB, as high as it must be."""
     blocks = [(strip, _rows(strip, width)) for strip in leaf.strips if strip.tiles]
     large, small = ImageFont.load_default(20), ImageFont.load_default(_LETTER_PX)
-    told = [part for line in leaf.lines for part in _wrapped(line, small, width - 2 * _MARGIN)]
+    told = [part for line in leaf.lines for part in wrapped(line, small, width - 2 * _MARGIN)]
     height = _MARGIN + 30 + len(told) * _LINE_PX + _MARGIN // 2
     height += sum(_height(strip, rows) for strip, rows in blocks) + _MARGIN
     sheet = Image.new("RGB", (width, height), PAPER)
@@ -86,18 +88,7 @@ def _height(strip: Strip, rows: Sequence[object]) -> int:
     return (_LINE_PX + 4) * bool(strip.text) + len(rows) * _row_height(strip) + _GAP
 
 
-def _wrapped(text: str, font: ImageFont.ImageFont | ImageFont.FreeTypeFont, width: int) -> list[str]:
-    lines: list[str] = []
-    for word in text.split():
-        longer = f"{lines[-1]} {word}" if lines else word
-        if lines and font.getlength(longer) <= width:
-            lines[-1] = longer
-        else:
-            lines.append(word)
-    return lines
-
-
-def _fitted(text: str, font: ImageFont.ImageFont | ImageFont.FreeTypeFont, width: int) -> str:
+def _fitted(text: str, font: Font, width: int) -> str:
     """Cut off where it is longer than its tile."""
     text = " ".join(text.split())
     if font.getlength(text) <= width:

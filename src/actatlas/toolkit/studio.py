@@ -12,16 +12,16 @@ from PIL import Image
 from torch import Tensor
 
 from actatlas.atlas import ClassNames
-from actatlas.errors import UnreadableImage, UsageError
-from actatlas.images import open_source, read_photo
-from actatlas.networks import Network, load_network, other_names
+from actatlas.errors import UsageError
+from actatlas.images import open_source, read_named
+from actatlas.networks import Network, load_network
 from actatlas.preprocessing import upright_rgb
 from actatlas.progress import Progress, Silent
 from actatlas.toolkit.ground import Ground, ground_of_layer, ground_of_photos, ground_of_position
 from actatlas.toolkit.logits import LOGITS, with_logits_layer
 from actatlas.toolkit.photos import DEFAULT_PHOTOS, Inputs, read_inputs
 from actatlas.values import ImageSource
-from actatlas.working import WorkingAtlas
+from actatlas.working import WorkingAtlas, class_names
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,7 @@ class Studio:
     @property
     def class_names(self) -> ClassNames:
         """Raises NetworkError for a network without logits."""
-        labels = self.network.labels
-        return ClassNames.of(labels, self.network.require_logits(), other_names(labels))
+        return class_names(self.network)
 
     @cached_property
     def source(self) -> ImageSource:
@@ -135,11 +134,7 @@ class Studio:
         if isinstance(photo, Image.Image):
             picture, name = photo, "a picture"
         else:
-            name = Path(photo).name
-            try:
-                picture = read_photo(photo)
-            except UnreadableImage as error:
-                raise UnreadableImage(f"the photo {photo} cannot be used: {error.reason}") from None
+            picture, name = read_named(photo, "the photo"), Path(photo).name
         network = self.network
         pixels = network.pixels(picture)
         shown = network.preprocessing.crop(upright_rgb(picture)).convert("RGB")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from actatlas.toolkit.attribution import ChannelAttribution, Removal, SpatialAttribution
+    from actatlas.toolkit.attribution import Attribution, ChannelAttribution, Removal, SpatialAttribution
     from actatlas.toolkit.grids import ActivationGrid, LayerGrid
     from actatlas.toolkit.visualising import Visualisation
 
@@ -73,7 +73,7 @@ def removal_line(removal: Removal, parts: str) -> str:
     return f"Tried: what the logit loses without the {parts} that speak most for it: {told}."
 
 
-def _taken(found: SpatialAttribution | ChannelAttribution) -> str:
+def _taken(found: Attribution) -> str:
     name, probability = found.top[0]
     what = "logit" if found.question.other is None else "difference of the logits"
     return f"Taken for {name} ({probability:.0%}); {what} of {found.question.title}: {found.logit:+.2f}."

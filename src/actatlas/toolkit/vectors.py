@@ -1,39 +1,24 @@
-"""Directions that come from elsewhere: a file, or cells of an atlas."""
+"""Directions that are not a channel: from a file, or between cells."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file
 
 from actatlas.atlas import Atlas
 from actatlas.errors import UsageError
+from actatlas.given import read_columns
 
 
 def read_vector(path: str | Path) -> np.ndarray:
-    """(C,) float32 of a .npy, .npz or .safetensors file that holds one. Raises UsageError."""
-    file = Path(path).expanduser()
-    kind = file.suffix.lower()
-    if kind not in (".npy", ".npz", ".safetensors"):
-        raise UsageError(f"{path} is no file of a direction; give a .npy, .npz or .safetensors")
-    try:
-        if kind == ".safetensors":
-            arrays = load_file(file)
-        else:
-            with file.open("rb") as stream:
-                loaded = np.load(stream, allow_pickle=False)
-                arrays = {"": loaded} if kind == ".npy" else {name: loaded[name] for name in loaded.files}
-    except FileNotFoundError:
-        raise UsageError(f"{path} does not exist; name a file that holds a direction") from None
-    except (OSError, ValueError, EOFError, SafetensorError) as error:
-        raise UsageError(f"{path} cannot be read as {kind[1:]}: {error}") from None
+    """(C,) float32 of a file that holds one array, as `build --vectors` takes it. Raises UsageError, MissingExtra."""
+    arrays, where = read_columns(path, "a direction")
     if len(arrays) != 1:
-        raise UsageError(f"{path} holds {len(arrays)} arrays ({', '.join(sorted(arrays))}); a direction is one alone")
+        raise UsageError(f"{where} holds {len(arrays)} arrays ({', '.join(sorted(arrays))}); a direction is one alone")
     (vector,) = arrays.values()
     if vector.size != max(vector.shape, default=0) or not np.issubdtype(vector.dtype, np.number):
-        raise UsageError(f"{path} holds {vector.dtype} of shape {vector.shape}; a direction is (channels,) numbers")
+        raise UsageError(f"{where} holds {vector.dtype} of shape {vector.shape}; a direction is (channels,) numbers")
     return vector.astype(np.float32).ravel()
 
 

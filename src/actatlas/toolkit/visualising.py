@@ -13,6 +13,7 @@ from PIL import Image
 from actatlas.atlas import clusters_of
 from actatlas.errors import UsageError
 from actatlas.inversion import InversionSettings
+from actatlas.networks import likeliest
 from actatlas.preprocessing import patch_box
 from actatlas.toolkit.drawing import show_visualisation
 from actatlas.toolkit.ground import Ground
@@ -29,7 +30,6 @@ MOST_PICTURES = 16
 _STRONG = 16  # photos for each picture: those that answer most
 _PERCENTILES = 50, 90, 99, 99.9
 _LEAST_PX = 48  # of what is shown of a neuron's picture
-_TOP = 5
 _VARIED_START = 0.3
 _PATCHES = 12
 
@@ -199,15 +199,15 @@ def class_picture(
 ) -> Visualisation:
     """What makes the logit of a class grow: the whole network is climbed. `layer` of what is given is "logits".
 
-    name: the class, as for class atlases; px: side of the pictures in pixels; None takes
-    the network's input, the size at which they are taken for their class most surely
+    name: the class, as for class atlases
+    px: side of the pictures in pixels; None takes the network's input, the size at which they are taken for their class
+        most surely
     Raises UnknownClass, NetworkError for a network without logits.
     """
     studio = studio_of(subject, photos)
     names = studio.class_names
     index = names.find(name)
-    if not 1 <= count <= MOST_PICTURES:
-        raise UsageError(f"{count} pictures cannot be; ask for 1 to {MOST_PICTURES}")
+    _check_count(count)
     ground = studio.ground_of_logits(min(studio.network.preprocessing.input_px) if px is None else px)
     title = names.labels[index]
     found = _visualised(studio, ground, title, _one(ground.channel_count, index), 0.0, count, False)
@@ -270,11 +270,8 @@ def _taken_for(
     network = studio.network
     pixels = torch.stack([network.pixels(image) for image in images])
     with torch.no_grad():
-        top = network.logits(network.normalize(pixels)).float().softmax(dim=1).topk(min(_TOP, len(labels)), dim=1)
-    return tuple(
-        tuple((labels[i], p) for i, p in zip(indices, values, strict=True))
-        for indices, values in zip(top.indices.tolist(), top.values.tolist(), strict=True)
-    )
+        found = likeliest(network.logits(network.normalize(pixels)))
+    return tuple(tuple((labels[i], p) for i, p in row) for row in found)
 
 
 def _one(count: int, index: int) -> np.ndarray:
@@ -287,5 +284,9 @@ def _check(studio: Studio, layer: str, channel: int, count: int) -> None:
     info = studio.network.layer(layer)
     if not 0 <= channel < info.shape[0]:
         raise UsageError(f"{info.name} has channels 0 to {info.shape[0] - 1}, not {channel}")
+    _check_count(count)
+
+
+def _check_count(count: int) -> None:
     if not 1 <= count <= MOST_PICTURES:
         raise UsageError(f"{count} pictures cannot be; ask for 1 to {MOST_PICTURES}")

@@ -9,6 +9,11 @@ const EVIDENCE: readonly (readonly [Evidence, string, string])[] = [
   ["patches", "Real patches", "Of each cell the patch of a photo that is nearest its mean (v)"],
   ["average", "Averages", "Of each cell the average of its real patches (v)"],
 ];
+/** Where no icon was painted, cells' pictures are photos, and real patches would be these once more. */
+const EVIDENCE_OF_VECTORS: typeof EVIDENCE = [
+  ["icons", "Photos", "Of each cell the photo that is nearest its mean (v)"],
+  ["average", "Averages", "Of each cell the average of its real patches (v)"],
+];
 
 export class ViewMenu {
   readonly element = el("details", { class: "view-menu", testid: "view" });
@@ -22,10 +27,8 @@ export class ViewMenu {
     dispatch: Dispatch,
   ) {
     this.evidence.append(
-      // Where cells' pictures are photos, the nearest to each mean, the real patches are these once more.
-      ...EVIDENCE.filter(([evidence]) => atlas.pictures !== "photos" || evidence !== "patches").map(([evidence, name, title]) => {
-        const text = atlas.pictures === "photos" && evidence === "icons" ? "Photos" : name;
-        const one = button({ title: atlas.pictures === "photos" && evidence === "icons" ? "Of each cell the photo that is nearest its mean (v)" : title }, () => dispatch({ type: "evidence", evidence }), text);
+      ...evidenceIn(atlas).map(([evidence, text, title]) => {
+        const one = button({ title }, () => dispatch({ type: "evidence", evidence }), text);
         one.dataset.evidence = evidence;
         return one;
       }),
@@ -63,7 +66,12 @@ export class ViewMenu {
   }
 }
 
-export function nextEvidence(evidence: Evidence): Evidence {
-  const at = EVIDENCE.findIndex(([one]) => one === evidence);
-  return EVIDENCE[(at + 1) % EVIDENCE.length]?.[0] ?? "icons";
+export function nextEvidence(atlas: AtlasValue, evidence: Evidence): Evidence {
+  const all = evidenceIn(atlas);
+  const at = all.findIndex(([one]) => one === evidence);
+  return all[(at + 1) % all.length]?.[0] ?? "icons";
+}
+
+function evidenceIn(atlas: AtlasValue): typeof EVIDENCE {
+  return atlas.pictures === "photos" ? EVIDENCE_OF_VECTORS : EVIDENCE;
 }
