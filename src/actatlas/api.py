@@ -127,8 +127,9 @@ def build_from_vectors(
 ) -> WorkingAtlas:
     """Vectors of your own in, atlas out: of CLIP, of an embedder of your own, of a scikit-learn pipeline.
 
-    vectors: (N, C) numbers, a row each; or a DataFrame, a mapping of arrays, or a file (.parquet, .npz, .npy, .safetensors,
-        .csv) that holds them and, where it does, path or image_id, positions, boxes, x and y, cluster: see docs/vectors.md
+    vectors: (N, C) numbers, a row each; or a DataFrame, a mapping of arrays, or a file (.parquet, .npz, .npy,
+        .safetensors, .csv) that holds them and, where it does, path or image_id, positions, boxes, x and y, cluster:
+        see docs/vectors.md
     images: the photos; None takes the paths in the table. Without paths or ids there is one vector for each, in order
     layout: (N, 2) or a file with x and y, in place of UMAP: x to the right, y downwards
     regions: the column that names the parts of the map; "" takes cluster or label where there is one
