@@ -10,11 +10,14 @@ import sys
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from actatlas.errors import NoImages, UnknownNetwork
+from actatlas.errors import NoImages, UnknownNetwork, UsageError
 from actatlas.images import open_source
+from actatlas.layout import LayoutSettings, lay_out
 from actatlas.networks import load_network
+from actatlas.progress import Silent
 
 ROOT = Path(__file__).resolve().parent.parent
 GOOD = """
@@ -29,6 +32,14 @@ def load(name):
     return module, Preprocessing((32, 32), 32), ["a", "b"]
 def paths(name):
     return [name + "/one.png", name + "/two.png"]
+def grid(vectors, image_ids, seed):
+    import numpy as np
+    side = int(np.ceil(np.sqrt(len(vectors))))
+    return np.stack(np.divmod(np.arange(len(vectors)), side), axis=1)
+def half(vectors, image_ids, seed):
+    return grid(vectors, image_ids, seed)[::2]
+def breaks(vectors, image_ids, seed):
+    raise ZeroDivisionError("nothing\\nmore")
 no_function = 3
 """
 
@@ -62,6 +73,7 @@ def good(site):
         {
             "actatlas.networks": {"goodzoo": "good_zoo:load", "seven": "good_zoo:no_function", "timm": "good_zoo:load"},
             "actatlas.images": {"goodphotos": "good_zoo:paths"},
+            "actatlas.layouts": {"rows": "good_zoo:grid", "half": "good_zoo:half", "breaks": "good_zoo:breaks"},
         },
         good_zoo=GOOD,
     )
@@ -221,3 +233,27 @@ class TestDependent(NetworkContract):
     assert done.returncode == 1
     assert "test_ids_are_the_places_in_the_listing" in failed, done.stdout
     assert "test_an_answer_is_the_same_each_time_and_in_any_company" in failed, done.stdout
+
+
+def test_a_layout_of_another_package_places_activations(good):
+    vectors = np.random.default_rng(0).random((100, 8)).astype(np.float16)
+    points = lay_out({"a": vectors}, np.arange(100), LayoutSettings(method="rows", cut_percentile=0), Silent())[
+        "a"
+    ].points
+    assert len(np.unique(points, axis=0)) == 100
+    np.testing.assert_allclose(np.diff(points[:10, 1]), 1 / 9 / 1.2, atol=1e-3)
+    np.testing.assert_allclose(np.diff(points[:10, 0]), 0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("half", r"layout half: the plug-in of good-zoo 1.0 gives \(50, 2\), .* it should give \(100, 2\)"),
+        ("breaks", r"layout breaks: the plug-in of good-zoo 1.0 fails \(ZeroDivisionError: nothing\); choose another"),
+        ("row", r'layout "row" is not known; choose umap, landmarks, tsne, breaks, half, rows, or install'),
+    ],
+)
+def test_a_layout_that_does_not_work_says_whose_it_is(good, name, said):
+    vectors = np.random.default_rng(0).random((100, 8)).astype(np.float16)
+    with pytest.raises(UsageError, match=said):
+        lay_out({"a": vectors}, np.arange(100), LayoutSettings(method=name), Silent())

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from actatlas.collect import CollectSettings
     from actatlas.confusions import Experiment
     from actatlas.inversion import InversionSettings
+    from actatlas.layout import LayoutSettings
     from actatlas.networks import Network
     from actatlas.planning import BuildSettings
     from actatlas.preprocessing import Preprocessing
@@ -68,6 +69,7 @@ def build(
     attribution: AttributionMethod | None = "patch-replacement",
     precision: Precision = "auto",
     align: bool = True,
+    layout: str | None = None,
     icon_px: int | None = None,
     draft: bool = False,
     device: str = "auto",
@@ -84,6 +86,8 @@ def build(
     grids: sides from 2 to 320; empty for those that suit the number of activations
     crops: random crops a photo; 0 uses each photo once, as network.pixels gives it
     positions: activations a crop, the same relative places in every layer
+    align: regions keep their places from layer to layer
+    layout: "umap", "landmarks", "tsne", or a plug-in's; None takes UMAP up to 50,000 activations, landmarks above
     icon_px: side of an icon in network input pixels, 8 to 512; None takes 80
     draft: paint icons in less than half of the time, less well
     examples: what the page shows of photos: "none", "patches" (where None), "thumbs" or "originals"
@@ -98,8 +102,9 @@ def build(
 
     network = model if isinstance(model, Network) else load_network(model, device=device)
     collect = collect_settings(crops, positions, attribution, precision, seed)
-    settings = build_settings(layers, grids, collect, align, title, icon_settings(icon_px, draft))
-    settings = replace(settings, examples=examples)
+    placed, icons = layout_settings(layout, align, seed), icon_settings(icon_px, draft)
+    settings = build_settings(layers, grids, collect, placed, icons)
+    settings = replace(settings, title=title, examples=examples)
     folder = Path(out).expanduser().resolve()
     atlas = pipeline.build(network, open_source(images), folder, settings, _told(progress))
     working = open(atlas.folder)
@@ -131,7 +136,7 @@ def build_from_vectors(
         .safetensors, .csv) that holds them and, where it does, path or image_id, positions, boxes, x and y, cluster:
         see docs/vectors.md
     images: the photos; None takes the paths in the table. Without paths or ids there is one vector for each, in order
-    layout: (N, 2) or a file with x and y, in place of UMAP: x to the right, y downwards
+    layout: (N, 2) or a file with x and y, x to the right, y downwards; or how they are found, as for `build`
     regions: the column that names the parts of the map; "" takes cluster or label where there is one
     model, layer: what gave the vectors; icons are painted then. Without, a cell's picture is the photo nearest its mean
 
@@ -144,13 +149,14 @@ def build_from_vectors(
 
     if (model is None) != (not layer):
         raise UsageError("vectors of a network's layer need both: the model and the layer's name")
-    points = None if layout is None else take_points(*read_columns(layout, "points"))
+    method = layout if isinstance(layout, str) and not Path(layout).suffix else None
+    points = None if layout is None or method else take_points(*read_columns(layout, "points"))
     given = take_vectors(*read_columns(vectors), images, points, regions)
     network = model if model is None or isinstance(model, Network) else load_network(model, device=device)
     collect = collect_settings(0, 1, None, "auto", seed)
     layers = (layer,) if layer else ()
-    settings = build_settings(layers, grids, collect, False, title, icon_settings(icon_px, draft))
-    settings = replace(settings, examples=examples)
+    placed, icons = layout_settings(method, False, seed), icon_settings(icon_px, draft)
+    settings = replace(build_settings(layers, grids, collect, placed, icons), title=title, examples=examples)
     atlas = build_given(given, Path(out).expanduser().resolve(), settings, _told(progress), network)
     working = open(atlas.folder)
     if network is not None:
@@ -210,21 +216,24 @@ def build_settings(
     layers: Sequence[str],
     grids: Sequence[int],
     collect: CollectSettings,
-    align: bool,
-    title: str,
+    layout: LayoutSettings,
     icons: InversionSettings,
 ) -> BuildSettings:
-    from actatlas.layout import LayoutSettings
     from actatlas.planning import BuildSettings
 
     return BuildSettings(
         layers=tuple(layers),
         grids=tuple(grids),
         collect=collect,
-        layout=LayoutSettings(align=align, seed=collect.seed),
+        layout=layout,
         icons=icons,
-        title=title,
     )
+
+
+def layout_settings(method: str | None, align: bool, seed: int) -> LayoutSettings:
+    from actatlas.layout import LayoutSettings
+
+    return LayoutSettings(method=method, align=align, seed=seed)
 
 
 def icon_settings(icon_px: int | None, draft: bool) -> InversionSettings:

@@ -1,4 +1,4 @@
-"""Networks and image sources of other packages, by entry points.
+"""Networks, image sources and layouts of other packages, by entry points.
 
 A package that has in its pyproject.toml
 
@@ -15,21 +15,27 @@ from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal
 
-from actatlas.errors import ActatlasError, NoImages, UnknownNetwork, first_line
+from actatlas.errors import ActatlasError, NoImages, UnknownNetwork, UsageError, first_line
 
-Group = Literal["actatlas.networks", "actatlas.images"]
+Group = Literal["actatlas.networks", "actatlas.images", "actatlas.layouts"]
 NETWORKS: Group = "actatlas.networks"
 IMAGES: Group = "actatlas.images"
-GROUPS: tuple[Group, ...] = (NETWORKS, IMAGES)
+LAYOUTS: Group = "actatlas.layouts"
+GROUPS: tuple[Group, ...] = (NETWORKS, IMAGES, LAYOUTS)
 # Prefixes that are actatlas's own; a plug-in cannot take them.
 OWN = {
     NETWORKS: ("packaged", "timm", "torchvision", "hf", "lucid", "python"),
     IMAGES: ("packaged",),
+    LAYOUTS: ("umap", "landmarks", "tsne"),
 }
 
 
 # What is raised where one is broken: a sentence that says which plug-in of which package, why, and what to do.
-_ERRORS: dict[Group, type[UnknownNetwork | NoImages]] = {NETWORKS: UnknownNetwork, IMAGES: NoImages}
+_ERRORS: dict[Group, type[UnknownNetwork | NoImages | UsageError]] = {
+    NETWORKS: UnknownNetwork,
+    IMAGES: NoImages,
+    LAYOUTS: UsageError,
+}
 
 
 @dataclass(frozen=True)
@@ -56,7 +62,7 @@ class Plugin:
             ) from error
 
     def load(self) -> Any:
-        """Its function. Raises UnknownNetwork or NoImages, by its group."""
+        """Its function. Raises UnknownNetwork, NoImages or UsageError, by its group."""
         try:
             function = self.entry_point.load()
         except (Exception, SystemExit) as error:  # foreign code may raise anything
@@ -81,7 +87,7 @@ def plugins(group: Group) -> list[Plugin]:
 
 
 def find_plugin(group: Group, name: str) -> Plugin | None:
-    """None where no package brings it. Raises UnknownNetwork or NoImages, by the group, where two packages do."""
+    """None where no package brings it. Raises UnknownNetwork, NoImages or UsageError, by the group, where two do."""
     found = [plugin for plugin in plugins(group) if plugin.name == name]
     if len(found) > 1:
         packages = " and ".join(plugin.package for plugin in found)

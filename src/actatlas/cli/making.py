@@ -93,6 +93,11 @@ def build_options(command: argparse.ArgumentParser) -> None:
         help="auto: half precision where it is faster and agrees to 0.999",
     )  # fmt: skip
     command.add_argument("--no-align", action="store_true", help="lay each layer out on its own")
+    command.add_argument(
+        "--layout", metavar="NAME",
+        help="umap, landmarks, tsne, or a plug-in's; default: UMAP up to 50,000 activations a layer, and above UMAP of "
+        "landmarks, refined with all",
+    )  # fmt: skip
     command.add_argument("--icon-px", type=int, metavar="PX", help="side of an icon, 8 to 512 input pixels; default 80")
     command.add_argument("--draft", action="store_true", help="paint icons in less than half of the time, less well")
     command.add_argument(
@@ -141,8 +146,9 @@ def build(options: argparse.Namespace) -> dict[str, Any]:
     attribution = None if options.attribution == "none" else options.attribution
     collect = api.collect_settings(options.crops, options.positions, attribution, options.precision, options.seed)
     icons = api.icon_settings(options.icon_px, options.draft)
-    settings = api.build_settings(options.layer, options.grid, collect, not options.no_align, options.title, icons)
-    settings = replace(settings, examples=options.examples)
+    layout = api.layout_settings(options.layout, not options.no_align, options.seed)
+    settings = api.build_settings(options.layer, options.grid, collect, layout, icons)
+    settings = replace(settings, title=options.title, examples=options.examples)
     progress = StderrProgress()
     if options.dry_run:
         return _dry_run(options, network, source, settings, progress)

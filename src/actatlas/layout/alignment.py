@@ -14,7 +14,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import scipy.sparse
 
-from actatlas.layout.embedding import Curve, Graph, Optimiser, starting_points
+from actatlas.layout.embedding import Curve, Graph
+from actatlas.layout.manners import manner_of
 from actatlas.layout.settings import LayoutSettings
 from actatlas.progress import Progress
 
@@ -32,24 +33,25 @@ def lay_out_aligned(
     progress: Progress,
 ) -> dict[str, np.ndarray]:
     """{layer: (N, 2)}, layers in forward order."""
-    shared_epochs, own_epochs = settings.epochs // 2, settings.epochs * 3 // 4
+    manner = manner_of(settings, next(iter(graphs.values())).shape[0])
+    shared_epochs, own_epochs = manner.epoch_count(settings, 1 / 2), manner.epoch_count(settings, 3 / 4)
     with progress.stage("shared layout", shared_epochs, "epochs") as tick:
         seed = settings.seed_of("all layers")
         shared_graph = sum(graphs.values(), start=scipy.sparse.csr_matrix(next(iter(graphs.values())).shape))
-        shared = starting_points(shared_graph, list(vectors.values()), seed)
-        optimiser = Optimiser(shared_graph, curve, shared_epochs, seed)
+        shared = manner.start(shared_graph, list(vectors.values()), curve, seed)
+        mover = manner.mover(shared_graph, curve, shared_epochs, seed)
         for epoch in range(shared_epochs):
-            optimiser.run(shared, epoch, 1 - epoch / shared_epochs)
+            mover.run(shared, epoch, manner.rate * (1 - epoch / shared_epochs))
             tick(1)
-        del shared_graph, optimiser
+        del shared_graph, mover
 
     points = [shared.copy() for _ in graphs]
-    optimisers = [Optimiser(graph, curve, own_epochs, settings.seed_of(layer)) for layer, graph in graphs.items()]
+    movers = [manner.mover(graph, curve, own_epochs, settings.seed_of(layer)) for layer, graph in graphs.items()]
     regions = [Regions(graph) for graph in graphs.values()]
     with progress.stage("layout", own_epochs * len(graphs), "epochs") as tick:
         for epoch in range(own_epochs):
-            for layer_points, optimiser in zip(points, optimisers, strict=True):
-                optimiser.run(layer_points, epoch, _REFINING_RATE * (1 - epoch / own_epochs))
+            for layer_points, mover in zip(points, movers, strict=True):
+                mover.run(layer_points, epoch, _REFINING_RATE * (1 - epoch / own_epochs))
                 tick(1)
             if epoch % _EPOCHS_BETWEEN_PULLS == 0 and epoch < _PULLED_SHARE * own_epochs:
                 points = pulled(points, regions, settings.pull)
@@ -77,6 +79,8 @@ class Regions:
 def pulled(points: Sequence[np.ndarray], regions: Sequence[Regions], pull: float) -> list[np.ndarray]:
     """Each layer's points, moved by `pull` times the way from its regions' places to theirs in the neighbouring layers.
 
+    points: (N, 2) each; their type of number is kept
+
     Members of a region are scattered in another layer, so their mean lies too near its middle. Only the order of the
     goals along each axis is used, therefore: the map keeps its extent, and drives no outer region out.
     """
@@ -86,7 +90,7 @@ def pulled(points: Sequence[np.ndarray], regions: Sequence[Regions], pull: float
         beside = [centred[j] for j in (i - 1, i + 1) if 0 <= j < len(points)]
         means = around.means(np.hstack([centred[i], np.mean(beside, axis=0)]).astype(np.float32))
         here, goal = means[:, :2], means[:, 2:]
-        moved.append(layer + pull * (_spread_as(here, goal) - here))
+        moved.append((layer + pull * (_spread_as(here, goal) - here)).astype(layer.dtype))
     return moved
 
 

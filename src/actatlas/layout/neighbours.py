@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numba
 import numpy as np
-import pynndescent
 import scipy.sparse
 import scipy.sparse.csgraph
 import umap.umap_
 
-# Up to here all pairs are compared: exact, and quicker than an approximate index with its warming up.
+from actatlas.layout.search import nearest_of_other_photos
+
+# Up to here all pairs are compared: exact, and quicker than a search with its warming up.
 _EXACT_ROWS = 30_000
-# An approximate query asks for this many more at most; who is short afterwards is compared with everybody.
-_SPARE = 48
+# Up to here the graph is umap-learn's own; above, the same numbers by all threads.
+_UMAP_ROWS = 50_000
 _BLOCK_FLOATS = 1 << 24
 
 Tick = Callable[[int], None]
@@ -39,16 +41,18 @@ def neighbour_graph(
     if k < neighbors:
         remarks.append(f"{k} neighbours instead of {neighbors}: there are no more activations of other photos")
 
-    unit = unit_rows(vectors)
     if n <= _EXACT_ROWS:
-        indices, distances = _exact(unit, photo, np.arange(n), k, tick)
+        indices, distances = _exact(unit_rows(vectors), photo, np.arange(n), k, tick)
     else:
-        indices, distances = _approximate(unit, photo, k, int(rows_per_photo.max()) - 1, seed)
+        indices, distances = nearest_of_other_photos(vectors, photo, k, seed)
+        short = np.flatnonzero(indices[:, -1] < 0)
+        if len(short):
+            indices[short], distances[short] = _exact(unit_rows(vectors), photo, short, k, lambda count: None)
         tick(n)
     alike = int((distances[:, -1] < 1e-6).sum())
     if alike:
         remarks.append(f"{alike:,} of {n:,} activations have only neighbours that equal them")
-    graph = _fuzzy(indices, distances)
+    graph = _fuzzy(indices, distances) if n <= _UMAP_ROWS else _fuzzy_of_many(indices, distances)
     islands, _ = scipy.sparse.csgraph.connected_components(graph, directed=False)
     if islands > 1:
         remarks.append(f"the neighbours form {islands:,} separate islands, whose distances on the map mean nothing")
@@ -83,25 +87,6 @@ def _exact(unit: np.ndarray, photo: np.ndarray, rows: np.ndarray, k: int, tick: 
     return indices, distances
 
 
-def _approximate(
-    unit: np.ndarray, photo: np.ndarray, k: int, own_count: int, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """As `_exact` for all rows, by nearest-neighbour descent: its neighbours less those of the own photo."""
-    # One job: with more, the index differs from run to run.
-    index = pynndescent.NNDescent(
-        unit, metric="dot", n_neighbors=k + 1 + min(own_count, _SPARE), random_state=seed, n_jobs=1, low_memory=True
-    )
-    found, distances = index.neighbor_graph
-    is_other = (found >= 0) & (photo[found] != photo[:, None])
-    order = np.argsort(~is_other, axis=1, kind="stable")[:, :k]  # others first, nearest first
-    short = np.flatnonzero(is_other.sum(axis=1) < k)
-    indices = np.take_along_axis(found, order, axis=1).astype(np.int32)
-    distances = np.take_along_axis(distances, order, axis=1).astype(np.float32)
-    if len(short):
-        indices[short], distances[short] = _exact(unit, photo, short, k, lambda count: None)
-    return indices, np.maximum(distances, 0)
-
-
 def _fuzzy(indices: np.ndarray, distances: np.ndarray) -> scipy.sparse.csr_matrix:
     """umap-learn's fuzzy simplicial set. A row's first neighbour is itself there, which counts as one of them."""
     n, k = indices.shape
@@ -115,3 +100,50 @@ def _fuzzy(indices: np.ndarray, distances: np.ndarray) -> scipy.sparse.csr_matri
         knn_dists=np.hstack([np.zeros((n, 1), np.float32), distances]),
     )
     return graph.tocsr()
+
+
+def _fuzzy_of_many(indices: np.ndarray, distances: np.ndarray) -> scipy.sparse.csr_matrix:
+    """As `_fuzzy`."""
+    n, k = indices.shape
+    weights = _memberships(distances.astype(np.float32))
+    starts = np.arange(0, n * k + 1, k, dtype=np.int64 if n * k >= 2**31 else np.int32)
+    one_way = scipy.sparse.csr_matrix((weights.ravel(), indices.ravel().copy(), starts), shape=(n, n))
+    one_way.sort_indices()
+    other_way = one_way.T.tocsr()
+    both = one_way.multiply(other_way).tocsr()
+    either = one_way + other_way
+    del one_way, other_way
+    return (either - both).tocsr()
+
+
+@numba.njit(parallel=True, cache=True)
+def _memberships(distances):
+    """(N, k): exp(−(d − ρ) / σ), ρ the nearest's distance and σ such that a row's sum is log2 of k + 1 (UMAP, 2018)."""
+    n, k = distances.shape
+    weights = np.empty((n, k), np.float32)
+    goal = np.log2(k + 1.0)
+    for i in numba.prange(n):
+        nearest = np.float32(0)
+        for p in range(k):
+            if distances[i, p] > 0:
+                nearest = distances[i, p]
+                break
+        low, high, sigma = 0.0, np.inf, 1.0
+        for _ in range(48):
+            total = 0.0
+            for p in range(k):
+                beyond = distances[i, p] - nearest
+                total += np.exp(-beyond / sigma) if beyond > 0 else 1.0
+            if abs(total - goal) < 1e-4:
+                break
+            if total > goal:
+                high = sigma
+                sigma = (low + high) / 2
+            else:
+                low = sigma
+                sigma = sigma * 2 if high == np.inf else (low + high) / 2
+        sigma = max(sigma, 1e-3 * distances[i].mean())
+        for p in range(k):
+            beyond = distances[i, p] - nearest
+            weights[i, p] = np.exp(-beyond / sigma) if beyond > 0 else 1.0
+    return weights

@@ -6,12 +6,15 @@ import hashlib
 from dataclasses import dataclass
 
 from actatlas.errors import UsageError
+from actatlas.layout.foreign import METHODS, require_layout_plugin
 
 
 @dataclass(frozen=True)
 class LayoutSettings:
     """How activations become points. Part of the fingerprint: a change redoes the layout.
 
+    method: "umap" of everybody at once, "landmarks" of some first and everybody from there, "tsne", or a plug-in's
+        name. None takes UMAP up to 50,000 activations, and landmarks above
     neighbors: of each activation, by cosine, of other photos
     min_dist: how near points may come, in units of UMAP's layout before scaling
     align: regions keep their places from layer to layer; False lays out each layer alone
@@ -21,6 +24,7 @@ class LayoutSettings:
         on each side; points beyond are cut off
     """
 
+    method: str | None = None
     neighbors: int = 20
     min_dist: float = 0.05
     align: bool = True
@@ -41,6 +45,9 @@ class LayoutSettings:
         ):
             if not is_possible:
                 raise UsageError(f"layout: {name} must be {allowed}, not {getattr(self, name)}", setting=name)
+
+        if self.method is not None and self.method not in METHODS:
+            require_layout_plugin(self.method)
 
     def seed_of(self, item: str) -> int:
         """32 bits for one use of randomness, such as a layer's name."""

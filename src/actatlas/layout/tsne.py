@@ -8,7 +8,7 @@ import numpy as np
 
 from actatlas.errors import MissingExtra
 from actatlas.layout.embedding import starting_points
-from actatlas.layout.flow import framed
+from actatlas.layout.framing import framed
 from actatlas.layout.neighbours import neighbour_graph
 from actatlas.layout.settings import LayoutSettings
 from actatlas.layout.spreading import spread_out

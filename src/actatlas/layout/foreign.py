@@ -1,0 +1,48 @@
+"""Layouts by other packages: `--layout NAME` of a plug-in (docs/plugins.md)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from actatlas.errors import ActatlasError, UsageError, first_line
+from actatlas.plugins import LAYOUTS, Plugin, find_plugin, plugins
+
+if TYPE_CHECKING:
+    from actatlas.layout.settings import LayoutSettings
+
+METHODS = ("umap", "landmarks", "tsne")
+
+
+def require_layout_plugin(name: str) -> Plugin:
+    """Raises UsageError where there is no such layout."""
+    plugin = find_plugin(LAYOUTS, name)
+    if plugin is None:
+        names = ", ".join((*METHODS, *(plugin.name for plugin in plugins(LAYOUTS))))
+        raise UsageError(f'layout "{name}" is not known; choose {names}, or install the package that brings it')
+    return plugin
+
+
+def points_of_plugin(vectors: np.ndarray, image_ids: np.ndarray, settings: LayoutSettings, layer: str) -> np.ndarray:
+    """(N, 2) float64, as the plug-in's function gives them for vectors (N, C), image_ids (N,) and a seed.
+
+    Raises UsageError where it fails, or gives something else.
+    """
+    plugin = require_layout_plugin(str(settings.method))
+    function = plugin.load()
+    try:
+        points = np.asarray(function(vectors, image_ids, settings.seed_of(layer)), np.float64)
+    except ActatlasError:
+        raise
+    except Exception as error:  # foreign code may raise anything
+        raise UsageError(
+            f"layout {plugin.name}: the plug-in of {plugin.package} fails ({type(error).__name__}: "
+            f"{first_line(error)}); choose another --layout, or ask the package's makers"
+        ) from error
+    if points.shape != (len(vectors), 2) or not np.isfinite(points).all():
+        raise UsageError(
+            f"layout {plugin.name}: the plug-in of {plugin.package} gives {points.shape}, or numbers that are not "
+            f"finite; it should give ({len(vectors)}, 2) finite ones"
+        )
+    return points

@@ -1,0 +1,60 @@
+"""How points find their places: everybody at once, or landmarks first and everybody from there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from actatlas.layout.crowd import Crowd
+from actatlas.layout.embedding import Curve, Graph, Optimiser, starting_points
+from actatlas.layout.landmarks import landmark_start
+from actatlas.layout.settings import LayoutSettings
+
+# Up to here a layout by everybody at once takes a minute or two, and is the one that umap-learn would make.
+_EVERYBODY_UP_TO = 50_000
+
+
+class Mover(Protocol):
+    """Moves points (N, 2) by a graph, in place."""
+
+    def run(self, points: np.ndarray, epoch: int, rate: float) -> None: ...
+
+
+@dataclass(frozen=True)
+class Manner:
+    """start: graph, layers' vectors, curve, seed → points (N, 2); mover: graph, curve, epochs, seed → what moves them
+
+    rate: of the first epoch, in UMAP's steps; epochs: for each of those of the settings
+    """
+
+    start: Callable[[Graph, Sequence[np.ndarray], Curve, int], np.ndarray]
+    mover: Callable[[Graph, Curve, int, int], Mover]
+    rate: float
+    epochs: float
+
+    def epoch_count(self, settings: LayoutSettings, share: float = 1.0) -> int:
+        return max(int(settings.epochs * self.epochs * share), 1)
+
+
+EVERYBODY = Manner(
+    start=lambda graph, vectors, curve, seed: starting_points(graph, vectors, seed),
+    mover=Optimiser,
+    rate=1.0,
+    epochs=1.0,
+)
+# A good start needs no large steps, which would tear what is there, and half the epochs.
+LANDMARKS = Manner(
+    start=landmark_start,
+    mover=lambda graph, curve, epochs, seed: Crowd(graph, curve, seed),
+    rate=0.3,
+    epochs=0.5,
+)
+
+
+def manner_of(settings: LayoutSettings, count: int) -> Manner:
+    """For so many activations."""
+    method = settings.method or ("umap" if count <= _EVERYBODY_UP_TO else "landmarks")
+    return {"umap": EVERYBODY, "landmarks": LANDMARKS}[method]

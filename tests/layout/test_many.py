@@ -1,0 +1,114 @@
+"""What only layouts of many activations do: a search that leaves out photos, landmarks, all threads."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numba
+import numpy as np
+import pytest
+from tests.layout.test_layout import Heard, clustered, neighbour_accuracy, placed
+
+from actatlas.errors import UsageError
+from actatlas.layout import LayoutSettings, lay_out
+from actatlas.layout.neighbours import _exact, _fuzzy, _fuzzy_of_many, unit_rows
+from actatlas.layout.search import nearest_of_other_photos
+from actatlas.progress import Silent
+
+MANY = LayoutSettings(method="landmarks", align=False, epochs=100)
+
+
+@pytest.fixture(autouse=True)
+def _few_are_many(monkeypatch):
+    monkeypatch.setattr("actatlas.layout.landmarks._FEW", 100)
+
+
+def test_the_search_finds_nearly_all_of_the_nearest_and_none_of_the_own_photo():
+    vectors, image_ids, _ = clustered(photos=1000, per_photo=6)
+    rows = np.arange(len(image_ids))
+    truth, true_distances = _exact(unit_rows(vectors["layer0"]), image_ids, rows, 15, lambda count: None)
+    found, distances = nearest_of_other_photos(vectors["layer0"], image_ids, 15, seed=0)
+    assert (image_ids[found] != image_ids[:, None]).all()
+    shared = [len(np.intersect1d(a, b)) for a, b in zip(truth, found, strict=True)]
+    assert np.mean(shared) > 0.95 * 15
+    assert (np.diff(distances, axis=1) >= 0).all()
+    is_same = found == truth
+    np.testing.assert_allclose(distances[is_same], true_distances[is_same], atol=5e-4)
+
+
+@pytest.mark.parametrize("align", [False, True])
+def test_the_number_of_threads_changes_nothing(align):
+    vectors, image_ids, _ = clustered(layers=2, photos=300)
+    settings, before = replace(MANY, align=align), numba.get_num_threads()
+    try:
+        found = []
+        for threads in (1, max(before, 1)):
+            numba.set_num_threads(threads)
+            found.append(lay_out(vectors, image_ids, settings, Silent()))
+    finally:
+        numba.set_num_threads(before)
+    for layer in vectors:
+        np.testing.assert_array_equal(found[0][layer].points, found[1][layer].points)
+
+
+@pytest.mark.parametrize("align", [False, True])
+def test_landmarks_keep_classes_together(align):
+    vectors, image_ids, labels = clustered(layers=2, photos=300)
+    by_chance = neighbour_accuracy(np.random.default_rng(0).random((len(labels), 2)), labels, image_ids)
+    layouts = lay_out(vectors, image_ids, replace(MANY, align=align), Silent())
+    everybody = lay_out(vectors, image_ids, replace(MANY, method="umap", align=align), Silent())
+    for layer, layout in layouts.items():
+        ok = layout.is_placed
+        kept = neighbour_accuracy(placed(layout), labels[ok], image_ids[ok])
+        whole = everybody[layer]
+        on_map = whole.is_placed
+        whole_kept = neighbour_accuracy(placed(whole), labels[on_map], image_ids[on_map])
+        assert kept - by_chance > 0.9 * (whole_kept - by_chance)
+
+
+def test_the_graph_of_many_is_umaps():
+    vectors, image_ids, _ = clustered(photos=200)
+    rows = np.arange(len(image_ids))
+    indices, distances = _exact(unit_rows(vectors["layer0"]), image_ids, rows, 15, lambda count: None)
+    asked = indices.copy()
+    difference = abs(_fuzzy(indices, distances) - _fuzzy_of_many(indices, distances))
+    assert difference.max() < 1e-3
+    np.testing.assert_array_equal(indices, asked)
+
+
+@pytest.mark.parametrize("kind", ["equal", "islands", "half doubled", "zeros", "few photos"])
+def test_what_cannot_be_laid_out_well_is_finite(kind, monkeypatch):
+    monkeypatch.setattr("actatlas.layout.neighbours._EXACT_ROWS", 100)
+    monkeypatch.setattr("actatlas.layout.neighbours._UMAP_ROWS", 100)
+    vectors, image_ids, _ = clustered(photos=200)
+    rows = vectors["layer0"]
+    if kind == "equal":
+        rows = np.ones_like(rows)
+    elif kind == "islands":
+        rows = np.hstack([rows, np.zeros_like(rows)])
+        rows[::2] = np.roll(rows[::2], 24, axis=1)
+    elif kind == "half doubled":
+        rows[1::2] = rows[::2]
+    elif kind == "zeros":
+        rows[: len(rows) // 2] = 0
+    else:
+        image_ids = image_ids % 2
+    heard = Heard()
+    points = lay_out({"a": rows}, image_ids, MANY, heard)["a"].points
+    assert np.isfinite(points[~np.isnan(points).any(axis=1)]).all()
+    assert (~np.isnan(points).any(axis=1)).mean() > 0.9
+    if kind in ("equal", "islands"):
+        assert heard.words
+
+
+def test_layers_by_t_sne_have_maps_of_their_own_and_say_so():
+    vectors, image_ids, _ = clustered(layers=2, photos=40)
+    heard = Heard()
+    layouts = lay_out(vectors, image_ids, LayoutSettings(method="tsne"), heard)
+    assert any("each layer has a map of its own" in said for said in heard.words)
+    assert all(layout.is_placed.mean() > 0.9 for layout in layouts.values())
+
+
+def test_a_layout_that_nobody_brings_is_refused_by_name():
+    with pytest.raises(UsageError, match='layout "tsn" is not known; choose umap, landmarks, tsne, or install'):
+        LayoutSettings(method="tsn")
