@@ -8,7 +8,15 @@ import torch
 from torch import nn
 
 from actatlas.errors import UsageError
-from actatlas.inversion import InversionSettings, false_colours, invert, learn_expectation, measure, measure_icons
+from actatlas.inversion import (
+    InversionSettings,
+    false_colours,
+    invert,
+    learn_expectation,
+    measure,
+    measure_icons,
+    side_px,
+)
 from actatlas.networks import Network, load_network
 from actatlas.preprocessing import Preprocessing
 from actatlas.values import ColourStatistics
@@ -95,6 +103,29 @@ def test_a_small_networks_icons_are_painted_at_their_own_size_not_scaled_up():
     assert pictures.shape == (4, 64, 64, 3)
     halved = pictures[:, ::2, ::2].repeat(2, axis=1).repeat(2, axis=2)
     assert np.abs(halved.astype(int) - pictures).mean() > 1  # a picture scaled up would hardly differ
+
+
+def test_an_icon_in_a_fixed_input_is_three_positions_wide_or_it_hardly_counts():
+    network = load_network("timm:levit_128s?pretrained=false")
+    layer = "stages.2.downsample.mlp.act"
+    assert network.is_fixed_size and network.layer(layer).stride == 56
+    assert [side_px(network, layer, px) for px in (56, 80, 200)] == [168, 168, 200]
+    assert side_px(network, "stages.0.blocks.0.attn.proj.act", 80) == 80  # stride 16
+    vectors = measure_icons(network, layer, _pictures(8, 224, 3, seed=4))
+    mean, rows = vectors.mean(axis=0), np.arange(4)
+    settings = InversionSettings(steps=(12,), repeats=(), batch_size=4, likeness=0.0)
+    pictures = invert(network, layer, vectors[:4], mean, _colour(3), settings, rows)
+    shrunk = pictures.reshape(4, 56, 3, 56, 3, 3).mean(axis=(2, 4)).astype(np.uint8)
+    large, small = (measure(network, layer, p, vectors[:4], rows, mean).cosine.mean() for p in (pictures, shrunk))
+    assert large > small + 0.1
+
+
+def test_an_icon_may_be_smaller_than_the_network_takes_as_a_whole():
+    network = load_network("torchvision:alexnet@none")
+    with pytest.raises(RuntimeError, match="too small"):
+        network.module(torch.zeros(1, 3, 48, 48))
+    patches = _pictures(3, 48, 3, seed=6)
+    assert measure_icons(network, "features.9", patches).shape == (3, 256)
 
 
 def test_equal_channels_are_grey_in_false_colours_and_single_ones_have_hues():

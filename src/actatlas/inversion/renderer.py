@@ -19,6 +19,7 @@ _SMALLER_RATE = 0.25  # of the rate, for a picture that went astray
 _MOST_SURROUNDINGS = 7.0  # beyond, nothing but wallpaper is left
 _MOST_EASELS = 4  # on one processor: a round has no more batches
 _ON_GPU = 4  # times as large a batch
+_LEAST_ACROSS = 3  # positions, of an icon in a fixed input
 
 
 class Renderer:
@@ -199,15 +200,17 @@ def side_px(network: Network, layer: str, size_px: int) -> int:
     """Side of a layer's icons: as asked for, but no more than a fixed input or twice the input of any network.
 
     Where the layer has fewer than five positions across such an icon, the side becomes the next odd multiple of its
-    stride, so that one position lies in the centre: 96 px in place of 80 at a stride of 32.
+    stride, so that one position lies in the centre: 96 px in place of 80 at a stride of 32. A network with a fixed
+    input sees the mean colour around an icon: it becomes three positions wide, or hardly counts (168 px at 56).
     """
-    native = min(network.preprocessing.input_px)
+    native, info = min(network.preprocessing.input_px), network.layer(layer)
+    is_map = min(info.shape[1:]) >= 3
     if network.is_fixed_size:
-        return min(size_px, native)
-    side, info = min(size_px, max(2 * native, 64)), network.layer(layer)
+        side = min(size_px, native)
+        return max(side, min(_LEAST_ACROSS * info.stride, native, MOST_PX)) if is_map else side
+    side = min(size_px, max(2 * native, 64))
     across = -(-side // info.stride)
     raised = (across + 1 - across % 2) * info.stride
-    is_map = min(info.shape[1:]) >= 3
     return raised if is_map and across < 5 and side < raised <= min(native, MOST_PX) else side
 
 

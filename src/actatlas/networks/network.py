@@ -238,6 +238,13 @@ class Network:
         self.layer(name)
         return self._probe.forms[self.layer(name).name]
 
+    def _large_enough(self, inputs: Tensor) -> Tensor:
+        """Scaled up to the network's input where they are smaller: what stands behind a layer may not take less."""
+        height, width = self.preprocessing.input_px
+        if inputs.shape[2] >= height and inputs.shape[3] >= width:
+            return inputs
+        return nn.functional.interpolate(inputs, size=(height, width), mode="nearest")
+
     def _ready(self, inputs: Tensor, layers: Sequence[str]) -> Tensor:
         for name in layers:
             self.layer(name)
@@ -246,7 +253,7 @@ class Network:
             inputs = inputs.contiguous(memory_format=torch.channels_last)
         unvetted = [name for name in layers if name not in self._vetted]
         if unvetted:
-            vet(self.module, inputs[:2].detach(), unvetted)
+            vet(self.module, self._large_enough(inputs[:2].detach()), unvetted)
             self._vetted.update(unvetted)
         return inputs
 
