@@ -43,7 +43,11 @@ class Bands:
         return Bands(self.values[top:bottom, left:right])
 
     def resize(
-        self, size: tuple[int, int], resample: Any, box: tuple[float, float, float, float], reducing_gap: float
+        self,
+        size: tuple[int, int],
+        resample: Any,
+        box: tuple[float, float, float, float] | None = None,
+        reducing_gap: float | None = None,
     ) -> Bands:
         """Each channel as PIL does it."""
         parts = [

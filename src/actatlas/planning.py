@@ -16,7 +16,7 @@ from actatlas import __version__
 from actatlas.collect import CollectSettings
 from actatlas.errors import NetworkError, NoImages, PlanChanged, TooFewImages
 from actatlas.grid import GridSettings, default_sides
-from actatlas.inversion import InversionSettings, side_px
+from actatlas.inversion import InversionSettings, require_paintable, side_px
 from actatlas.layout import LayoutSettings
 from actatlas.networks import Network, other_names
 from actatlas.progress import Progress
@@ -67,10 +67,7 @@ def make_plan(network: Network, source: ImageSource, settings: BuildSettings) ->
     """Everything that changes results, as `plan.json` keeps it."""
     layers = chosen_layers(network, settings.layers)
     images = listed_photos(source)
-    if network.preprocessing.channel_count == 2:
-        raise NetworkError(
-            f"{network.spec} takes 2 channels, and pictures of two cannot be painted; give it a third that it ignores"
-        )
+    require_paintable(network)
     return common_to_plans(settings) | {
         "title": settings.title or f"{network.spec.split(':')[-1]}: {Path(source.spec).name or source.spec}",
         "origin": f"Network {network.spec}, weights sha256 {network.weights_sha256[:12]}. Photos: {source.spec}.",

@@ -119,10 +119,3 @@ def test_a_network_without_logits_has_no_class_to_paint():
     network = actatlas.load_network(body, preprocessing=actatlas.Preprocessing((32, 32), 32))
     with pytest.raises(NetworkError, match="no logits"):
         actatlas.toolkit.class_picture(network, 0)
-
-
-def test_a_network_of_other_channels_than_photos_have_is_refused():
-    body = torch.nn.Sequential(torch.nn.Conv2d(4, 8, 3, 2, 1), torch.nn.ReLU())
-    four = actatlas.Preprocessing((32, 32), 32, mean=(0.0,) * 4, std=(1.0,) * 4, channel_count=4)
-    with pytest.raises(UsageError, match="takes 4 channels"):
-        actatlas.toolkit.Studio(actatlas.load_network(body, preprocessing=four))

@@ -3,7 +3,14 @@
 from actatlas.bands import false_colours
 from actatlas.inversion.expectation import learn_expectation
 from actatlas.inversion.fidelity import cosines_to_targets, measure, measure_icons, paired_cosines, ranks
-from actatlas.inversion.painting import Painting, directions_of, invert, nearest_directions, picture_key
+from actatlas.inversion.painting import (
+    Painting,
+    directions_of,
+    invert,
+    nearest_directions,
+    picture_key,
+    require_paintable,
+)
 from actatlas.inversion.renderer import Renderer, side_px
 from actatlas.inversion.rounds import round_sizes
 from actatlas.inversion.settings import InversionSettings
@@ -23,6 +30,7 @@ __all__ = [
     "paired_cosines",
     "picture_key",
     "ranks",
+    "require_paintable",
     "round_sizes",
     "side_px",
 ]

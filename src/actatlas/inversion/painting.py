@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.nn.functional import normalize
 
-from actatlas.errors import UsageError
+from actatlas.errors import NetworkError, UsageError
 from actatlas.inversion.renderer import Renderer
 from actatlas.inversion.rounds import Round, most_similar, plan_rounds
 from actatlas.inversion.settings import InversionSettings
@@ -193,6 +193,14 @@ def nearest_directions(directions: np.ndarray, rows: np.ndarray) -> np.ndarray:
 def directions_of(targets: np.ndarray, mean: np.ndarray) -> np.ndarray:
     """(K, C) float32 of length 1; zeros for a target that is the mean itself."""
     return normalize(torch.from_numpy(np.asarray(targets, np.float32) - np.asarray(mean, np.float32)), dim=1).numpy()
+
+
+def require_paintable(network: Network) -> None:
+    """Raises NetworkError for a network whose inputs cannot be shown."""
+    if network.preprocessing.channel_count == 2:
+        raise NetworkError(
+            f"{network.spec} takes 2 channels, and pictures of two cannot be painted; give it a third that it ignores"
+        )
 
 
 def _check_colour(network: Network, colour: ColourStatistics) -> None:

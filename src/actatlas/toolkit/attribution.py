@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from actatlas.bands import Bands, false_colours
 from actatlas.collect import attribute
 from actatlas.errors import UsageError
 from actatlas.networks import Recording, likeliest
@@ -151,7 +152,7 @@ class ChannelAttribution(Attribution):
 
 def spatial_attribution(
     subject: Any,
-    photo: str | Path | Image.Image,
+    photo: str | Path | Image.Image | Bands,
     layer: str,
     target: str | int,
     *,
@@ -191,7 +192,7 @@ def spatial_attribution(
 
 def channel_attribution(
     subject: Any,
-    photo: str | Path | Image.Image,
+    photo: str | Path | Image.Image | Bands,
     layer: str,
     target: str | int,
     *,
@@ -233,7 +234,7 @@ def channel_icons(studio: Studio, layer: str, channels: np.ndarray) -> np.ndarra
     with studio.progress.stage(f"Painting channels of {layer}", len(channels), "icons") as tick:
         pictures, _ = paint_directions(ground, directions, groups, seed=studio.seed)
         tick(len(channels))
-    return pictures[..., :3]
+    return false_colours(pictures)
 
 
 # --- inside

@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from torch.nn.functional import adaptive_avg_pool2d
 
+from actatlas.bands import Bands, false_colours
 from actatlas.errors import UsageError
 from actatlas.inversion import InversionSettings, Painting, Renderer, measure_icons, paired_cosines, picture_key
 from actatlas.toolkit.drawing import show_grid
@@ -76,7 +77,7 @@ class ActivationGrid(Result):
 
 def activation_grid(
     subject: Any,
-    photo: str | Path | Image.Image,
+    photo: str | Path | Image.Image | Bands,
     layers: Sequence[str] = (),
     *,
     groups: int = 0,
@@ -147,4 +148,4 @@ def _painted(studio: Studio, ground: Ground, targets: np.ndarray, emphasis: floa
         painting.paint_rounds(tick)
     answers = measure_icons(ground.network, ground.layer, painting.pictures)
     cosines = paired_cosines(answers, targets, ground.mean)
-    return painting.pictures[..., :3], cosines.astype(np.float32)
+    return false_colours(painting.pictures), cosines.astype(np.float32)

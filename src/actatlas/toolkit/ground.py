@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from actatlas.atlas import Layer
+from actatlas.bands import Bands, shown
 from actatlas.collect import Pilot
 from actatlas.inversion import InversionSettings, learn_expectation, side_px
 from actatlas.networks import Network
@@ -133,7 +134,7 @@ class _Cutter:
         self.owners = owners
         self._inputs, self._centres, self._map_size = inputs, (places + 0.5) / np.array(map_size), map_size
 
-    def cut(self, row: int, side: int) -> Image.Image:
+    def cut(self, row: int, side: int) -> Image.Image | Bands:
         input_px = self._inputs.network.preprocessing.input_px
         (down, across), (height, width) = self._centres[row].tolist(), self._map_size
         box = patch_box((down, across), side, (height, width), input_px)
@@ -156,7 +157,7 @@ def _learnt(
     vectors: np.ndarray,
     cutter: _Cutter,
     pilot: Pilot,
-    learning: tuple[np.ndarray, list[Image.Image]],
+    learning: tuple[np.ndarray, list[Image.Image | Bands]],
     position: tuple[int, int] | None,
     size_px: int,
     progress: Progress,
@@ -173,6 +174,7 @@ def _learnt(
         tick(len(rows))
     return Ground(
         network, layer, mean, pilot.colour, expectation, lambda: iter([vectors]), image_ids,
-        lambda wanted: [cutter.cut(int(row), patch_px) for row in wanted], position, size_px, patch_px,
+        lambda wanted: [shown(cutter.cut(int(row), patch_px)).convert("RGB") for row in wanted],
+        position, size_px, patch_px,
         f"{len(vectors):,} activations of {inputs.told}",
     )  # fmt: skip

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from actatlas.bands import Bands
 from actatlas.collect import CollectSettings, Pilot, photo_order, pilot_on, to_pixels
 from actatlas.collect.decoding import Decoder
 from actatlas.errors import NoImages
@@ -64,9 +65,11 @@ class Inputs:
         settings = CollectSettings(crops=self.crops, attribution=None, precision="float32")
         return pilot_on(self.network, few, [layer], settings, progress)
 
-    def picture(self, index: int) -> Image.Image:
-        """One input, RGB, or grey."""
+    def picture(self, index: int) -> Image.Image | Bands:
+        """One input, RGB, grey, or of the network's own channels."""
         pixels = self.pixels[index]
+        if pixels.shape[2] > 3:
+            return Bands(pixels)
         return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
 
 

@@ -9,17 +9,18 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from torch import Tensor
 
 from actatlas.atlas import ClassNames
+from actatlas.bands import Bands
 from actatlas.errors import UsageError
-from actatlas.images import open_source, read_named
+from actatlas.images import open_source
+from actatlas.inversion import require_paintable
 from actatlas.networks import Network, load_network
-from actatlas.preprocessing import upright_rgb
 from actatlas.progress import Progress, Silent
 from actatlas.toolkit.ground import Ground, ground_of_layer, ground_of_photos, ground_of_position
 from actatlas.toolkit.logits import LOGITS, with_logits_layer
 from actatlas.toolkit.photos import DEFAULT_PHOTOS, Inputs, read_inputs
+from actatlas.toolkit.seeing import Seen, see
 from actatlas.values import ImageSource
 from actatlas.working import WorkingAtlas, class_names
 
@@ -30,15 +31,6 @@ class Levels:
 
     baseline: np.ndarray
     window: int
-
-
-@dataclass(frozen=True)
-class Seen:
-    """A photo. name: of its file; picture: as the network sees it, RGB; inputs: (1, channels, H, W), normalised."""
-
-    name: str
-    picture: Image.Image
-    inputs: Tensor
 
 
 class Studio:
@@ -60,9 +52,7 @@ class Studio:
         """
         self.atlas = subject if isinstance(subject, WorkingAtlas) else None
         self.network: Network = self.atlas.network if self.atlas else load_network(subject)
-        if self.network.preprocessing.channel_count not in (1, 3):
-            count = self.network.preprocessing.channel_count
-            raise UsageError(f"{self.network.spec} takes {count} channels; the toolkit shows photos in colour or grey")
+        require_paintable(self.network)
         self.seed, self.progress = seed, progress or Silent()
         self._photos = photos
         self._grounds: dict[Any, Ground] = {}
@@ -77,7 +67,14 @@ class Studio:
     def source(self) -> ImageSource:
         if self._photos is not None:
             return open_source(self._photos)
-        return self.atlas.source if self.atlas and self.atlas.has_photos else open_source(DEFAULT_PHOTOS)
+        if self.atlas and self.atlas.has_photos:
+            return self.atlas.source
+        if (count := self.network.preprocessing.channel_count) > 3:
+            raise UsageError(
+                f"{self.network.spec} takes {count} channels, and the photos that packages carry have three; "
+                "give photos of its own (--photos, or photos= in Python)"
+            )
+        return open_source(DEFAULT_PHOTOS)
 
     @cached_property
     def inputs(self) -> Inputs:
@@ -129,16 +126,9 @@ class Studio:
                 self._levels[name] = Levels(pilot.baselines[name], pilot.windows[name])
         return self._levels[name]
 
-    def see(self, photo: str | Path | Image.Image) -> Seen:
+    def see(self, photo: str | Path | Image.Image | Bands) -> Seen:
         """Raises UnreadableImage that says where."""
-        if isinstance(photo, Image.Image):
-            picture, name = photo, "a picture"
-        else:
-            picture, name = read_named(photo, "the photo"), Path(photo).name
-        network = self.network
-        pixels = network.pixels(picture)
-        shown = network.preprocessing.crop(upright_rgb(picture)).convert("RGB")
-        return Seen(name, shown, network.normalize(pixels[None]))
+        return see(self.network, photo)
 
     def _input_side(self) -> int:
         height, width = self.network.preprocessing.input_px

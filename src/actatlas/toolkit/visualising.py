@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from actatlas.atlas import clusters_of
+from actatlas.bands import Bands, false_colours
 from actatlas.errors import UsageError
 from actatlas.inversion import InversionSettings
 from actatlas.networks import likeliest
@@ -59,7 +60,7 @@ class Visualisation(Result):
     """Pictures of one direction of a layer, and the photos' patches that answer most along it.
 
     title: what it is of; spec, layer: of the network; told: where the photos' numbers come from
-    pictures: (n, S, S, 3) uint8
+    pictures: (n, S, S, channels) uint8; channels are 3, or the network's own where it takes more
     answers: (n,) float32, what each picture answers (float32 network, at the centre or at the neuron's position): the
         channel's value, the class's logit, or the part along a direction beyond the layer's mean
     shares: (n,) of the photos' activations, how many are less strong
@@ -94,8 +95,8 @@ class Visualisation(Result):
 
     @property
     def images(self) -> list[Image.Image]:
-        """RGB; of a neuron the parts that it answers to."""
-        whole = [Image.fromarray(np.ascontiguousarray(picture[:, :, :3])) for picture in self.pictures]
+        """RGB, in false colours where the network takes more channels; of a neuron the parts that it answers to."""
+        whole = [Image.fromarray(picture) for picture in false_colours(self.pictures)]
         return [image.crop(self.box) if self.box else image for image in whole]
 
     def table(self) -> pd.DataFrame:
@@ -211,7 +212,7 @@ def class_picture(
     ground = studio.ground_of_logits(min(studio.network.preprocessing.input_px) if px is None else px)
     title = names.labels[index]
     found = _visualised(studio, ground, title, _one(ground.channel_count, index), 0.0, count, False)
-    return replace(found, top=_taken_for(studio, found.images, names.labels))
+    return replace(found, top=_taken_for(studio, found.pictures, names.labels))
 
 
 # --- inside
@@ -264,11 +265,12 @@ def _groups(ground: Ground, rows: np.ndarray, count: int, seed: int) -> list[np.
 
 
 def _taken_for(
-    studio: Studio, images: Sequence[Image.Image], labels: Sequence[str]
+    studio: Studio, pictures: np.ndarray, labels: Sequence[str]
 ) -> tuple[tuple[tuple[str, float], ...], ...]:
     """What the network says of each picture where it comes as a photo does."""
     network = studio.network
-    pixels = torch.stack([network.pixels(image) for image in images])
+    as_photo = Bands if pictures.shape[-1] > 3 else Image.fromarray
+    pixels = torch.stack([network.pixels(as_photo(picture)) for picture in pictures])
     with torch.no_grad():
         found = likeliest(network.logits(network.normalize(pixels)))
     return tuple(tuple((labels[i], p) for i, p in row) for row in found)
