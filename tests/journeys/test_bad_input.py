@@ -6,10 +6,13 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
+import timm
 from PIL import Image
+from safetensors.torch import save_file
 
 from actatlas.cli import main
 from actatlas.store import durable
@@ -63,6 +66,39 @@ def test_a_wrong_layer_names_the_closest(capsys, tmp_path, drawn_photos):
     code, _, err = run(capsys, "build", drawn_photos, "--out", tmp_path / "out", "--layer", "blocks.9.expnded")
     assert code == 4 and not (tmp_path / "out").exists()
     one_sentence(err, "blocks.9.expanded", "actatlas layers")
+
+
+def hub_is_out_of_reach(monkeypatch, tmp_path):
+    from actatlas.networks import fetching
+
+    monkeypatch.setattr(fetching, "is_known", lambda host: False)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+
+
+def test_each_network_that_cannot_be_loaded_is_one_clear_line_on_the_shell(capsys, tmp_path, monkeypatch):
+    hub_is_out_of_reach(monkeypatch, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    three = timm.create_model("test_resnet", num_classes=3)
+    save_file(three.state_dict(), "three.safetensors")
+    save_file(timm.create_model("test_vit", num_classes=3).state_dict(), "vit.safetensors")
+    Path("short.txt").write_text("cat\nred fox\n")
+    Path("bare.py").write_text("from torch import nn\ndef make():\n    return nn.Conv2d(3, 8, 3)\n")
+    on = "timm:test_resnet?pretrained=false&num_classes=3"
+    rows = {
+        "bare.py:make": ("Preprocessing",),  # a network without configuration
+        "timm:test_resnet?checkpoint=vit.safetensors&num_classes=3": ("vit.safetensors", "test_resnet"),  # wrong keys
+        "timm:test_resnet?checkpoint=three.safetensors&num_classes=5": ("3 classes", "num_classes=3"),
+        "timm:test_resnte": ("test_resnet",),  # typos
+        "tim:test_resnet": ("timm",),
+        "timm:test_resnet?num_clases=3": ("num_classes",),
+        "timm:resnet18.a1_in1k": ("no connection", "hf download timm/resnet18.a1_in1k", "checkpoint="),
+        "hf:nobody/never-was-there": ("no connection", "hf download nobody/never-was-there", "hf:"),
+        f"{on}&labels=short.txt": ("short.txt names 2 classes", "3 logits"),
+    }
+    for spec, words in rows.items():
+        code, out, err = run(capsys, "layers", spec)
+        assert code == 4 and not out, (spec, err)
+        one_sentence(err, *words)
 
 
 @pytest.mark.parametrize(
