@@ -25,7 +25,7 @@ PURPOSES = {
     "hf": "networks named hf:NAME",
     "tsne": "atlases of a class laid out by t-SNE",
     "notebook": "atlas.show() in a notebook",
-    "parquet": "vectors of your own from .parquet",
+    "parquet": "photos and vectors of your own from .parquet",
     "figures": "matplotlib figures, pictures as .pdf and .svg",
     "photos": "the packaged photos, packaged:demo",
 }

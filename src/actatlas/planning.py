@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import importlib.metadata
+import io
 import json
+import os
+import stat
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
-
-import pandas as pd
 
 from actatlas import __version__
 from actatlas.collect import CollectSettings
@@ -104,7 +106,7 @@ def listed_photos(source: ImageSource) -> dict[str, Any]:
         )
     return {
         "spec": source.spec,
-        "has_files": all(Path(record.path).is_absolute() for record in source.records),
+        "has_files": all(os.path.isabs(record.path) for record in source.records),
         "listed": listed,
         "columns": list(_own_columns(source).values()),
         "listing_sha256": _listing_sha256(source),
@@ -193,13 +195,16 @@ def _as_read(plan: dict[str, Any]) -> dict[str, Any]:
 
 
 def _images_csv(source: ImageSource) -> bytes:
-    columns: dict[str, list[Any]] = {"id": [], "path": []} | {stored: [] for stored in _own_columns(source).values()}
+    own = _own_columns(source)
+    table = io.BytesIO()
+    # Text goes on as bytes row by row: of a million photos there is one copy, not four.
+    text = io.TextIOWrapper(table, "utf-8", "surrogateescape", newline="", write_through=False)
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(["id", "path", *own.values()])
     for record in source.records:
-        columns["id"].append(record.id)
-        columns["path"].append(record.path)
-        for name, stored in _own_columns(source).items():
-            columns[stored].append(record.columns.get(name, ""))
-    return pd.DataFrame(columns).to_csv(index=False, lineterminator="\n").encode("utf-8", "surrogateescape")
+        rows.writerow([record.id, record.path, *(record.columns.get(name, "") for name in own)])
+    text.flush()
+    return table.getvalue()
 
 
 def _own_columns(source: ImageSource) -> dict[str, str]:
@@ -211,7 +216,19 @@ def _listing_sha256(source: ImageSource) -> str:
     """Of paths, sizes and columns: another list, or a replaced file, is another collection."""
     digest = hashlib.sha256()
     for record in source.records:
-        path = Path(record.path)
-        size = path.stat().st_size if path.is_absolute() and path.is_file() else -1
+        size = _file_size(record.path)
         digest.update(repr((record.path, size, sorted(record.columns.items()))).encode("utf-8", "surrogateescape"))
+    content: str = getattr(source, "content_sha256", "")  # of sources whose photos lie in files of another kind
+    digest.update(content.encode())
     return digest.hexdigest()
+
+
+def _file_size(path: str) -> int:
+    """−1 for what is no file."""
+    if not os.path.isabs(path):
+        return -1
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):  # ValueError: a NUL byte
+        return -1
+    return found.st_size if stat.S_ISREG(found.st_mode) else -1

@@ -25,7 +25,7 @@ GROUPS: tuple[Group, ...] = (NETWORKS, IMAGES, LAYOUTS)
 # Prefixes that are actatlas's own; a plug-in cannot take them.
 OWN = {
     NETWORKS: ("packaged", "timm", "torchvision", "hf", "lucid", "python"),
-    IMAGES: ("packaged",),
+    IMAGES: ("packaged", "parquet", "wds", "hf-dataset"),
     LAYOUTS: ("umap", "landmarks", "tsne"),
 }
 

@@ -85,6 +85,25 @@ class ImageSource(Protocol):
 
 
 @dataclass(frozen=True)
+class Blocks:
+    """Photos that are read together, such as a file's row group: what a source may have as its `blocks`.
+
+    Collecting then goes through a few blocks at a time, rather than through all photos in random order.
+
+    starts: (B,) int64, ascending from 0; block b holds the ids from starts[b] to the next one's start
+    at_once: how many may be open at a time
+    is_stream: they are there one after another only, from the first on
+    """
+
+    starts: np.ndarray
+    at_once: int
+    is_stream: bool = False
+
+    def of(self, image_id: int) -> int:
+        return int(np.searchsorted(self.starts, image_id, side="right")) - 1
+
+
+@dataclass(frozen=True)
 class ActivationSet:
     """Activations of one layer, one row per (image, crop, position).
 

@@ -109,10 +109,7 @@ class Atlas:
         """One row a listed image: id, path, skipped (the reason, or None), and the list's own columns as strings."""
         if not self.has_photos:
             return pd.DataFrame({"id": [], "path": [], "skipped": []})
-        table = pd.read_csv(
-            io.BytesIO(self._files.read_bytes("images.csv")),
-            dtype=str, keep_default_na=False, encoding_errors="surrogateescape",
-        )  # fmt: skip
+        table = _read_table(self._files.read_bytes("images.csv"))
         table["id"] = table["id"].astype(np.int64)
         skipped = self.skipped
         table.insert(2, "skipped", pd.Series([skipped.get(i) for i in table["id"]], dtype=object))
@@ -203,6 +200,15 @@ class Atlas:
     @cached_property
     def _layers(self) -> dict[str, Layer]:
         return {}
+
+
+def _read_table(content: bytes) -> pd.DataFrame:
+    """All as text."""
+    how: dict[str, Any] = {"keep_default_na": False, "encoding_errors": "surrogateescape", "lineterminator": "\n"}
+    try:
+        return pd.read_csv(io.BytesIO(content), dtype=str, **how)
+    except UnicodeEncodeError:  # a file's name that is no UTF-8, which pandas' own strings refuse
+        return pd.read_csv(io.BytesIO(content), dtype=object, **how)
 
 
 def _without_lists(layer_plan: dict[str, Any]) -> dict[str, Any]:

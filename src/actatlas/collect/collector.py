@@ -14,7 +14,7 @@ import torch
 from actatlas.collect.attribution import GRADIENTS, attribute
 from actatlas.collect.decoding import Decoder, Prepared
 from actatlas.collect.pilot import Pilot, to_pixels
-from actatlas.collect.sampling import Box, inner_positions, map_index, photo_order
+from actatlas.collect.sampling import Box, inner_positions, map_index, order_of
 from actatlas.collect.settings import CollectSettings
 from actatlas.networks import folded
 from actatlas.values import ActivationSet, AttributionMethod, ImageSource
@@ -65,7 +65,7 @@ class Collector:
         self._network = as_collected(network, self._layers, pilot)
         self._settings = settings
         self._pilot = pilot
-        self._order = photo_order(len(source.records), settings.seed)
+        self._order = order_of(source, settings.seed)
         self._decoder = Decoder(source, network.preprocessing, settings)
         self._has_logits = network.class_count is not None
         self._batch_size = settings.batch_size or usual_batch(self._network)

@@ -12,7 +12,7 @@ import torch
 
 from actatlas.collect.agreement import attributions_agree
 from actatlas.collect.decoding import Decoder, Prepared
-from actatlas.collect.sampling import inner_positions, photo_order
+from actatlas.collect.sampling import inner_positions, order_of
 from actatlas.collect.settings import CollectSettings
 from actatlas.errors import NoImages
 from actatlas.progress import Progress
@@ -102,7 +102,7 @@ def to_pixels(inputs: np.ndarray) -> torch.Tensor:
 def _first_inputs(network: Network, source: ImageSource, settings: CollectSettings) -> np.ndarray:
     """(≤ 64, H, W, channels) uint8."""
     decoder = Decoder(source, network.preprocessing, settings)
-    order = photo_order(len(source.records), settings.seed)
+    order = order_of(source, settings.seed)
     found: list[Prepared] = []
     first_reason = ""
     with closing(decoder.run_ahead(order.tolist(), photos_ahead=PILOT_PHOTOS)) as photos:

@@ -1,6 +1,6 @@
 """All that is random in collecting: a function of (seed, stage, item) alone, so shards and batches change nothing.
 
-photo order   ids sorted by a hash of (seed, id)
+photo order   ids sorted by a hash of (seed, id); where photos are read in blocks, a few blocks at a time
 crop          side = √U(0.35², 1) of the largest crop with the input's aspect, place uniform: areas are uniform
 position      a cell of the coarsest map without its border, then a uniform place inside the cell
 """
@@ -12,6 +12,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from actatlas.values import Blocks, ImageSource
+
 Box = tuple[float, float, float, float]
 
 MIN_CROP_SIDE = 0.35
@@ -20,10 +22,32 @@ MIN_CROP_SIDE = 0.35
 _EDGE_MARGIN = 1e-4
 
 
-def photo_order(image_count: int, seed: int) -> np.ndarray:
-    """(N,) int64: the ids 0 … N − 1 in the order in which they are collected."""
-    keys = [hashlib.sha256(f"{seed} order {image_id}".encode()).digest() for image_id in range(image_count)]
-    return np.array(sorted(range(image_count), key=keys.__getitem__), np.int64)
+def photo_order(image_count: int, seed: int, blocks: Blocks | None = None) -> np.ndarray:
+    """(N,) int64: the ids 0 … N − 1 in the order in which they are collected.
+
+    blocks: of sources that read photos together: `at_once` blocks, themselves in random order, are gone through before
+    the next ones, their photos mixed. The order follows from the listing, the seed and the blocks alone.
+    """
+    keys = _hashes("order", image_count, seed)
+    if blocks is None:
+        return np.lexsort(keys).astype(np.int64)
+    count = len(blocks.starts)
+    turns = np.empty(count, np.int64)
+    turns[np.arange(count) if blocks.is_stream else np.lexsort(_hashes("block", count, seed))] = np.arange(count)
+    group = turns // blocks.at_once
+    lengths = np.diff(np.append(blocks.starts, image_count))
+    return np.lexsort((*keys, np.repeat(group, lengths))).astype(np.int64)
+
+
+def order_of(source: ImageSource, seed: int) -> np.ndarray:
+    """`photo_order` of a source's photos."""
+    return photo_order(len(source.records), seed, getattr(source, "blocks", None))
+
+
+def _hashes(stage: str, count: int, seed: int) -> tuple[np.ndarray, ...]:
+    """A hash of each number, as columns for lexsort: the last counts most."""
+    digests = b"".join(hashlib.sha256(f"{seed} {stage} {i}".encode()).digest() for i in range(count))
+    return tuple(np.frombuffer(digests, ">u8").reshape(count, 4).T[::-1])
 
 
 def crop_box(photo_size: tuple[int, int], input_px: tuple[int, int], seed: int, image_id: int, crop: int) -> Box:

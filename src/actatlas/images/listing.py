@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import csv
-import io
 import os
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TextIO
 
 from actatlas.errors import ImageError, NoImages
+from actatlas.images.records import Entry
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
-Entry = tuple[str, dict[str, str]]
 
 
 def is_image_name(name: str) -> bool:
     return not name.startswith(".") and name.lower().endswith(EXTENSIONS)
 
 
-def list_folder(folder: str) -> list[Entry]:
+def list_folder(folder: str) -> Iterator[Entry]:
     """Images directly in `folder` and in its sub-folders, one level deep, in natural order (2 before 10).
 
     With sub-folders their name is the column `label` (empty for images beside them). Links to files are followed, links
@@ -46,35 +47,57 @@ def list_folder(folder: str) -> list[Entry]:
         )
     has_classes = any(labels.values())
     paths = sorted(labels, key=natural_order)
-    return [(os.path.join(folder, path), {"label": labels[path]} if has_classes else {}) for path in paths]
+    return ((os.path.join(folder, path), {"label": labels[path]} if has_classes else {}) for path in paths)
 
 
-def list_text(file: str) -> list[Entry]:
+def has_images(folder: str) -> bool:
+    """Whether an image lies in the folder or in its sub-folders, one level deep. Raises NoImages as `list_folder`."""
+    sub_folders = []
+    for entry in _scan(folder):
+        if is_image_name(entry.name):
+            return True
+        if entry.is_dir(follow_symlinks=False):
+            sub_folders.append(entry.path)
+    return any(is_image_name(entry.name) for sub_folder in sub_folders for entry in _scan(sub_folder))
+
+
+def list_text(file: str) -> Iterator[Entry]:
     """One path a line, relative to the list; empty lines and those that begin with # are left out.
 
     Raises NoImages, or ImageError for what is not text.
     """
-    lines = (line.strip() for line in _read_text(file).splitlines())
-    entries: list[Entry] = [(_beside(file, line), {}) for line in lines if line and not line.startswith("#")]
-    if not entries:
+    folder, is_empty = os.path.dirname(file), True
+    with _opened(file) as stream:
+        for line in stream:
+            path = line.strip()
+            if path and not path.startswith("#"):
+                is_empty = False
+                yield os.path.normpath(os.path.join(folder, path)), {}
+    if is_empty:
         raise NoImages(f"no images in {file}: it names no path; write one path a line, relative to the list", spec=file)
-    return entries
 
 
-def list_csv(file: str) -> list[Entry]:
+def list_csv(file: str) -> Iterator[Entry]:
     """Rows of a comma-separated file whose first column is `path`, relative to it; the others are kept as strings.
 
     Raises NoImages where there are no rows, ImageError where a row does not fit the header.
     """
-    reader = csv.reader(io.StringIO(_read_text(file), newline=""), strict=True)
-    try:
-        names = _checked_header(file, next(reader, []))
-        entries = [_csv_entry(file, reader.line_num, names, row) for row in reader if any(cell.strip() for cell in row)]
-    except csv.Error as error:
-        raise ImageError(f"{file}, line {reader.line_num}: not a readable CSV ({error}); check its quotes") from None
-    if not entries:
+    folder, is_empty = os.path.dirname(file), True
+    with _opened(file, newline="") as stream:
+        reader = csv.reader(stream, strict=True)
+        try:
+            names = _checked_header(file, next(reader, []))
+            for row in reader:
+                if any(cell.strip() for cell in row):
+                    is_empty = False
+                    path = _checked_path(file, reader.line_num, names, row)
+                    yield os.path.normpath(os.path.join(folder, path)), dict(zip(names[1:], row[1:], strict=True))
+        except csv.Error as error:
+            raise ImageError(
+                f"{file}, line {reader.line_num}: not a readable CSV ({error}); check its quotes"
+            ) from None
+    if is_empty:
         raise NoImages(f"no images in {file}: it has a header and no rows", spec=file)
-    return entries
 
 
 def natural_order(path: str) -> tuple[list[tuple[int, int, str]], str]:
@@ -92,18 +115,26 @@ def _scan(folder: str) -> Iterator[os.DirEntry[str]]:
         raise NoImages(f"{folder} cannot be listed: {error.strerror}; check its permissions", spec=folder) from None
 
 
-def _read_text(file: str) -> str:
+@contextmanager
+def _opened(file: str, newline: str | None = None) -> Iterator[TextIO]:
+    """A list's text, read as it is gone through: it may have millions of lines."""
     try:
-        with open(file, encoding="utf-8-sig", newline="") as stream:
-            return stream.read()
+        with open(file, encoding="utf-8-sig", newline=newline) as stream:
+            yield stream
     except UnicodeDecodeError as error:
-        raise ImageError(f"{file} is not UTF-8 text (byte {error.start}); save it as UTF-8") from None
+        raise ImageError(f"{file} is not UTF-8 text (byte {_first_bad_byte(file, error)}); save it as UTF-8") from None
     except OSError as error:
         raise NoImages(f"{file} cannot be read: {error.strerror}", spec=file) from None
 
 
-def _beside(file: str, path: str) -> str:
-    return os.path.normpath(os.path.join(os.path.dirname(file), path))
+def _first_bad_byte(file: str, error: UnicodeDecodeError) -> int:
+    """`error` counts from the piece that was being read."""
+    with open(file, "rb") as stream:
+        try:
+            stream.read().decode("utf-8-sig")
+        except UnicodeDecodeError as of_all:
+            return of_all.start
+    return error.start
 
 
 def _checked_header(file: str, header: list[str]) -> list[str]:
@@ -121,11 +152,12 @@ def _checked_header(file: str, header: list[str]) -> list[str]:
     return names
 
 
-def _csv_entry(file: str, line: int, names: list[str], row: list[str]) -> Entry:
+def _checked_path(file: str, line: int, names: list[str], row: list[str]) -> str:
     if len(row) != len(names):
         raise ImageError(
             f"{file}, line {line}: {len(row)} cells where the header has {len(names)} columns; quote cells with commas"
         )
-    if not row[0].strip():
+    path = row[0].strip()
+    if not path:
         raise ImageError(f"{file}, line {line}: the path is empty")
-    return _beside(file, row[0].strip()), dict(zip(names[1:], row[1:], strict=True))
+    return path

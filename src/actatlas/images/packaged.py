@@ -6,7 +6,7 @@ import os
 from importlib.util import find_spec
 
 from actatlas.errors import MissingExtra, NoImages
-from actatlas.images.listing import Entry
+from actatlas.images.records import Entry
 
 # Natural colour photos that lie in the wheels themselves (scikit-image fetches its others over the network).
 _DEMO: dict[str, dict[str, str]] = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 from weakref import WeakValueDictionary
@@ -11,27 +11,33 @@ from weakref import WeakValueDictionary
 from PIL import Image
 
 from actatlas.errors import NoImages
+from actatlas.images import parquet
 from actatlas.images.decoding import read_photo
-from actatlas.images.listing import Entry, is_image_name, list_csv, list_folder, list_text
+from actatlas.images.listing import has_images, is_image_name, list_csv, list_folder, list_text
 from actatlas.images.packaged import list_packaged
+from actatlas.images.parquet import ParquetSource
+from actatlas.images.records import Entry, Records
+from actatlas.images.shards import shards_in
 from actatlas.plugins import IMAGES, Plugin, find_plugin
 from actatlas.values import ImageRecord, ImageSource
 
 # Sources that were given as values: within this process their spec leads to them.
 _given: WeakValueDictionary[str, ImageSource] = WeakValueDictionary()
 
+KINDS = "a folder, a .txt list, a .csv with a path column, .parquet or .tar files, or packaged:demo"
 ImagesSpec = str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | ImageSource
 
 
 def open_source(spec: ImagesSpec) -> ImageSource:
     """The photos that `spec` names; ids are their places in the listing.
 
-    spec: a folder (flat, or one sub-folder a class), a `.txt` list, a `.csv`, one image file, `packaged:demo`, or
-    `PREFIX:NAME` of a plug-in (docs/plugins.md); from Python also a list of paths, or an ImageSource, which is given
-    back.
+    spec: a folder (flat, or one sub-folder a class), a `.txt` list, a `.csv`, one image file, `packaged:demo`; a
+    `.parquet` or webdataset `.tar` file or a folder of them, `parquet:PATTERN?column=NAME`, `wds:PATTERN` (a path with
+    * or {000..127}, or http addresses), `hf-dataset:NAME?split=train` (docs/photos.md); or `PREFIX:NAME` of a plug-in
+    (docs/plugins.md). From Python also a list of paths, or an ImageSource, which is given back.
 
-    Raises NoImages where nothing is there, ImageError where a list cannot be understood, MissingExtra for packaged
-    photos whose packages are not installed. Photos themselves are not opened yet.
+    Raises NoImages where nothing is there, ImageError where a list or a shard cannot be understood, MissingExtra where
+    packages are not installed. Photos themselves are not opened yet.
     """
     if not isinstance(spec, str | os.PathLike | Sequence):
         if hasattr(spec, "records") and hasattr(spec, "read"):
@@ -45,15 +51,39 @@ def open_source(spec: ImagesSpec) -> ImageSource:
     text = os.fspath(spec)
     if text in _given:
         return _given[text]
-    if text.startswith("packaged:"):
-        return FileSource(text, list_packaged(text.removeprefix("packaged:")))
-    path = os.path.abspath(os.path.expanduser(text))
     prefix, _, name = text.partition(":")
+    if name and prefix in _SOURCES:
+        return _SOURCES[prefix](name)
+    path = os.path.abspath(os.path.expanduser(text))
+    of_shards = _of_shards(path)
+    if of_shards is not None:
+        return of_shards
     if name and not os.path.exists(path):
         plugin = find_plugin(IMAGES, prefix)
         if plugin is not None:
             return _from_plugin(plugin, name, text)
     return FileSource(path, _entries(text, path))
+
+
+def _packaged(name: str) -> ImageSource:
+    return FileSource(f"packaged:{name}", list_packaged(name))
+
+
+# By what stands before the colon; each takes what stands behind it.
+_SOURCES: dict[str, Callable[[str], ImageSource]] = {
+    "packaged": _packaged,
+    "parquet": ParquetSource,
+}
+
+
+def _of_shards(path: str) -> ImageSource | None:
+    """For a file of many photos, or a folder that holds such files and no photos beside them."""
+    for suffixes, make in ((parquet.SUFFIXES, ParquetSource),):
+        if path.lower().endswith(suffixes) and os.path.isfile(path):
+            return make(path)
+        if os.path.isdir(path) and not has_images(path) and shards_in(path, suffixes):
+            return make(path)
+    return None
 
 
 class NamedSource:
@@ -64,9 +94,9 @@ class NamedSource:
         self._source = source
 
     def __getattr__(self, name: str) -> Any:
-        if name != "read_reduced":  # which not every source has
+        if name not in ("read_reduced", "blocks", "content_sha256"):  # which not every source has
             raise AttributeError(name)
-        return self._source.read_reduced  # type: ignore[attr-defined]
+        return getattr(self._source, name)
 
     @property
     def column_names(self) -> Sequence[str]:
@@ -83,10 +113,10 @@ class NamedSource:
 class FileSource:
     """Photos in files. `spec` and the records' paths are absolute, so they hold from any working folder."""
 
-    def __init__(self, spec: str, entries: Sequence[Entry]):
+    def __init__(self, spec: str, entries: Iterable[Entry]):
         self.spec = spec
-        self.column_names: tuple[str, ...] = tuple(entries[0][1]) if entries else ()
-        self._records = tuple(ImageRecord(i, path, columns) for i, (path, columns) in enumerate(entries))
+        self._records = Records.of(entries)
+        self.column_names: tuple[str, ...] = tuple(self._records.columns)
 
     @property
     def records(self) -> Sequence[ImageRecord]:
@@ -94,11 +124,11 @@ class FileSource:
 
     def read(self, image_id: int) -> Image.Image:
         """The photo, upright, mode RGB. Raises UnreadableImage."""
-        return read_photo(self._records[image_id].path)
+        return read_photo(self._records.paths[image_id])
 
     def read_reduced(self, image_id: int, wanted_px: int) -> Image.Image:
         """Like `read`, but a large JPEG comes at a half to an eighth of its size, no side under `wanted_px`."""
-        return read_photo(self._records[image_id].path, wanted_px)
+        return read_photo(self._records.paths[image_id], wanted_px)
 
     def __len__(self) -> int:
         return len(self._records)
@@ -121,12 +151,12 @@ def _from_plugin(plugin: Plugin, name: str, spec: str) -> ImageSource:
     )
 
 
-def _entries(spec: str, path: str) -> list[Entry]:
+def _entries(spec: str, path: str) -> Iterable[Entry]:
     if os.path.isdir(path):
         return list_folder(path)
     if not os.path.exists(path):
         raise NoImages(
-            f'"{spec}" does not exist; give a folder, a .txt list, a .csv with a path column, or packaged:demo',
+            f'"{spec}" does not exist; give {KINDS}',
             spec=spec,
         )
     lower = path.lower()
@@ -137,7 +167,7 @@ def _entries(spec: str, path: str) -> list[Entry]:
     if is_image_name(os.path.basename(path)):
         return [(path, {})]
     raise NoImages(
-        f'"{spec}" is no image source; give a folder, a .txt list, a .csv with a path column, or packaged:demo',
+        f'"{spec}" is no image source; give {KINDS}',
         spec=spec,
     )
 
@@ -148,6 +178,5 @@ def _from_paths(paths: Sequence[str | os.PathLike[str]]) -> FileSource:
     wrong = next((path for path in paths if not isinstance(path, str | os.PathLike)), None)
     if wrong is not None:
         raise NoImages(f"a list of images holds paths, not {type(wrong).__name__}; save the pictures as files first")
-    return FileSource(
-        f"a list of {len(paths):,} paths", [(os.path.abspath(os.path.expanduser(path)), {}) for path in paths]
-    )
+    entries: Iterable[Entry] = ((os.path.abspath(os.path.expanduser(path)), {}) for path in paths)
+    return FileSource(f"a list of {len(paths):,} paths", entries)

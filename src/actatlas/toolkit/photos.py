@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from actatlas.bands import Bands
-from actatlas.collect import CollectSettings, Pilot, photo_order, pilot_on, to_pixels
+from actatlas.collect import CollectSettings, Pilot, order_of, pilot_on, to_pixels
 from actatlas.collect.decoding import Decoder
 from actatlas.errors import NoImages
 from actatlas.networks import Network
@@ -75,7 +75,7 @@ class Inputs:
 
 def read_inputs(network: Network, source: ImageSource, seed: int, progress: Progress) -> Inputs:
     """Up to 384: of many photos each once, of few as many random crops. Raises NoImages where none can be read."""
-    order = photo_order(len(source.records), seed)[:MOST_INPUTS]
+    order = order_of(source, seed)[:MOST_INPUTS]
     crops = -(-MOST_INPUTS // max(len(order), 1)) if 2 * len(order) <= MOST_INPUTS else 0
     decoder = Decoder(source, network.preprocessing, CollectSettings(crops=crops, attribution=None, seed=seed))
     pixels: list[np.ndarray] = []
