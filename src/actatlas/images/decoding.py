@@ -20,7 +20,7 @@ from actatlas.preprocessing import upright_rgb
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 MAX_FILE_BYTES = 64 * 2**20
-_TOO_LARGE = f"larger than {MAX_FILE_BYTES // 2**20} MB"
+TOO_LARGE = f"larger than {MAX_FILE_BYTES // 2**20} MB"
 # Pillow's own threshold for a "decompression bomb"; where a program has raised Pillow's, ours still holds.
 MAX_PIXELS = 89_478_485
 # Photos below this are decoded whole even where a reduced size would do: they are fast, and stay exact.
@@ -51,7 +51,7 @@ def decode(content: bytes, wanted_px: int | None = None) -> Image.Image:
     if not content:
         raise UnreadableImage("the file is empty")
     if len(content) > MAX_FILE_BYTES:
-        raise UnreadableImage(_TOO_LARGE)
+        raise UnreadableImage(TOO_LARGE)
     try:
         with _PILLOW_IS_QUIET, Image.open(io.BytesIO(content), formats=FORMATS) as image:
             _refuse_bomb(image)
@@ -81,7 +81,7 @@ def _read_bytes(path: str | os.PathLike[str]) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
         with open(descriptor, "rb") as file:
             if os.fstat(descriptor).st_size > MAX_FILE_BYTES:
-                raise UnreadableImage(_TOO_LARGE)
+                raise UnreadableImage(TOO_LARGE)
             return file.read(MAX_FILE_BYTES)
     except UnreadableImage:  # it is a ValueError too
         raise

@@ -70,6 +70,28 @@ class Column:
         return self._different[self._of_record[number]]
 
 
+class Growing:
+    """Records of which one has other columns than the next: what one lacks is empty."""
+
+    def __init__(self, most_columns: int):
+        self.paths = Texts()
+        self.columns: dict[str, Column] = {}
+        self._most_columns = most_columns
+
+    def add(self, path: str, columns: Mapping[str, str]) -> None:
+        for name in columns:
+            if name not in self.columns and len(self.columns) < self._most_columns:
+                self.columns[name] = Column("" for _ in range(len(self.paths)))
+        self.paths.append(path)
+        for name, column in self.columns.items():
+            column.append(columns.get(name, ""))
+
+    def done(self, first: Sequence[str] = ()) -> Records:
+        """first: the columns that come before the others, which are sorted by name"""
+        names = sorted(self.columns, key=lambda name: (name not in first, name))
+        return Records(self.paths, {name: self.columns[name] for name in names})
+
+
 class Records(Sequence[ImageRecord]):
     """ImageRecords 0 … N − 1 by their paths and columns; every entry has the columns of the first."""
 

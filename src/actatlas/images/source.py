@@ -11,13 +11,14 @@ from weakref import WeakValueDictionary
 from PIL import Image
 
 from actatlas.errors import NoImages
-from actatlas.images import parquet
+from actatlas.images import parquet, webdataset
 from actatlas.images.decoding import read_photo
 from actatlas.images.listing import has_images, is_image_name, list_csv, list_folder, list_text
 from actatlas.images.packaged import list_packaged
 from actatlas.images.parquet import ParquetSource
 from actatlas.images.records import Entry, Records
 from actatlas.images.shards import shards_in
+from actatlas.images.webdataset import WebDataset
 from actatlas.plugins import IMAGES, Plugin, find_plugin
 from actatlas.values import ImageRecord, ImageSource
 
@@ -73,12 +74,13 @@ def _packaged(name: str) -> ImageSource:
 _SOURCES: dict[str, Callable[[str], ImageSource]] = {
     "packaged": _packaged,
     "parquet": ParquetSource,
+    "wds": WebDataset,
 }
 
 
 def _of_shards(path: str) -> ImageSource | None:
     """For a file of many photos, or a folder that holds such files and no photos beside them."""
-    for suffixes, make in ((parquet.SUFFIXES, ParquetSource),):
+    for suffixes, make in ((parquet.SUFFIXES, ParquetSource), (webdataset.SUFFIXES, WebDataset)):
         if path.lower().endswith(suffixes) and os.path.isfile(path):
             return make(path)
         if os.path.isdir(path) and not has_images(path) and shards_in(path, suffixes):
