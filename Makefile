@@ -96,9 +96,9 @@ $(VENV)/.has-demo: $(VENV)/.made $(PINS)
 	@touch $@
 
 $(VENV)/.has-dev: $(VENV)/.made $(PINS)
-	$(PIP) install -c constraints.txt -e '.[build,timm,hf,tsne,photos,notebook,parquet,figures,docs,dev]'
+	$(PIP) install -c constraints.txt -e '.[build,timm,hf,tsne,photos,notebook,parquet,datasets,figures,docs,dev]'
 	@touch $(VENV)/.has-demo $@
 
 $(VENV)/.has-bench: $(VENV)/.made $(PINS)
-	$(PIP) install -c constraints.txt -e '.[build,timm,hf,tsne,photos,notebook,parquet,figures,docs,dev,bench]'
+	$(PIP) install -c constraints.txt -e '.[build,timm,hf,tsne,photos,notebook,parquet,datasets,figures,docs,dev,bench]'
 	@touch $(VENV)/.has-demo $(VENV)/.has-dev $@

@@ -26,6 +26,7 @@ PURPOSES = {
     "tsne": "atlases of a class laid out by t-SNE",
     "notebook": "atlas.show() in a notebook",
     "parquet": "photos and vectors of your own from .parquet",
+    "datasets": "photos of Hugging Face's datasets, hf-dataset:NAME",
     "figures": "matplotlib figures, pictures as .pdf and .svg",
     "photos": "the packaged photos, packaged:demo",
 }

@@ -13,6 +13,7 @@ from PIL import Image
 from actatlas.errors import NoImages
 from actatlas.images import parquet, webdataset
 from actatlas.images.decoding import read_photo
+from actatlas.images.hf_datasets import HfDataset
 from actatlas.images.listing import has_images, is_image_name, list_csv, list_folder, list_text
 from actatlas.images.packaged import list_packaged
 from actatlas.images.parquet import ParquetSource
@@ -75,6 +76,7 @@ _SOURCES: dict[str, Callable[[str], ImageSource]] = {
     "packaged": _packaged,
     "parquet": ParquetSource,
     "wds": WebDataset,
+    "hf-dataset": HfDataset,
 }
 
 
