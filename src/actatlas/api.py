@@ -76,6 +76,7 @@ def build(
     seed: int = 0,
     title: str = "",
     examples: Examples | None = None,
+    isolate_decoding: bool = False,
     progress: Progress | bool = True,
 ) -> WorkingAtlas:
     """Photos in, atlas out; the same call continues a build that was stopped.
@@ -91,6 +92,7 @@ def build(
     icon_px: side of an icon in network input pixels, 8 to 512; None takes 80
     draft: paint icons in less than half of the time, less well
     examples: what the page shows of photos: "none", "patches" (where None), "thumbs" or "originals"
+    isolate_decoding: decode photos in processes of their own, under limits: for photos by strangers
     device: "cpu", "cuda", "mps"; "auto" takes a GPU where there is one. Icons are painted on all visible CUDA devices
 
     Raises what the command line prints: an ActatlasError that says what is wrong, where, and what to do.
@@ -104,7 +106,7 @@ def build(
     collect = collect_settings(crops, positions, attribution, precision, seed)
     placed, icons = layout_settings(layout, align, seed), icon_settings(icon_px, draft)
     settings = build_settings(layers, grids, collect, placed, icons)
-    settings = replace(settings, title=title, examples=examples)
+    settings = replace(settings, title=title, examples=examples, isolate_decoding=isolate_decoding)
     folder = Path(out).expanduser().resolve()
     atlas = pipeline.build(network, open_source(images), folder, settings, _told(progress))
     working = open(atlas.folder)

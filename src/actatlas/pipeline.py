@@ -21,6 +21,7 @@ from actatlas.collect import Collector, Pilot, run_pilot
 from actatlas.errors import NoImages, TooFewImages
 from actatlas.grid import GridSettings, make_cells
 from actatlas.icons import IconWork
+from actatlas.images import isolated_decoding
 from actatlas.layout import lay_out
 from actatlas.networks import Network
 from actatlas.planning import MIN_IMAGES, BuildSettings, begin_or_continue, make_plan, planned_sides
@@ -39,7 +40,7 @@ def build(network: Network, source: ImageSource, folder: Path, settings: BuildSe
     plan = make_plan(network, source, settings)
     files = AtlasFolder.begin(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    with writing(folder):
+    with writing(folder), isolated_decoding(settings.isolate_decoding):
         begin_or_continue(files, plan, network.labels, source, progress)
         Run(network, source, files, settings, progress).all_stages()
     return Atlas(AtlasFolder.existing(folder))

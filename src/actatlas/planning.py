@@ -38,6 +38,7 @@ class BuildSettings:
     grids: sides; empty for those that suit the number of activations
     title: heads the page; empty for one made from the network and the photos
     examples: what the page shows of photos; None for what it showed, at first patches
+    isolate_decoding: photos are decoded in processes of their own; the atlas is the same
     """
 
     layers: tuple[str, ...] = ()
@@ -47,6 +48,7 @@ class BuildSettings:
     icons: InversionSettings = field(default_factory=InversionSettings)
     title: str = ""
     examples: Examples | None = None
+    isolate_decoding: bool = False
 
     def __post_init__(self) -> None:
         for side in self.grids:

@@ -101,6 +101,11 @@ def build_options(command: argparse.ArgumentParser) -> None:
         "landmarks, refined with all",
     )  # fmt: skip
     command.add_argument("--icon-px", type=int, metavar="PX", help="side of an icon, 8 to 512 input pixels; default 80")
+    command.add_argument(
+        "--isolate-decoding", action="store_true",
+        help="decode photos in processes of their own, under limits: one that kills or stalls its decoder is skipped. "
+        "For photos by strangers; costs about a twentieth of collecting",
+    )  # fmt: skip
     command.add_argument("--draft", action="store_true", help="paint icons in less than half of the time, less well")
     command.add_argument(
         "--device", default="auto", metavar="NAME", help="cpu, cuda or mps; default: a GPU where there is one"
@@ -150,7 +155,9 @@ def build(options: argparse.Namespace) -> dict[str, Any]:
     icons = api.icon_settings(options.icon_px, options.draft)
     layout = api.layout_settings(options.layout, not options.no_align, options.seed)
     settings = api.build_settings(options.layer, options.grid, collect, layout, icons)
-    settings = replace(settings, title=options.title, examples=options.examples)
+    settings = replace(
+        settings, title=options.title, examples=options.examples, isolate_decoding=options.isolate_decoding
+    )
     progress = StderrProgress()
     if options.dry_run:
         return _dry_run(options, network, source, settings, progress)

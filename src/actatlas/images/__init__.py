@@ -1,6 +1,7 @@
 """Image specs → decoded photos: a folder, a text list, a CSV, one file, `packaged:demo`, or a Python list of paths."""
 
 from actatlas.images.decoding import FORMATS, MAX_FILE_BYTES, MAX_PIXELS, decode, read_named, read_photo
+from actatlas.images.isolation import IsolationSettings, isolated_decoding
 from actatlas.images.source import FileSource, ImagesSpec, open_source
 
 __all__ = [
@@ -9,7 +10,9 @@ __all__ = [
     "MAX_PIXELS",
     "FileSource",
     "ImagesSpec",
+    "IsolationSettings",
     "decode",
+    "isolated_decoding",
     "open_source",
     "read_named",
     "read_photo",
