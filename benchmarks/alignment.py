@@ -118,7 +118,7 @@ class Comparison:
             yield self._row(way, strength, layouts, base, layouts, seconds)
 
     def _ways(self) -> Iterator[tuple[str, str, Callable[[], Points]]]:
-        other_seed = replace(self.settings, seed=1)
+        other_seed, landmarks = replace(self.settings, seed=1), replace(self.settings, method="landmarks")
         yield "laid out alone, another seed, not turned", "", lambda: self._alone(other_seed)
         yield "umap-learn's own loop, not turned", "", self._by_umap_learn
         for rate in (1.0, 0.1):
@@ -132,6 +132,8 @@ class Comparison:
             settings = replace(self.settings, pull=pull)
             yield "shared start, regions pulled", f"pull {pull}{is_default}", lambda s=settings: self._aligned(s)
         yield "shared start, regions pulled", "the default, another seed", lambda: self._aligned(other_seed)
+        yield "landmarks first, laid out alone, not turned", "", lambda: self._alone(landmarks)
+        yield "landmarks first, regions pulled", "the default", lambda: self._aligned(landmarks)
 
     def _alone(self, settings: LayoutSettings) -> Points:
         return lay_out_alone(self.graphs, self.vectors, self.curve, settings, Silent())
