@@ -50,7 +50,7 @@ def _of_file(path: Path, what: str) -> dict[str, np.ndarray]:
             return _of_frame(_parquet(path))
         if suffix == ".csv":
             return _of_frame(pd.read_csv(path, encoding="utf-8-sig"))
-    except (ValueError, OSError, zipfile.BadZipFile, EOFError, SafetensorError) as error:
+    except (ValueError, OSError, zipfile.BadZipFile, EOFError, SafetensorError, MemoryError) as error:
         objects = "; save text as an array of strings, not of objects" if "allow_pickle" in str(error) else ""
         said = "it holds Python objects" if objects else first_line(error)
         raise BadVectors(f"{path} cannot be read: {said}{objects or f'; save it again as {suffix}'}") from None

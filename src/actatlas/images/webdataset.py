@@ -249,7 +249,7 @@ def _samples(archive: Archive, wanted: str) -> Iterator[tuple[Member, dict[str, 
             if photo is not None:
                 yield photo, columns
             key, photo, is_plain, columns = its_key, None, False, {}
-        if extension == wanted or (not wanted and f".{extension.rpartition('.')[2]}" in EXTENSIONS):
+        if extension == wanted if wanted else f".{extension.rpartition('.')[2]}" in EXTENSIONS:
             # Of several, such as seg.png and jpg, the one that is called by nothing but its kind; else the first.
             if photo is None or (not is_plain and "." not in extension):
                 photo, is_plain = member, "." not in extension

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,10 @@ def read_state(path: Path) -> dict[str, Tensor]:
                 f"{path} is no whole safetensors file ({first_line(error)}); fetch it again", path=str(path)
             ) from None
     try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            # What a file's pickle is written in is no news for its user.
+            warnings.filterwarnings("ignore", "Detected pickle protocol", UserWarning)
+            loaded = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise BadWeights(
             f"{path} holds more than tensors, or none: it was not read; save a state dict", path=str(path)

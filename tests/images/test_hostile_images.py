@@ -1,0 +1,44 @@
+"""benchmarks/hostile_images.py at a smaller count: nothing crashes, hangs or is lost, and good photos stay the same."""
+
+from pathlib import Path
+
+import pytest
+
+from actatlas.images import isolated_decoding, open_source
+
+
+@pytest.fixture(scope="module")
+def hostile(load_script):
+    return load_script("benchmarks/hostile_images.py")
+
+
+def test_files_made_by_hand_are_photos_or_have_a_reason(hostile, drawn_photos, tmp_path):
+    good = sorted(drawn_photos.iterdir())
+    made = hostile.handmade(tmp_path / "made", good[0])
+    assert len(made) >= 60
+    result = hostile.try_handmade(made, good[:4])
+    assert result["wrong"] == {} and result["photo"] + result["skipped"] == result["listed"] == len(made) + 4
+    assert not (tmp_path / "canary").exists() and not Path("canary").exists() and not Path("x").exists()
+
+
+def test_mutants_are_photos_or_have_a_reason(hostile, drawn_photos):
+    photos = sorted(drawn_photos.iterdir())
+    result = hostile.try_mutants(photos, 240, seed=1)
+    assert result["wrong"] == {} and result["photo"] + result["skipped"] == 240
+    assert result["photo"] > 10 and result["skipped"] > 100
+    assert hostile.mutant(photos, 17, 1) == hostile.mutant(photos, 17, 1) != hostile.mutant(photos, 17, 2)
+
+
+def test_a_folder_lists_every_name_and_a_table_of_them_can_be_read(hostile, drawn_photos, tmp_path):
+    from actatlas.atlas.reader import _read_table
+    from actatlas.planning import _images_csv
+
+    made = hostile.handmade(tmp_path / "made", next(drawn_photos.iterdir()))
+    source = open_source(tmp_path / "made")
+    there = {path for path in made if Path(path.replace("\0", "?")).name not in ("folder.jpg", "gone.jpg", "nul?.jpg")}
+    assert {record.path for record in source.records} == there | {str(tmp_path / "made" / "dangling.jpg")}
+    table = _read_table(_images_csv(source))
+    assert table["path"].tolist() == [record.path for record in source.records]
+    with isolated_decoding():
+        kinds = [hostile.outcome(record.path)[0] for record in source.records[:10]]
+    assert set(kinds) <= {hostile.PHOTO, hostile.SKIPPED}
