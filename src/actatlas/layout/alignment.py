@@ -19,7 +19,6 @@ from actatlas.layout.manners import manner_of
 from actatlas.layout.settings import LayoutSettings
 from actatlas.progress import Progress
 
-_REFINING_RATE = 0.1
 _EPOCHS_BETWEEN_PULLS = 2
 # The last tenth, at the lowest rates, is the layer's own: order within cells comes back, places hardly change.
 _PULLED_SHARE = 0.9
@@ -34,7 +33,7 @@ def lay_out_aligned(
 ) -> dict[str, np.ndarray]:
     """{layer: (N, 2)}, layers in forward order."""
     manner = manner_of(settings, next(iter(graphs.values())).shape[0])
-    shared_epochs, own_epochs = manner.epoch_count(settings, 1 / 2), manner.epoch_count(settings, 3 / 4)
+    shared_epochs, own_epochs = settings.epochs // 2, settings.epochs * 3 // 4
     with progress.stage("shared layout", shared_epochs, "epochs") as tick:
         seed = settings.seed_of("all layers")
         shared_graph = sum(graphs.values(), start=scipy.sparse.csr_matrix(next(iter(graphs.values())).shape))
@@ -51,7 +50,7 @@ def lay_out_aligned(
     with progress.stage("layout", own_epochs * len(graphs), "epochs") as tick:
         for epoch in range(own_epochs):
             for layer_points, mover in zip(points, movers, strict=True):
-                mover.run(layer_points, epoch, _REFINING_RATE * (1 - epoch / own_epochs))
+                mover.run(layer_points, epoch, manner.own_rate * (1 - epoch / own_epochs))
                 tick(1)
             if epoch % _EPOCHS_BETWEEN_PULLS == 0 and epoch < _PULLED_SHARE * own_epochs:
                 points = pulled(points, regions, settings.pull)

@@ -27,22 +27,25 @@ class Mover(Protocol):
 class Manner:
     """start: graph, layers' vectors, curve, seed → points (N, 2); mover: graph, curve, epochs, seed → what moves them
 
-    rate: of the first epoch, in UMAP's steps; epochs: for each of those of the settings
+    rate: of the first epoch, in UMAP's steps; own_rate: of an aligned layer's, which starts from the map of all layers
+    epochs: of a layer laid out alone, for each of those of the settings
     """
 
     start: Callable[[Graph, Sequence[np.ndarray], Curve, int], np.ndarray]
     mover: Callable[[Graph, Curve, int, int], Mover]
     rate: float
+    own_rate: float
     epochs: float
 
-    def epoch_count(self, settings: LayoutSettings, share: float = 1.0) -> int:
-        return max(int(settings.epochs * self.epochs * share), 1)
+    def epoch_count(self, settings: LayoutSettings) -> int:
+        return max(int(settings.epochs * self.epochs), 1)
 
 
 EVERYBODY = Manner(
     start=lambda graph, vectors, curve, seed: starting_points(graph, vectors, seed),
     mover=Optimiser,
     rate=1.0,
+    own_rate=0.1,
     epochs=1.0,
 )
 # A good start needs no large steps, which would tear what is there, and half the epochs.
@@ -50,6 +53,7 @@ LANDMARKS = Manner(
     start=landmark_start,
     mover=lambda graph, curve, epochs, seed: Crowd(graph, curve, seed),
     rate=0.3,
+    own_rate=0.2,
     epochs=0.5,
 )
 
