@@ -22,9 +22,9 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from actatlas.errors import UnreadableImage
+from actatlas.errors import UnreadableImage, UsageError
 from actatlas.images.decoding import decode_by
-from actatlas.images.worker import ANSWER, REQUEST
+from actatlas.images.worker import ANSWER, READY, REQUEST
 
 WORKER = (sys.executable, "-m", "actatlas.images.worker")
 _PIPE_BYTES = 2**20  # so that a photo goes over in a few pieces
@@ -143,6 +143,13 @@ class _Worker:
         assert self._process.stdin is not None and self._process.stdout is not None
         self._to, self._from = self._process.stdin, self._process.stdout
         _widen(self._to.fileno(), self._from.fileno())
+        if self._from.read(len(READY)) != READY:  # before any photo: not a photo's fault
+            code = self._process.wait()
+            self.stop()
+            raise UsageError(
+                f"photos cannot be decoded in processes of their own here (one ends with exit {code} as it starts); "
+                "leave out --isolate-decoding"
+            )
 
     def decode(self, content: bytes, wanted_px: int | None) -> Image.Image:
         """Raises UnreadableImage; _Died if the worker did, or was stopped because it took too long."""

@@ -23,6 +23,7 @@ except ImportError:  # Windows has no such limits; a process of its own remains
     resource = None  # type: ignore[assignment]
 
 REQUEST = struct.Struct("<qi")
+READY = b"\1"
 ANSWER = struct.Struct("<ii")
 
 
@@ -31,6 +32,8 @@ def serve(requests: BinaryIO, answers: BinaryIO, memory_bytes: int, cpu_s: int, 
     Image.init()  # every decoder is loaded before the limits hold
     assert set(FORMATS) <= set(Image.OPEN)
     _limit(memory_bytes)
+    answers.write(READY)
+    answers.flush()
     while len(head := requests.read(REQUEST.size)) == REQUEST.size:
         length, wanted_px = REQUEST.unpack(head)
         content = requests.read(length)
