@@ -30,14 +30,14 @@ def list_folder(folder: str) -> Iterator[Entry]:
     for entry in _scan(folder):
         if entry.is_dir(follow_symlinks=False):
             sub_folders.append(entry.name)
-        elif is_image_name(entry.name) and not entry.is_dir():
+        elif is_image_name(entry.name) and not _leads_to_folder(entry):
             labels[entry.name] = ""
     deeper = None
     for name in sub_folders:
         for entry in _scan(os.path.join(folder, name)):
             if entry.is_dir(follow_symlinks=False):
                 deeper = deeper or os.path.join(folder, name)
-            elif is_image_name(entry.name) and not entry.is_dir():
+            elif is_image_name(entry.name) and not _leads_to_folder(entry):
                 labels[os.path.join(name, entry.name)] = name
     if not labels:
         hint = f"; {deeper} holds folders: name that one" if deeper else ""
@@ -105,6 +105,13 @@ def natural_order(path: str) -> tuple[list[tuple[int, int, str]], str]:
     parts = re.split(r"(\d+)", path.casefold())
     # isdecimal, as \d: int() reads every digit that both accept.
     return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts], path
+
+
+def _leads_to_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself: listed, and skipped with the reason
+        return False
 
 
 def _scan(folder: str) -> Iterator[os.DirEntry[str]]:
