@@ -6,6 +6,7 @@
 #   make lint           style, types, and the direction of imports
 #   make e2e            the browser's tests alone
 #   make test-docs      tutorial and how-tos: every command and block that they show is run
+#   make matrix         a tiny atlas of each of 29 architectures of timm and torchvision
 #   make notebooks      notebooks/, each from top to bottom
 #   make bench          benchmarks/, each against a peer; real photos by ACTATLAS_PHOTOS
 #   make bench-icons    icons alone: tables, contact sheets and curves in bench-icons/
@@ -25,7 +26,7 @@ BENCHMARKS := collecting attribution attribution_judges whole_build alignment
 TEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-docs e2e notebooks bench bench-icons lint docs test-base shipped-atlas clean
+.PHONY: help setup demo test test-docs matrix e2e notebooks bench bench-icons lint docs test-base shipped-atlas clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -39,11 +40,15 @@ demo: $(VENV)/.has-demo
 test: $(VENV)/.has-dev
 	@sh tools/find_chromium.sh || true
 	@sh tools/find_firefox.sh || true
-	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest --strict-skips --ignore=tests/test_docs_run.py $(TEST_ARGS)
+	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest --strict-skips --ignore=tests/test_docs_run.py --ignore=tests/matrix $(TEST_ARGS)
 
 # As a reader would: it builds real atlases, so it has minutes of its own.
 test-docs: $(VENV)/.has-dev
 	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest --strict-skips tests/test_docs_run.py
+
+# Each is loaded, collected and painted: minutes of its own too.
+matrix: $(VENV)/.has-dev
+	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest --strict-skips tests/matrix $(TEST_ARGS)
 
 e2e: $(VENV)/.has-dev
 	@sh tools/find_chromium.sh
