@@ -78,6 +78,16 @@ def test_progress_on_a_terminal_has_no_colour_and_on_a_dumb_one_no_codes(monkeyp
     assert "\x1b" in written["xterm-256color"] and "\x1b" not in written["dumb"]
 
 
+def test_units_that_are_gone_over_again_are_not_all_done_before_the_last_round():
+    stream = io.StringIO()
+    with StderrProgress(stream, seconds_between_lines=0).stage("Painting", 10, "icons", work=100) as tick:
+        tick(10, 40)
+        tick(0, 60)
+    assert [line.split(",")[0] for line in stream.getvalue().splitlines()] == [
+        "Painting: 4/10 icons", "Painting: 10/10 icons", "Painting: 10/10 icons",
+    ]  # fmt: skip
+
+
 def test_no_color_reaches_argparse_too(monkeypatch, capsys):
     # From Python 3.14 on its help is coloured where there is a terminal and NO_COLOR is not set.
     monkeypatch.setenv("NO_COLOR", "1")

@@ -78,7 +78,9 @@ def examine_extras() -> dict[str, dict[str, Any]]:
 def as_text(found: dict[str, Any]) -> Iterator[str]:
     """What `examine` found, for people."""
     for name, value in found.items():
-        if name not in ("extras", "plug-ins"):
+        if name == "disk_free_bytes":
+            yield f"disk free here: {value / 1e9:,.1f} GB"
+        elif name not in ("extras", "plug-ins"):
             yield f"{name}: {', '.join(value) if isinstance(value, list) else value}"
     for extra, told in found["extras"].items():
         purpose = f" ({told['for']})" if told["for"] else ""

@@ -84,10 +84,13 @@ class BadLabels(NetworkError, ValueError):
 
 
 class LayerNotFound(NetworkError, LookupError):
-    def __init__(self, layer: str, spec: str, closest: list[str]):
+    """of_atlas: spec is an atlas's folder, and closest are all layers that it has."""
+
+    def __init__(self, layer: str, spec: str, closest: list[str], of_atlas: bool = False):
         hint = f" Closest: {', '.join(closest)}." if closest else ""
+        known = f"; it has: {', '.join(closest)}" if of_atlas else f".{hint} List them: actatlas layers {spec}"
         super().__init__(
-            f'layer "{layer}" is not in {spec}.{hint} List them: actatlas layers {spec}',
+            f'layer "{layer}" is not in {spec}{known}',
             layer=layer,
             spec=spec,
             closest=closest,

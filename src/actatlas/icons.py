@@ -76,13 +76,15 @@ class IconWork:
         """From the coarsest grid on, all layers in turn, so that they fill together and the time left is right."""
         paintings = self._paintings()
         left = [
-            turn
+            [
+                turn
+                for number, turn in enumerate(painting.rounds)
+                if not self._is_complete(grid) and not self._files.has(paths.icons(grid.layer.home, grid.side, number))
+            ]
             for grid, painting in paintings.items()
-            for number, turn in enumerate(painting.rounds)
-            if not self._is_complete(grid) and not self._files.has(paths.icons(grid.layer.home, grid.side, number))
         ]
-        count = sum(len(turn.rows) for turn in left if not turn.is_repeat)
-        work = sum(len(turn.rows) * turn.steps for turn in left)
+        count = sum(len(set().union(*(turn.rows.tolist() for turn in turns))) for turns in left)
+        work = sum(len(turn.rows) * turn.steps for turns in left for turn in turns)
         with self._progress.stage("Painting icons", count, "icons", work=work) as tick:
             for grids in self._grids:
                 has_finer = grids is not self._grids[-1]

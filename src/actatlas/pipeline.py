@@ -39,7 +39,6 @@ def build(network: Network, source: ImageSource, folder: Path, settings: BuildSe
     """
     plan = make_plan(network, source, settings)
     files = AtlasFolder.begin(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     with writing(folder), isolated_decoding(settings.isolate_decoding):
         begin_or_continue(files, plan, network.labels, source, progress)
         Run(network, source, files, settings, progress).all_stages()

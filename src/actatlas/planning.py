@@ -136,6 +136,16 @@ _REDONE: dict[str, Callable[[str], bool]] = {
     "icon_px": _is_painted,
 }
 
+# What a part of the plan is called to people, and by which option it is chosen.
+_CALLED = {
+    "network": "network (--model)", "images": "photos", "layers": "layers (--layer)", "vectors": "vectors (--vectors)",
+    "settings.collect.crops": "--crops",
+    "settings.collect.positions": "--positions", "settings.collect.seed": "--seed",
+    "settings.collect.attribution": "--attribution", "settings.collect.precision": "--precision",
+    "settings.layout": "layout (--no-align)", "settings.icons": "icons (--draft, --icon-px)",
+    "icon_px": "icons (--icon-px)",
+}  # fmt: skip
+
 _SAMPLING = ("attribute_all_up_to", "attributed_photos", "attributed_for_average")
 
 
@@ -159,7 +169,8 @@ def begin_or_continue(
             differing = []
         if differing:
             raise PlanChanged(
-                f"{files.root} was begun with another {', '.join(differing)}; choose another --out, or the same",
+                f"{files.root} was begun with other {', '.join(_told(differing))}; give the command that it was begun "
+                "with, or choose another --out",
                 differing=differing,
             )
     else:
@@ -190,6 +201,21 @@ def _differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "
         elif a != b:
             names.append(f"{prefix}{key}")
     return names
+
+
+def _told(differing: list[str]) -> list[str]:
+    """Differences as people know them, each once, the weightiest first; what has no such name has the plan's own."""
+    # Other layers have other sizes of icons.
+    names = [name for name in differing if "layers" not in differing or not name.startswith("icon_px.")]
+    found = {_called(name): None for name in names}
+    order = list(_CALLED.values())
+    return sorted(found, key=lambda told: order.index(told) if told in order else len(order))
+
+
+def _called(name: str) -> str:
+    if name.startswith("versions."):
+        return f"version of {name.partition('.')[2]}"
+    return next((told for part, told in _CALLED.items() if f"{name}.".startswith(f"{part}.")), name.rpartition(".")[2])
 
 
 def _as_read(plan: dict[str, Any]) -> dict[str, Any]:

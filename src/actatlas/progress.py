@@ -46,13 +46,17 @@ class StderrProgress:
     @contextmanager
     def stage(self, title: str, total: int, unit: str = "", work: float | None = None) -> Iterator[Tick]:
         done, start = 0, time.monotonic()
-        left_to_do = float(total if work is None else work)
+        all_work = left_to_do = float(total if work is None else work)
         last_line, rate = start, Rate(start)
+
+        def counted() -> int:
+            """Units that are gone over again count by their work: they are not all there before the last is done."""
+            return done if not work else int(total * (1 - left_to_do / all_work))
 
         def line(final: bool = False) -> None:
             left = rate.seconds_left(left_to_do)
             tail = f"in {duration(time.monotonic() - start)}" if final else f"{duration(left)} left" if left else ""
-            text = f"{title}: {done:,}/{total:,} {unit}".rstrip() + (f", {tail}" if tail else "")
+            text = f"{title}: {counted():,}/{total:,} {unit}".rstrip() + (f", {tail}" if tail else "")
             self._write(text, final)
 
         def tick(count: int, work: float | None = None) -> None:
@@ -69,7 +73,7 @@ class StderrProgress:
         try:
             yield tick
         except BaseException:
-            self._write(f"{title}: stopped at {done:,}/{total:,}", final=True)
+            self._write(f"{title}: stopped at {counted():,}/{total:,}", final=True)
             raise
         line(final=True)
 

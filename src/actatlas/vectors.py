@@ -61,7 +61,6 @@ def build_given(
     settings = replace(settings, collect=replace(settings.collect, attribution=None, predictions=False))
     plan = make_vector_plan(given, settings, network)
     files = AtlasFolder.begin(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     labels = None if network is None else network.labels
     with writing(folder):
         begin_or_continue(files, plan, labels, given.source, progress)

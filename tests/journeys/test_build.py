@@ -262,7 +262,11 @@ def test_the_same_build_shows_less_of_the_photos_when_asked_to_and_remembers_it(
 
 def test_an_atlas_begun_otherwise_is_refused_and_left_as_it_was(atlas, listing, network):
     before = hashes(atlas.folder)
-    for changes, named in (({"seed": 1}, "seed"), ({"layers": LAYERS[:1]}, "layers"), ({"positions": 2}, "positions")):
+    for changes, named in (
+        ({"seed": 1}, "other --seed;"),
+        ({"layers": LAYERS[:1]}, r"other layers \(--layer\);"),
+        ({"positions": 2, "layers": LAYERS[:1]}, r"other layers \(--layer\), --positions;"),
+    ):
         with pytest.raises(PlanChanged, match=named):
             build(listing, atlas.folder, network, **changes)
     assert hashes(atlas.folder) == before and actatlas.open(atlas.folder).files.verify() == len(before)

@@ -63,6 +63,14 @@ def test_a_folder_that_cannot_be_written_is_one_clear_sentence(folder, failing_d
         folder.write("data.bin", b"x")
 
 
+def test_a_place_where_nothing_can_be_made_is_one_clear_sentence(tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(StorageError, match=r"page\.html could not be written \("):
+        durable.write_file(tmp_path / "file" / "page.html", b"x")
+    with pytest.raises(StorageError, match="atlas cannot be written"), writing(tmp_path / "file" / "atlas"):
+        pass
+
+
 def test_a_journal_line_cut_short_by_a_crash_spoils_no_other(folder):
     folder.write("one", b"1")
     with open(folder.root / "journal.jsonl", "ab") as journal:

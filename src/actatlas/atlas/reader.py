@@ -94,7 +94,7 @@ class Atlas:
     def layer(self, name: str) -> Layer:
         """Raises LayerNotFound."""
         if name not in self.layer_names:
-            raise LayerNotFound(name, str(self.folder), self.layer_names)
+            raise LayerNotFound(name, str(self.folder), self.layer_names, of_atlas=True)
         if name not in self._layers:
             self._layers[name] = Layer(self, LayerInfo(**_without_lists(self._layer_plan(name))))
         return self._layers[name]

@@ -19,19 +19,23 @@ from actatlas.cli.shared import Parser, command, folder_option
 from actatlas.errors import ActatlasError
 
 INTERRUPTED = 130
+CONTINUED = ("build", "class_atlas", "confusions", "trace")  # keep in the atlas what they have done
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code is in docs/cli.md."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     wants_json = "--json" in (sys.argv[1:] if arguments is None else arguments)
+    name = ""
     try:
         options = parser().parse_args(arguments)
+        name = options.run.__name__
         result = options.run(options)
     except ActatlasError as error:
         return _tell(error, error.exit_code, wants_json, getattr(error, "fields", {}))
     except KeyboardInterrupt:
-        return _tell("stopped; what is finished is kept, and the same command continues", INTERRUPTED, wants_json, {})
+        then = "; what is finished is kept, and the same command continues" if name in CONTINUED else ""
+        return _tell(f"stopped{then}", INTERRUPTED, wants_json, {})
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

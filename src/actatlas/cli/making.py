@@ -5,11 +5,17 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from actatlas.cli.shared import SPEC_HELP, examples_option, grid_side, open_option, open_page, say
 from actatlas.errors import UsageError
 from actatlas.progress import StderrProgress, duration
+
+if TYPE_CHECKING:
+    from actatlas.atlas import Atlas
+
+_SKIPPED_TOLD = 5
+_SMALL_SIDE = 6  # a grid below it is a handful of pictures
 
 # --- demo
 
@@ -37,6 +43,7 @@ def layers_options(command: argparse.ArgumentParser) -> None:
 
 
 def layers(options: argparse.Namespace) -> dict[str, Any]:
+    StderrProgress().say(f"Loading {options.spec}")
     from actatlas.api import load_network
 
     network = load_network(options.spec)
@@ -47,16 +54,15 @@ def layers(options: argparse.Namespace) -> dict[str, Any]:
         }
         for layer in network.layers
     ]  # fmt: skip
-    width = max((len(row["name"]) for row in rows), default=4)
-    say(options, f"  {'layer':{width}}  {'type':16}  {'shape':>15}  {'stride':>6}  {'field px':>8}")
+    width, of_type = (max((len(row[key]) for row in rows), default=5) for key in ("name", "type"))
+    say(options, f"  {'layer':{width}}  {'type':{of_type}}  {'shape':>15}  {'stride':>6}  {'field px':>8}")
     for row in rows:
         name, shape = row["name"], " × ".join(map(str, row["shape"]))
         star = "★" if row["recommended"] else " "
-        say(
-            options,
-            f"{star} {name:{width}}  {row['type']:16}  {shape:>15}  {row['stride']:6}  {row['receptive_field_px']:8}",
-        )
+        numbers = f"{shape:>15}  {row['stride']:6}  {row['receptive_field_px']:8}"
+        say(options, f"{star} {name:{width}}  {row['type']:{of_type}}  {numbers}")
     say(options, "★ recommended: after a non-linearity, spread over the depth")
+    say(options, "  shape: channels × height × width; field: how much of the input one place can see at most")
     return {"spec": network.spec, "layers": rows}
 
 
@@ -145,11 +151,14 @@ def build(options: argparse.Namespace) -> dict[str, Any]:
         raise UsageError(f"{name} goes with --vectors: a network's activations are laid out as they are collected")
     if options.images is None:
         raise UsageError("build needs IMAGES: a folder, a list, a .csv, or packaged:demo; see actatlas build --help")
-    from actatlas import pipeline
     from actatlas.images import open_source
 
-    source = open_source(options.images)
-    network = api.load_network(options.model or api.DEFAULT_NETWORK, device=options.device)
+    source, progress = open_source(options.images), StderrProgress()
+    spec = options.model or api.DEFAULT_NETWORK
+    progress.say(f"{len(source.records):,} photos listed; loading {spec}")
+    from actatlas import pipeline
+
+    network = api.load_network(spec, device=options.device)
     attribution = None if options.attribution == "none" else options.attribution
     collect = api.collect_settings(options.crops, options.positions, attribution, options.precision, options.seed)
     icons = api.icon_settings(options.icon_px, options.draft)
@@ -158,29 +167,40 @@ def build(options: argparse.Namespace) -> dict[str, Any]:
     settings = replace(
         settings, title=options.title, examples=options.examples, isolate_decoding=options.isolate_decoding
     )
-    progress = StderrProgress()
     if options.dry_run:
         return _dry_run(options, network, source, settings, progress)
     out = options.out.expanduser().resolve()
-    return _told(options, pipeline.summary(pipeline.build(network, source, out, settings, progress)))
+    return _told(options, pipeline.build(network, source, out, settings, progress))
 
 
-def _told(options: argparse.Namespace, result: dict[str, Any]) -> dict[str, Any]:
+def _told(options: argparse.Namespace, atlas: Atlas) -> dict[str, Any]:
     """A finished build: its page opened where there is a screen, and what it holds said."""
+    from actatlas import pipeline
+
+    result = pipeline.summary(atlas)
     page = Path(result["site"])
     opened = open_page(page, options)
     images = result["images"]
     skipped = f", {images['skipped']} of {images['listed']} skipped" if images["skipped"] else ""
     say(options, f"{result['atlas']}: {images['used']} photos{skipped}")
+    if images["skipped"]:
+        listed = atlas.images[atlas.images["skipped"].notna()]
+        for path, reason in listed[["path", "skipped"]].head(_SKIPPED_TOLD).itertuples(index=False):
+            say(options, f"  skipped {path}: {reason}")
+        if len(listed) > _SKIPPED_TOLD:
+            say(options, "  all of them: actatlas.open(DIR).images, in Python")
     for name, layer in result["layers"].items():
         grids = ", ".join(f"{side} × {side}: {grid['cells']} cells" for side, grid in layer["grids"].items())
         say(options, f"  {name}: {layer['activations']:,} activations; {grids}")
+    finest = atlas.layer(atlas.layer_names[-1]).grid_sides[-1]
+    if options.vectors is None and not options.grid and finest < _SMALL_SIDE:
+        say(options, "Few activations, few cells: more photos give more, or --crops 4 --positions 4 with another --out")
     say(options, f"{'Opened' if opened else 'Open'} {page}")
     return result
 
 
 def _build_from_vectors(options: argparse.Namespace) -> dict[str, Any]:
-    from actatlas import api, pipeline
+    from actatlas import api
 
     for name, is_given in (
         ("--crops", options.crops), ("--positions", options.positions != 1), ("--dry-run", options.dry_run),
@@ -194,7 +214,7 @@ def _build_from_vectors(options: argparse.Namespace) -> dict[str, Any]:
         model=options.model, layer=next(iter(options.layer), ""), grids=options.grid, icon_px=options.icon_px,
         draft=options.draft, device=options.device, seed=options.seed, title=options.title, examples=options.examples,
     )  # fmt: skip
-    return _told(options, pipeline.summary(atlas))
+    return _told(options, atlas)
 
 
 def _dry_run(options: argparse.Namespace, network: Any, source: Any, settings: Any, progress: Any) -> dict[str, Any]:

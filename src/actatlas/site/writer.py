@@ -10,7 +10,7 @@ from typing import Any
 from PIL import Image
 
 from actatlas.atlas import Atlas, Grid
-from actatlas.errors import UsageError
+from actatlas.errors import UnfinishedAtlas, UsageError
 from actatlas.progress import Progress, Silent
 from actatlas.site import data
 from actatlas.site.about import about_value, flat_settings
@@ -57,9 +57,11 @@ def write_site(
             f"{atlas.folder}: its cells' pictures are photos, for it was made of vectors alone; --examples none would "
             "leave nothing, so give patches, or build it with --model and --layer"
         )
+    layers = settings.layers_of(atlas)
+    if not any(settings.sides_of(layer) for layer in layers):
+        raise UnfinishedAtlas(f"{atlas.folder} has no cells yet; run its build command again, which continues")
     for name in APP_FILES:
         write(out / name, static_file(name))
-    layers = settings.layers_of(atlas)
     patches = PatchWriter(atlas, out, write, settings, earlier)
     pools = patches.write(layers, progress)
     grids = [layer.grid(side) for layer in layers for side in settings.sides_of(layer)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from actatlas.errors import DiskFull, StorageError
@@ -32,7 +33,8 @@ def write_file(path: Path, data: bytes) -> None:
         os.replace(temporary, path)
         _sync_folder(path.parent)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # where nothing can be written, nothing can be removed, and nothing is there
+            temporary.unlink(missing_ok=True)
         raise _told(error, path) from error
 
 

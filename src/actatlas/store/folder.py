@@ -53,8 +53,9 @@ class AtlasFolder:
         """An atlas, finished or growing. Raises NotAnAtlas."""
         folder = cls(root)
         if not (root / "plan.json").is_file():
+            found = "is not an atlas (it has no plan.json)" if root.exists() else "is not there"
             raise NotAnAtlas(
-                f"{root} is not an atlas (it has no plan.json); make one: actatlas build IMAGES --out {root}",
+                f"{root} {found}; give a folder that actatlas build wrote: actatlas build IMAGES --out DIR",
                 path=str(root),
             )
         version = folder.read_json("plan.json").get("format_version")

@@ -15,9 +15,13 @@ from actatlas.errors import Locked, StorageError
 
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """Hold `folder` for this process. Raises Locked, naming the holder, at once if another has it."""
+    """Hold `folder` for this process; made where it is not there.
+
+    Raises Locked, naming the holder, at once if another has it, and StorageError where it cannot be written.
+    """
     lock, holder = FileLock(folder / ".lock", timeout=0), folder / ".lock-holder"
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except Timeout:
         name = holder.read_text() if holder.exists() else "another process"
@@ -26,7 +30,8 @@ def writing(folder: Path) -> Iterator[None]:
         ) from None
     except OSError as error:
         raise StorageError(
-            f"{folder} cannot be written ({error.strerror}); choose another --out", folder=str(folder)
+            f"{folder} cannot be written ({error.strerror}); choose a folder that can, or copy the atlas to one",
+            folder=str(folder),
         ) from error
     try:
         holder.write_text(f"process {os.getpid()} on {socket.gethostname()}")
