@@ -76,7 +76,7 @@ def check_install(packages: list[str]) -> None:
     """The extras that a page names are there."""
     known = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
     for package in packages:
-        match = re.fullmatch(r"actatlas(?:\[([\w,]+)\])?", package)
+        match = re.fullmatch(r"(?:actatlas|\.)(?:\[([\w,]+)\])?", package)
         assert match, f"pip install {package}"
         assert set((match[1] or "build").split(",")) <= set(known), package
 

@@ -63,6 +63,15 @@ def test_a_tour_is_kept_in_the_atlas_and_written_with_every_site(tmp_path, capsy
     assert "none.md" in capsys.readouterr().err
 
 
+def test_a_stop_at_a_layer_that_is_not_there_is_refused(tmp_path, capsys):
+    atlas = fake_atlas(tmp_path / "atlas", layers=2, sides=(5,), icon_px=16)
+    (tmp_path / "tour.md").write_text(TOUR.replace("layer=layer.1", "layer=layer.7"))
+    assert main(["site", str(atlas.folder), "--tour", str(tmp_path / "tour.md")]) == 2
+    told = capsys.readouterr().err
+    assert "A class" in told and "layer.7" in told and "layer.0, layer.1" in told
+    assert not (atlas.folder / "site" / "tour.js").exists()
+
+
 def test_a_site_without_a_tour_says_so(tmp_path):
     atlas = fake_atlas(tmp_path / "atlas", layers=1, sides=(5,), icon_px=16)
     written = {}

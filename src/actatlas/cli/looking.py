@@ -174,14 +174,16 @@ def _own_site(atlas: Atlas, examples: Examples) -> Path:
 
 
 def _with_tour(atlas: Atlas, path: Path) -> Atlas:
-    from actatlas.site.tour import parse_tour
+    from actatlas.site.tour import parse_tour, require_layers
     from actatlas.store import AtlasFolder, paths, writing
 
     try:
         text = path.expanduser().read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} cannot be read ({error}); name a Markdown file") from None
+        reason = getattr(error, "strerror", None) or "it is not UTF-8"
+        raise UsageError(f"{path} cannot be read ({reason}); name a Markdown file") from None
     stops = parse_tour(text, str(path))
+    require_layers(stops, [*atlas.layer_names, *(one.title for one in atlas.class_atlases)], str(path))
     with writing(atlas.folder):
         files = AtlasFolder.existing(atlas.folder)
         with files.reopened():

@@ -43,7 +43,7 @@ def open_option(command: argparse.ArgumentParser) -> None:
     command.add_argument("--no-open", action="store_true", help="do not open the page, even where there is a screen")
 
 
-def examples_option(command: argparse.ArgumentParser, default: str = "as the atlas was built") -> None:
+def examples_option(command: argparse.ArgumentParser, default: str = "as on the atlas's own page") -> None:
     from actatlas.values import EXAMPLES
 
     command.add_argument(

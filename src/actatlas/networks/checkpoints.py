@@ -64,8 +64,10 @@ def read_state(path: Path) -> dict[str, Tensor]:
         raise BadWeights(
             f"{path} holds more than tensors, or none: it was not read; save a state dict", path=str(path)
         ) from None
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        raise BadWeights(f"{path} cannot be read ({first_line(error)}); save it again", path=str(path)) from None
+    except Exception as error:  # what is no pickle at all makes the unpickler raise anything
+        raise BadWeights(
+            f"{path} cannot be read as weights ({first_line(error)}); give a .safetensors or .pth file", path=str(path)
+        ) from None
     state = _tensors_in(loaded)
     if not state:
         raise BadWeights(f"{path} holds no state dict; save module.state_dict()", path=str(path))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
+from urllib.parse import parse_qs
 
 from actatlas.errors import UsageError
 
@@ -34,3 +36,13 @@ def parse_tour(text: str, name: str) -> list[dict[str, Any]]:
     if not stops:
         raise UsageError(f"{name} has no stop; a stop begins with a line such as: ## Leaves")
     return stops
+
+
+def require_layers(stops: list[dict[str, Any]], layers: Sequence[str], name: str) -> None:
+    """Raises UsageError for a stop that looks at a layer which the page has not."""
+    for stop in stops:
+        for layer in parse_qs(stop["link"][1:]).get("layer", []):
+            if layer not in layers:
+                raise UsageError(
+                    f'{name}: the stop "{stop["title"]}" looks at layer "{layer}", and there are: {", ".join(layers)}'
+                )
