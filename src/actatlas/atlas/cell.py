@@ -54,6 +54,10 @@ class Cell:
         self.grid = grid
         self.k = k
 
+    def __repr__(self) -> str:
+        of = f"{self.grid.side} × {self.grid.side} of {self.grid.layer.title!r}"
+        return f"<Cell {self.column},{self.row} of {of}: {self.count} activations of {self.image_count} photos>"
+
     @property
     def column(self) -> int:
         return int(self.grid.coordinates[self.k, 0])

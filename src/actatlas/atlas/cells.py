@@ -39,6 +39,9 @@ class Grid:
         self._files = layer.atlas.files
         self._cells_path = paths.cells(layer.home, side)
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.side} × {self.side} of {self.layer.title!r}: {len(self)} cells>"
+
     def __len__(self) -> int:
         return len(self.coordinates)
 
@@ -156,11 +159,14 @@ class Grid:
 
     def cell(self, k: int) -> Cell:
         """Raises UsageError where there are not so many cells."""
+        self._require(k)
+        return Cell(self, k)
+
+    def _require(self, k: int) -> None:
         if not 0 <= k < len(self):
             raise UsageError(
                 f"the {self.side} × {self.side} grid of {self.layer.name} has cells 0 to {len(self) - 1}, not {k}"
             )
-        return Cell(self, k)
 
     def cell_at(self, column: int, row: int) -> Cell:
         """Raises UsageError where that square is empty."""
@@ -174,7 +180,8 @@ class Grid:
         return np.unique(self.layer.places.image_ids[self.members(k)])
 
     def members(self, k: int) -> np.ndarray:
-        """Rows of layer.activations."""
+        """Rows of layer.activations. Raises UsageError where there are not so many cells."""
+        self._require(k)
         offsets = self._member_offsets
         return self._member_rows[offsets[k] : offsets[k + 1]]
 
@@ -281,7 +288,11 @@ class Grid:
         return labels[index] if labels else f"class {index}"
 
     def examples(self, k: int, n: int = 12) -> list[Image.Image]:
-        """Patches of side patch_px, one a photo, the members nearest the mean first. Empty without photos."""
+        """Patches of side patch_px, one a photo, the members nearest the mean first. Empty without photos.
+
+        Raises UsageError where there are not so many cells.
+        """
+        self._require(k)
         return self.layer.patches(self.nearest_rows(k, n)) if self.layer.atlas.has_photos else []
 
     def column_values(self, column: str, n: int = 3) -> list[list[tuple[str, int]]]:

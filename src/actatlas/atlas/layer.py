@@ -36,6 +36,9 @@ class Layer:
     def slug(self) -> str:
         return paths.layer_slug(self.name)
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.title!r}: grids {', '.join(map(str, self.grid_sides)) or 'none yet'}>"
+
     @property
     def title(self) -> str:
         """What people read: its name, or of what class it is."""

@@ -32,6 +32,10 @@ class Atlas:
         self._files = files
         self.plan: dict[str, Any] = files.read_json("plan.json")
 
+    def __repr__(self) -> str:
+        growing = "" if self.is_finished else ", not finished"
+        return f"<{type(self).__name__} {str(self.folder)!r}: layers {', '.join(self.layer_names)}{growing}>"
+
     @property
     def folder(self) -> Path:
         return self._files.root
