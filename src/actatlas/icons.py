@@ -83,7 +83,7 @@ class IconWork:
             ]
             for grid, painting in paintings.items()
         ]
-        count = sum(len(set().union(*(turn.rows.tolist() for turn in turns))) for turns in left)
+        count = sum(len({row for turn in turns for row in turn.rows.tolist()}) for turns in left)
         work = sum(len(turn.rows) * turn.steps for turns in left for turn in turns)
         with self._progress.stage("Painting icons", count, "icons", work=work) as tick:
             for grids in self._grids:
