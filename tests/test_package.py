@@ -49,7 +49,8 @@ TORCH_FREE = [
 ]
 # Asked for only by the network specs that need them; safetensors for its torch half.
 OPTIONAL_PACKAGES = {
-    "efficientnet_lite_pytorch", "huggingface_hub", "openTSNE", "safetensors", "timm", "torchvision", "transformers",
+    "datasets", "efficientnet_lite_pytorch", "huggingface_hub", "openTSNE", "pyarrow", "safetensors", "timm",
+    "torchvision", "transformers",
 }  # fmt: skip
 MAY_IMPORT_INSIDE_FUNCTIONS = {"server.py", "pipeline.py", "api.py", "working.py", "doctor.py", "__init__.py"}
 

@@ -5,6 +5,7 @@ Stages know nothing of files; this module knows nothing of how they work.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import time
 from collections.abc import Iterator
@@ -18,17 +19,18 @@ import numpy as np
 from actatlas.atlas import Atlas, Layer
 from actatlas.attributing import AttributionWork
 from actatlas.collect import Collector, Pilot, run_pilot
-from actatlas.errors import NoImages, TooFewImages
+from actatlas.errors import NoImages, StorageError, TooFewImages
 from actatlas.grid import GridSettings, make_cells
 from actatlas.icons import IconWork
 from actatlas.images import isolated_decoding
 from actatlas.layout import lay_out
+from actatlas.mending import forget_what_follows_layout
 from actatlas.networks import Network
 from actatlas.planning import MIN_IMAGES, BuildSettings, begin_or_continue, make_plan, planned_sides
 from actatlas.progress import Progress
 from actatlas.records import read_pilot, write_cells, write_pilot, write_shard
 from actatlas.site import own_examples, write_own_site
-from actatlas.store import AtlasFolder, paths, writing
+from actatlas.store import AtlasFolder, building, paths
 from actatlas.values import ImageSource, Layout
 
 
@@ -38,44 +40,10 @@ def build(network: Network, source: ImageSource, folder: Path, settings: BuildSe
     Everything that can be refused is refused before the folder is touched.
     """
     plan = make_plan(network, source, settings)
-    files = AtlasFolder.begin(folder)
-    with writing(folder), isolated_decoding(settings.isolate_decoding):
+    with building(folder) as files, isolated_decoding(settings.isolate_decoding):
         begin_or_continue(files, plan, network.labels, source, progress)
         Run(network, source, files, settings, progress).all_stages()
     return Atlas(AtlasFolder.existing(folder))
-
-
-def summary(atlas: Atlas) -> dict[str, Any]:
-    """A finished build as `actatlas build --json` prints it."""
-    layers = {}
-    for name in atlas.layer_names:
-        layer = atlas.layer(name)
-        grids = {str(side): _grid_summary(layer, side) for side in layer.grid_sides}
-        layers[name] = {
-            "activations": layer.activation_count,
-            "images": atlas.image_counts["used"],
-            "channels": layer.info.shape[0],
-            "grids": grids,
-        }
-    seconds = {stage: round(s, 3) for stage, s in atlas.timings["stages"].items()}
-    site = str(atlas.folder / "site" / "index.html")
-    return {
-        "atlas": str(atlas.folder),
-        "site": site,
-        "images": atlas.image_counts,
-        "seconds": seconds,
-        "layers": layers,
-    }
-
-
-def _grid_summary(layer: Layer, side: int) -> dict[str, Any]:
-    grid = layer.grid(side)
-    return {
-        "cells": len(grid),
-        "cosine": round(float(np.mean(grid.cosine)), 4) if len(grid) else None,
-        "identified": round(float(np.mean(grid.rank == 0)), 4) if len(grid) else None,
-        "icon_seconds": grid.icon_seconds,
-    }
 
 
 class Run:
@@ -165,7 +133,11 @@ class Run:
             self.change()
             atlas = Atlas(self.files)
             for name, layout in self.layouts(atlas).items():
-                self.files.write_arrays(paths.layout(paths.home(name)), {"points": layout.points})
+                path = paths.layout(paths.home(name))
+                before = self.files.was(path)
+                self.files.write_arrays(path, {"points": layout.points})
+                if before not in (None, self.files.was(path)):  # it was lost, and this one is another
+                    forget_what_follows_layout(self.files, name)
 
     def layouts(self, atlas: Atlas) -> dict[str, Layout]:
         image_ids = atlas.layer(self.layers[0]).places.image_ids
@@ -266,11 +238,17 @@ class Run:
         before = len(self.files.committed())
         try:
             yield
-        finally:
-            stages = self.seconds["stages"]
-            stages[stage] = stages.get(stage, 0.0) + time.monotonic() - started
-            if len(self.files.committed()) != before or not self.files.is_finished:
-                self.files.write_uncounted("timings.json", self.seconds)
+        except BaseException:
+            with contextlib.suppress(StorageError):  # what went wrong first is what is told
+                self._note_seconds(stage, started, before)
+            raise
+        self._note_seconds(stage, started, before)
+
+    def _note_seconds(self, stage: str, started: float, committed_before: int) -> None:
+        stages = self.seconds["stages"]
+        stages[stage] = stages.get(stage, 0.0) + time.monotonic() - started
+        if len(self.files.committed()) != committed_before or not self.files.is_finished:
+            self.files.write_uncounted("timings.json", self.seconds)
 
 
 class _VectorsByLayer(dict):

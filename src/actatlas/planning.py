@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
-import hashlib
-import importlib.metadata
 import io
 import json
 import os
-import stat
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from actatlas import __version__
 from actatlas.collect import CollectSettings
-from actatlas.errors import NetworkError, NoImages, PlanChanged, TooFewImages
+from actatlas.errors import NetworkError, NoImages, PlanChanged, StorageError, TooFewImages
 from actatlas.grid import GridSettings, default_sides
 from actatlas.inversion import InversionSettings, require_paintable, side_px
 from actatlas.layout import LayoutSettings
+from actatlas.mending import mend
 from actatlas.networks import Network, other_names
 from actatlas.progress import Progress
-from actatlas.store import FORMAT_VERSION, AtlasFolder
+from actatlas.rerun import contents_sha256, listing_sha256, versions
+from actatlas.store import FORMAT_VERSION, AtlasFolder, to_json
 from actatlas.values import Examples, ImageSource, LayerInfo
 
 MIN_IMAGES = GridSettings(side=2).min_images
-# A change of these may change results in the last bits, so an atlas is continued with the versions it was begun with.
-_VERSIONED = ("torch", "numpy", "umap-learn", "pillow")
 
 
 @dataclass(frozen=True)
@@ -93,7 +90,7 @@ def common_to_plans(settings: BuildSettings) -> dict[str, Any]:
             "collect": asdict(settings.collect), "layout": asdict(settings.layout),
             "icons": asdict(settings.icons), "min_images": MIN_IMAGES,
         },
-        "versions": {"actatlas": __version__} | {name: importlib.metadata.version(name) for name in _VERSIONED},
+        "versions": versions(),
     }  # fmt: skip
 
 
@@ -111,7 +108,8 @@ def listed_photos(source: ImageSource) -> dict[str, Any]:
         "has_files": all(os.path.isabs(record.path) for record in source.records),
         "listed": listed,
         "columns": list(_own_columns(source).values()),
-        "listing_sha256": _listing_sha256(source),
+        "listing_sha256": listing_sha256(source),
+        "contents_sha256": contents_sha256(source),
     }
 
 
@@ -156,7 +154,8 @@ def begin_or_continue(
 
     Other layout or icon settings redo those stages and keep the activations. Raises PlanChanged for other differences.
     """
-    if files.has("plan.json"):
+    mend(files, progress)
+    if _has_plan(files, plan):
         differing = _differences(_as_begun(files, plan), _as_read(plan))
         redone = [part for part in _REDONE if any(name.startswith(part) for name in differing)]
         if redone and all(name.startswith(tuple(redone)) for name in differing):
@@ -174,17 +173,36 @@ def begin_or_continue(
                 differing=differing,
             )
     else:
+        files.forget("")  # of a plan that nobody knows any more
         files.write_json("plan.json", plan)
     if not files.has("images.csv"):
         files.write("images.csv", _images_csv(source))
     if not files.has("labels.json"):
         files.write_json("labels.json", labels)
+    if not files.has("synonyms.json"):
         files.write_json("synonyms.json", other_names(labels))
 
 
+def _has_plan(files: AtlasFolder, plan: dict[str, Any]) -> bool:
+    """One that is on the disk and not in the journal yet, or not as it was, is compared like any other."""
+    if files.has("plan.json"):
+        return True
+    with contextlib.suppress(StorageError):
+        stored = files.read_json("plan.json")
+        if isinstance(stored, dict) and stored.get("format_version") == FORMAT_VERSION:
+            # A title that a bit has flipped in would pass: it may be any.
+            is_damaged = "plan.json" in files.lost and not _differences(stored, _as_read(plan))
+            files.write("plan.json", to_json(plan) if is_damaged else files.read_bytes("plan.json"))
+            return True
+    return False
+
+
 def _as_begun(files: AtlasFolder, plan: dict[str, Any]) -> dict[str, Any]:
-    """The stored plan. One from before some activations could carry attributions for all says nothing of that."""
+    """The stored plan. One from before some activations could carry attributions for all says nothing of that, and one
+    from before photos were looked into nothing of these.
+    """
     begun = files.read_json("plan.json")
+    begun["images"].setdefault("contents_sha256", plan["images"]["contents_sha256"])
     collect, wanted = begun["settings"]["collect"], plan["settings"]["collect"]
     if not CollectSettings(**wanted).attributes_a_sample(plan["images"]["listed"]):
         begun["settings"]["collect"] = {name: wanted[name] for name in _SAMPLING} | collect
@@ -238,25 +256,3 @@ def _images_csv(source: ImageSource) -> bytes:
 def _own_columns(source: ImageSource) -> dict[str, str]:
     """The list's columns, and their names in the table of images, where id, path and skipped are taken."""
     return {name: f"list_{name}" if name in ("id", "path", "skipped") else name for name in source.column_names}
-
-
-def _listing_sha256(source: ImageSource) -> str:
-    """Of paths, sizes and columns: another list, or a replaced file, is another collection."""
-    digest = hashlib.sha256()
-    for record in source.records:
-        size = _file_size(record.path)
-        digest.update(repr((record.path, size, sorted(record.columns.items()))).encode("utf-8", "surrogateescape"))
-    content: str = getattr(source, "content_sha256", "")  # of sources whose photos lie in files of another kind
-    digest.update(content.encode())
-    return digest.hexdigest()
-
-
-def _file_size(path: str) -> int:
-    """−1 for what is no file."""
-    if not os.path.isabs(path):
-        return -1
-    try:
-        found = os.stat(path)
-    except (OSError, ValueError):  # ValueError: a NUL byte
-        return -1
-    return found.st_size if stat.S_ISREG(found.st_mode) else -1

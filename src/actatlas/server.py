@@ -13,13 +13,14 @@ import mimetypes
 import os
 import secrets
 import sys
+import threading
 import traceback
 from collections.abc import Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from actatlas.errors import ActatlasError, StorageError, UsageError, first_line
 from actatlas.images import MAX_FILE_BYTES
@@ -30,6 +31,7 @@ TOKEN_HEADER = "X-Actatlas-Token"
 _MOST_QUESTION_BYTES = 16 * 2**10
 _PAGE = "text/html; charset=utf-8"
 _PATIENCE_S = 60  # for a request's next bytes
+_MOST_READERS = 256
 
 
 class Lab(Protocol):
@@ -65,6 +67,28 @@ def make_server(folder: Path, port: int = 0, lab: Lab | None = None) -> Threadin
 
 
 class _Server(ThreadingHTTPServer):
+    """Each reader has a thread; who comes when there are too many is sent away."""
+
+    def __init__(self, *arguments: Any):
+        self._places = threading.BoundedSemaphore(_MOST_READERS)
+        super().__init__(*arguments)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if not self._places.acquire(blocking=False):
+            self.shutdown_request(request)
+            return
+        try:
+            super().process_request(request, client_address)
+        except BaseException:
+            self._places.release()
+            raise
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._places.release()
+
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A reader who goes away before an answer is there is no fault."""
         if not isinstance(sys.exception(), ConnectionError):
@@ -87,7 +111,7 @@ class _SiteHandler(BaseHTTPRequestHandler):
         self._answer(with_body=False)
 
     def do_POST(self) -> None:
-        question = urlsplit(self.path).path.removeprefix("/lab/")
+        question = self.path.removeprefix("/lab/")
         if self.lab is None or self.path != f"/lab/{question}":
             return self._say(HTTPStatus.METHOD_NOT_ALLOWED)
         if not self._is_our_page():
@@ -106,8 +130,11 @@ class _SiteHandler(BaseHTTPRequestHandler):
     def _answer(self, with_body: bool) -> None:
         if not self._is_local():
             return self._say(HTTPStatus.FORBIDDEN)
-        path = unquote(urlsplit(self.path).path).lstrip("/") or "index.html"
-        body = self.files.read(path)
+        if "Content-Length" in self.headers or "Transfer-Encoding" in self.headers:
+            self.close_connection = True  # what follows is no request
+        asked = self.path.partition("#")[0].partition("?")[0]
+        path = unquote(asked[1:]) or "index.html"
+        body = self.files.read(path) if asked.startswith("/") else None
         if body is None:
             return self._say(HTTPStatus.NOT_FOUND)
         if path == "index.html" and self.lab is not None:
@@ -163,6 +190,10 @@ class _SiteHandler(BaseHTTPRequestHandler):
         self._send(status, json.dumps(value).encode(), "application/json", with_body=True)
 
     # --- answers
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """What is no request at all, as the base class finds it: nothing of it is said again."""
+        self._say(HTTPStatus(code))
 
     def _say(self, status: HTTPStatus) -> None:
         self.close_connection = True

@@ -35,7 +35,7 @@ from actatlas.planning import (
 from actatlas.preprocessing import Preprocessing
 from actatlas.progress import Progress
 from actatlas.records import write_icons, write_pilot, write_shard
-from actatlas.store import AtlasFolder, paths, writing
+from actatlas.store import AtlasFolder, building, paths
 from actatlas.values import ActivationSet, Icons, ImageSource, LayerInfo, Layout
 
 LAYER = "vectors"  # what the one layer is called where no network names it
@@ -60,9 +60,8 @@ def build_given(
     """
     settings = replace(settings, collect=replace(settings.collect, attribution=None, predictions=False))
     plan = make_vector_plan(given, settings, network)
-    files = AtlasFolder.begin(folder)
     labels = None if network is None else network.labels
-    with writing(folder):
+    with building(folder) as files:
         begin_or_continue(files, plan, labels, given.source, progress)
         run = _PhotoRun if network is None else _VectorRun
         run(given, network, files, settings, progress).all_stages()
@@ -192,6 +191,8 @@ class _VectorRun(Run):
     @property
     def _is_collected(self) -> bool:
         atlas = Atlas(self.files)
+        if self.given.regions is not None and not self.files.has(paths.region_names(self.layers[0])):
+            return False
         return bool(atlas.shards) and sum(shard["activations"] for shard in atlas.shards) == len(self._kept)
 
     @property

@@ -12,7 +12,7 @@ import pytest
 
 import actatlas
 from actatlas import pipeline
-from actatlas.api import build_settings, collect_settings
+from actatlas.api import build_settings, collect_settings, layout_settings
 from actatlas.images import open_source
 from actatlas.inversion import InversionSettings, measure_icons, paired_cosines
 from actatlas.progress import Silent
@@ -55,7 +55,7 @@ def test_an_architecture_builds_a_tiny_atlas(spec, tmp_path):
     network = bench.load(spec)
     name = bench.chosen_layer(network).name
     collect = collect_settings(0, 2, "patch-replacement", "float32", seed=0)
-    settings = build_settings([name], [SIDE], collect, False, "", ICONS)
+    settings = build_settings([name], [SIDE], collect, layout_settings(None, False, collect.seed), ICONS)
     pipeline.build(network, open_source(bench.photos()), tmp_path / "atlas", settings, Silent())
     atlas = actatlas.open(tmp_path / "atlas")
     layer = atlas.layer(name)

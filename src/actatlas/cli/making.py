@@ -151,13 +151,18 @@ def build(options: argparse.Namespace) -> dict[str, Any]:
         raise UsageError(f"{name} goes with --vectors: a network's activations are laid out as they are collected")
     if options.images is None:
         raise UsageError("build needs IMAGES: a folder, a list, a .csv, or packaged:demo; see actatlas build --help")
+    from actatlas import rerun
     from actatlas.images import open_source
 
-    source, progress = open_source(options.images), StderrProgress()
-    spec = options.model or api.DEFAULT_NETWORK
-    progress.say(f"{len(source.records):,} photos listed; loading {spec}")
+    source, out = open_source(options.images), options.out.expanduser().resolve()
+    asked = rerun.asked_of(options.model or api.DEFAULT_NETWORK, source, _what_matters(options))
+    if not options.dry_run and rerun.is_finished_as(out, asked) and _shows_what_is_asked(options, out):
+        return _told(options, api.open(out))
     from actatlas import pipeline
 
+    spec = options.model or api.DEFAULT_NETWORK
+    progress = StderrProgress()
+    progress.say(f"{len(source.records):,} photos listed; loading {spec}")
     network = api.load_network(spec, device=options.device)
     attribution = None if options.attribution == "none" else options.attribution
     collect = api.collect_settings(options.crops, options.positions, attribution, options.precision, options.seed)
@@ -169,15 +174,32 @@ def build(options: argparse.Namespace) -> dict[str, Any]:
     )
     if options.dry_run:
         return _dry_run(options, network, source, settings, progress)
-    out = options.out.expanduser().resolve()
-    return _told(options, pipeline.build(network, source, out, settings, progress))
+    atlas = pipeline.build(network, source, out, settings, progress)
+    rerun.note(out, asked)
+    return _told(options, atlas)
+
+
+def _what_matters(options: argparse.Namespace) -> dict[str, Any]:
+    """The options that another atlas would be made by."""
+    names = (
+        "images", "layer", "grid", "crops", "positions", "attribution", "precision", "no_align", "layout", "icon_px",
+        "draft", "seed", "title",
+    )  # fmt: skip
+    return {name: getattr(options, name) for name in names}
+
+
+def _shows_what_is_asked(options: argparse.Namespace, out: Path) -> bool:
+    from actatlas import api
+    from actatlas.site import own_examples
+
+    return options.examples is None or options.examples == own_examples(api.open(out))
 
 
 def _told(options: argparse.Namespace, atlas: Atlas) -> dict[str, Any]:
     """A finished build: its page opened where there is a screen, and what it holds said."""
-    from actatlas import pipeline
+    from actatlas.summary import summary
 
-    result = pipeline.summary(atlas)
+    result = summary(atlas)
     page = Path(result["site"])
     opened = open_page(page, options)
     images = result["images"]

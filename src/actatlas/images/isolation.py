@@ -22,6 +22,9 @@ from dataclasses import dataclass
 
 from PIL import Image
 
+if sys.platform == "linux":
+    import fcntl
+
 from actatlas.errors import UnreadableImage, UsageError
 from actatlas.images.decoding import decode_by
 from actatlas.images.worker import ANSWER, READY, REQUEST
@@ -198,8 +201,6 @@ class _Worker:
 
 def _widen(*pipes: int) -> None:
     if sys.platform == "linux":
-        import fcntl
-
         for pipe in pipes:
             with suppress(OSError):  # the user's pipes have all that they may have
                 fcntl.fcntl(pipe, _SET_PIPE_SIZE, _PIPE_BYTES)

@@ -73,6 +73,8 @@ class PatchWriter:
         except (ImageError, MissingExtra) as error:
             fewer = "not all patches and photos that it might" if there else "no patches of photos"
             progress.say(f"the page shows {fewer} ({error})")
+        # In the layers' order, whichever of them were there before.
+        there = {pool.layer.slug: pool for pool in pools if pool.layer.slug in there}
         self._note(there, is_whole=not photos.missing)
         return there
 

@@ -33,7 +33,15 @@ class SiteFiles:
         listed = f"site/{path}"
         if listed not in self._names():  # an exact name in the list, never a path to resolve
             return None
-        return self._growing.file(path) or (self._folder / listed).read_bytes()
+        try:
+            return self._growing.file(path) or self._inside(listed)
+        except FileNotFoundError:  # a build has just taken it away
+            return None
+
+    def _inside(self, listed: str) -> bytes | None:
+        """None of a link that leads out of the folder: an atlas that came from elsewhere may hold one."""
+        file = (self._folder / listed).resolve()
+        return file.read_bytes() if file.is_relative_to(self._folder.resolve()) else None
 
     def _names(self) -> frozenset[str]:
         """The journal is read again only when it has grown."""

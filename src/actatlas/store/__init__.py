@@ -1,7 +1,7 @@
 """The atlas folder on disk: file names, durable writes, journal, manifest, lock."""
 
 from actatlas.store import levels, paths, pictures
-from actatlas.store.folder import FORMAT_VERSION, AtlasFolder, to_json
+from actatlas.store.folder import FORMAT_VERSION, AtlasFolder, building, to_json
 from actatlas.store.lock import writing
 
-__all__ = ["FORMAT_VERSION", "AtlasFolder", "levels", "paths", "pictures", "to_json", "writing"]
+__all__ = ["FORMAT_VERSION", "AtlasFolder", "building", "levels", "paths", "pictures", "to_json", "writing"]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
+import contextlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from actatlas.errors import FolderTaken, StorageError
+from actatlas.store import durable
 
 
 @contextmanager
@@ -22,14 +23,15 @@ def staged(out: Path, is_ours: Callable[[str], bool]) -> Iterator[Path]:
     try:
         _put_away(earlier, out)  # where a run was cut short in the middle of the exchange
         _require_ours(out, is_ours)
-        out.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(unfinished, ignore_errors=True)
-        unfinished.mkdir()
+        durable.remove_folder(unfinished)
+        durable.make_folder(unfinished)
         try:
             yield unfinished
             _put_in_place(unfinished, out, earlier)
-        finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
+        except BaseException:
+            with contextlib.suppress(StorageError):  # it goes at the next run
+                durable.remove_folder(unfinished)
+            raise
     except StorageError:
         raise
     except OSError as error:
@@ -50,9 +52,9 @@ def _require_ours(out: Path, is_ours: Callable[[str], bool]) -> None:
 
 def _put_in_place(unfinished: Path, out: Path, earlier: Path) -> None:
     if out.exists():
-        out.rename(earlier)
+        durable.rename_folder(out, earlier)
     try:
-        unfinished.rename(out)
+        durable.rename_folder(unfinished, out)
     finally:
         _put_away(earlier, out)
 
@@ -62,9 +64,9 @@ def _put_away(earlier: Path, out: Path) -> None:
     if not earlier.exists():
         return
     if not out.exists():
-        earlier.rename(out)
+        durable.rename_folder(earlier, out)
         return
     for path in list(earlier.iterdir()):
         if path.name.startswith(".") and not (out / path.name).exists():
-            path.rename(out / path.name)
-    shutil.rmtree(earlier)
+            durable.rename_folder(path, out / path.name)
+    durable.remove_folder(earlier)
