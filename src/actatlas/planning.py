@@ -140,6 +140,7 @@ _CALLED = {
     "settings.collect.crops": "--crops",
     "settings.collect.positions": "--positions", "settings.collect.seed": "--seed",
     "settings.collect.attribution": "--attribution", "settings.collect.precision": "--precision",
+    "settings.layout.seed": "--seed", "settings.layout.method": "layout (--layout)",
     "settings.layout": "layout (--no-align)", "settings.icons": "icons (--draft, --icon-px)",
     "icon_px": "icons (--icon-px)",
 }  # fmt: skip
