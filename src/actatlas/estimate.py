@@ -10,6 +10,7 @@ import numpy as np
 
 from actatlas.collect import Collector, CollectSettings, Pilot
 from actatlas.inversion import InversionSettings, Renderer, learn_expectation, round_sizes, side_px
+from actatlas.layout import lays_out_landmarks
 from actatlas.networks import Network
 from actatlas.planning import BuildSettings, planned_sides
 from actatlas.progress import Progress
@@ -18,7 +19,10 @@ from actatlas.values import ColourStatistics, ImageSource
 _PROBED_IMAGES = 16
 _PROBED_ICONS = 32
 _PROBED_STEPS = 6
-_LAYOUT_S_PER_ACTIVATION = 6e-4  # umap-learn on two cores, measured between 10,000 and 100,000 activations
+# On two cores, of everybody at once and by landmarks; measured from 10,000 and from 100,000 to a million.
+_LAYOUT_S_PER_ACTIVATION = {False: 6e-4, True: 2e-4}
+# Copies of the vectors in memory, and bytes of neighbours and edges an activation.
+_LAYOUT_MEMORY = {False: (3, 800), True: (2, 500)}
 _LAYOUT_START_S = 15.0
 _LEARNING_S = 4.0  # a layer, on two cores
 _STEPS_TO_MEASURE = 3  # an icon's fidelity takes as long
@@ -51,13 +55,15 @@ def expected(
             step_s[name] = _step_seconds(network, name, channels[name], settings.icons, pilot)
             tick(1)
     icons = sum(cells.values())
+    by_landmarks = lays_out_landmarks(settings.layout, activations)
+    copies, edge_bytes = _LAYOUT_MEMORY[by_landmarks]
     attributed = _attributed_rows(collect, cells, activations) if is_sampled else activations
     class_bytes = (2 * attributed + 6 * icons * is_sampled) * (network.class_count or 0) * has_attributions
     disk_bytes = 2 * sum(channels.values()) * activations + class_bytes * len(layers)
     cell_bytes = 3 * max(plan["icon_px"].values()) ** 2 * 0.6 + _SITE_BYTES_PER_CELL
     seconds = {
         "collect": image_s * images,
-        "layout": _LAYOUT_START_S + _LAYOUT_S_PER_ACTIVATION * activations * len(layers),
+        "layout": _LAYOUT_START_S + _LAYOUT_S_PER_ACTIVATION[by_landmarks] * activations * len(layers),
         "icons": sum(_LEARNING_S + s * _picture_steps(cells, settings.icons) for s in step_s.values()),
         "site": 0.006 * icons * len(layers),
     }
@@ -68,7 +74,7 @@ def expected(
         "cells": {str(side): count for side, count in cells.items()},
         "seconds": {stage: round(s, 1) for stage, s in seconds.items()},
         "disk_bytes": int(disk_bytes + icons * len(layers) * cell_bytes),
-        "memory_bytes": int(1.0e9 + activations * (2 * max(channels.values()) * 3 + 40 * 20)),
+        "memory_bytes": int(1.0e9 + activations * (2 * max(channels.values()) * copies + edge_bytes)),
     }  # fmt: skip
 
 

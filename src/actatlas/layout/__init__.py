@@ -4,7 +4,8 @@ from actatlas.layout.between import lay_out_between
 from actatlas.layout.flow import lay_out
 from actatlas.layout.foreign import METHODS
 from actatlas.layout.framing import as_given
+from actatlas.layout.manners import lays_out_landmarks
 from actatlas.layout.settings import LayoutSettings
 from actatlas.layout.tsne import lay_out_tsne
 
-__all__ = ["METHODS", "LayoutSettings", "as_given", "lay_out", "lay_out_between", "lay_out_tsne"]
+__all__ = ["METHODS", "LayoutSettings", "as_given", "lay_out", "lay_out_between", "lay_out_tsne", "lays_out_landmarks"]

@@ -58,7 +58,11 @@ LANDMARKS = Manner(
 )
 
 
+def lays_out_landmarks(settings: LayoutSettings, count: int) -> bool:
+    """Whether so many activations are laid out from landmarks."""
+    return settings.method == "landmarks" or (settings.method is None and count > _EVERYBODY_UP_TO)
+
+
 def manner_of(settings: LayoutSettings, count: int) -> Manner:
-    """For so many activations."""
-    method = settings.method or ("umap" if count <= _EVERYBODY_UP_TO else "landmarks")
-    return {"umap": EVERYBODY, "landmarks": LANDMARKS}[method]
+    """For so many activations, by UMAP."""
+    return LANDMARKS if lays_out_landmarks(settings, count) else EVERYBODY
