@@ -124,6 +124,7 @@ def umap_learn(vectors: np.ndarray, image_ids: np.ndarray, seed: int | None) -> 
     found[lost, -1], distances[lost, -1] = own[lost], -1.0
     order = np.argsort(distances, axis=1, kind="stable")
     found, distances = (np.take_along_axis(part, order, axis=1) for part in (found, distances))
+    del told, index  # a million take all the memory that there is
     print(f"  umap-learn's neighbours after {time.monotonic() - started:.0f} s", file=sys.stderr)
     points = umap.UMAP(
         n_neighbors=NEIGHBORS + 1, min_dist=MIN_DIST, metric="cosine", random_state=seed,
