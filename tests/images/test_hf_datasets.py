@@ -23,11 +23,6 @@ def _quiet(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def files(drawn_photos) -> list[Path]:
-    return sorted(drawn_photos.iterdir())
-
-
-@pytest.fixture
 def rows(files) -> datasets.Dataset:
     features = datasets.Features({
         "image": datasets.Image(), "kind": datasets.ClassLabel(names=["red fox", "ball"]),

@@ -30,11 +30,6 @@ def write(path: Path, photos: list[Path], form: str = "struct", rows: int = 5, *
 
 
 @pytest.fixture
-def files(drawn_photos) -> list[Path]:
-    return sorted(drawn_photos.iterdir())
-
-
-@pytest.fixture
 def folder(tmp_path, files) -> Path:
     home = tmp_path / "shards"
     home.mkdir()

@@ -44,11 +44,6 @@ def write(path: Path, photos: list[Path], form: int = tarfile.PAX_FORMAT, first:
 
 
 @pytest.fixture
-def files(drawn_photos) -> list[Path]:
-    return sorted(drawn_photos.iterdir())
-
-
-@pytest.fixture
 def folder(tmp_path, files) -> Path:
     for shard in range(3):
         write(tmp_path / "shards" / f"train-{shard:03d}.tar", files[8 * shard : 8 * shard + 8], first=8 * shard)

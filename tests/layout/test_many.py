@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from functools import partial
 
 import numba
 import numpy as np
@@ -49,6 +53,22 @@ def test_the_number_of_threads_changes_nothing(align):
         numba.set_num_threads(before)
     for layer in vectors:
         np.testing.assert_array_equal(found[0][layer].points, found[1][layer].points)
+
+
+def test_points_are_the_same_whether_the_code_was_just_compiled_or_kept(tmp_path):
+    code = """
+import hashlib
+import numpy as np, scipy.sparse
+from actatlas.layout.crowd import Crowd
+from actatlas.layout.embedding import Curve, descend
+graph = scipy.sparse.random(3000, 3000, 0.004, "csr", np.float32, 1)
+points = (np.random.default_rng(0).random((3000, 2)) * 10).astype(np.float32)
+descend(points, Crowd((graph + graph.T).tocsr(), Curve.fitted(0.05), 3), 10, 0.3)
+print(hashlib.sha256(points.tobytes()).hexdigest())
+"""
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+    run = partial(subprocess.check_output, [sys.executable, "-c", code], env=environment)
+    assert run() == run()
 
 
 @pytest.mark.parametrize("align", [False, True])

@@ -20,9 +20,10 @@ from PIL import Image
 
 from actatlas.errors import ActatlasError, MissingExtra, NoImages, UnreadableImage, first_line
 from actatlas.images.decoding import MAX_FILE_BYTES, TOO_LARGE, decode, read_photo
-from actatlas.images.records import Entry, Records
+from actatlas.images.listed import ListedPhotos
+from actatlas.images.records import Entry, Records, as_texts
 from actatlas.images.shards import split_options
-from actatlas.values import Blocks, ImageRecord
+from actatlas.values import Blocks
 
 PREFIX = "hf-dataset:"
 OPTIONS = ("split", "column", "label", "config", "revision", "streaming", "limit")
@@ -30,7 +31,7 @@ _BLOCK_PHOTOS = 256  # of a stream, read together
 _BLOCKS_AT_ONCE = 2
 
 
-class HfDataset:
+class HfDataset(ListedPhotos):
     """Photos in the order of the dataset. All columns of plain values come along; of classes, their names.
 
     A streamed dataset is listed by one pass, and collected by another, in its order.
@@ -57,26 +58,13 @@ class HfDataset:
             self._records = Records.of(_entries(_undecoded(rows, features), features, self._column, label))
         if not len(self._records):
             raise NoImages(f"{self.spec} holds no rows; name another split", spec=self.spec)
-        self.column_names: tuple[str, ...] = tuple(self._records.columns)
         self.content_sha256 = hashlib.sha256(repr((rows.info.dataset_size, len(self._records))).encode()).hexdigest()
         if self._options.get("streaming") == "true":
             starts = np.arange(0, len(self._records), _BLOCK_PHOTOS, dtype=np.int64)
             self.blocks = Blocks(starts, _BLOCKS_AT_ONCE, is_stream=True)
             self._stream = _Stream(self._rows)
 
-    @property
-    def records(self) -> Sequence[ImageRecord]:
-        return self._records
-
-    def read(self, image_id: int) -> Image.Image:
-        """The photo, upright, mode RGB. Raises UnreadableImage."""
-        return self._read(image_id, None)
-
-    def read_reduced(self, image_id: int, wanted_px: int) -> Image.Image:
-        """Like `read`, but a large JPEG comes at a half to an eighth of its size, no side under `wanted_px`."""
-        return self._read(image_id, wanted_px)
-
-    def _read(self, image_id: int, wanted_px: int | None) -> Image.Image:
+    def _photo(self, image_id: int, wanted_px: int | None) -> Image.Image:
         try:
             row = self._stream.row(image_id) if hasattr(self, "_stream") else self._rows[int(image_id)]
             photo = row[self._column] or {}
@@ -90,12 +78,6 @@ class HfDataset:
         if not path:
             raise UnreadableImage("the row has no bytes")
         return read_photo(path, wanted_px) if os.path.isabs(path) else decode(_remote_bytes(path), wanted_px)
-
-    def __len__(self) -> int:
-        return len(self._records)
-
-    def __repr__(self) -> str:
-        return f"<{len(self):,} images of {self.spec}>"
 
 
 class _Stream:
@@ -223,7 +205,7 @@ def _entries(rows: Any, features: Mapping[str, Any], column: str, label: str | N
     names = {name: getattr(features[name], "names", None) or [] for name in plain}
     number = 0
     for batch in rows.select_columns(list(called) or [column]).iter(batch_size=1024):
-        columns = {called[name]: _texts(batch[name], names[name]) for name in called}
+        columns = {called[name]: as_texts(batch[name], names[name]) for name in called}
         for k in range(len(next(iter(batch.values())))):
             yield f"row {number}", {name: texts[k] for name, texts in columns.items()}
             number += 1
@@ -238,13 +220,6 @@ def _plain(features: Mapping[str, Any], column: str) -> list[str]:
         for name, feature in features.items()
         if isinstance(feature, datasets.ClassLabel)
         or (isinstance(feature, datasets.Value) and "binary" not in feature.dtype and name != column)
-    ]
-
-
-def _texts(values: Sequence[Any], names: Sequence[str]) -> list[str]:
-    return [
-        "" if value is None else names[value] if isinstance(value, int) and 0 <= value < len(names) else str(value)
-        for value in values
     ]
 
 

@@ -19,9 +19,10 @@ from PIL import Image
 from actatlas.errors import ImageError, MissingExtra, NoImages, UnreadableImage, first_line
 from actatlas.images.blocks import BlockCache
 from actatlas.images.decoding import decode
-from actatlas.images.records import Entry, Records
+from actatlas.images.listed import ListedPhotos
+from actatlas.images.records import Entry, Records, as_texts
 from actatlas.images.shards import ShardSpec, read_spec
-from actatlas.values import Blocks, ImageRecord
+from actatlas.values import Blocks
 
 SUFFIXES = (".parquet", ".pq")
 OPTIONS = ("column",)
@@ -34,14 +35,15 @@ _LIKELY_NAMES = ("image", "img", "jpg", "jpeg", "png", "webp", "image_bytes", "b
 
 @dataclass(frozen=True)
 class _RowGroup:
-    """file: number of the file; number: in it; rows: how many; column: the image column's number in the schema"""
+    """file: number of the file; number: in it; rows: how many; size: of its photos, in bytes"""
 
     file: int
     number: int
     rows: int
+    size: int
 
 
-class ParquetSource:
+class ParquetSource(ListedPhotos):
     """Photos in rows. Ids are the places of the rows, files in natural order of their names."""
 
     def __init__(self, text: str):
@@ -55,22 +57,12 @@ class ParquetSource:
         self._groups, self.content_sha256 = _row_groups(found, self._leaf)
         self._records = Records.of(_entries(found, self._leaf))
         _drop_empty_names(self._records)
-        self.column_names: tuple[str, ...] = tuple(self._records.columns)
         if not len(self._records):
             raise NoImages(f"{self.spec} holds no rows; name files with photos", spec=self.spec)
-        self.blocks = _blocks(self._groups, self._files, self._leaf)
+        self.blocks = _blocks(self._groups)
         self._bytes = BlockCache(self._read_group, 2 * self.blocks.at_once)
 
-    @property
-    def records(self) -> Sequence[ImageRecord]:
-        return self._records
-
-    def read(self, image_id: int) -> Image.Image:
-        """The photo, upright, mode RGB. Raises UnreadableImage."""
-        return decode(self.read_bytes(image_id))
-
-    def read_reduced(self, image_id: int, wanted_px: int) -> Image.Image:
-        """Like `read`, but a large JPEG comes at a half to an eighth of its size, no side under `wanted_px`."""
+    def _photo(self, image_id: int, wanted_px: int | None) -> Image.Image:
         return decode(self.read_bytes(image_id), wanted_px)
 
     def read_bytes(self, image_id: int) -> bytes:
@@ -98,12 +90,6 @@ class ParquetSource:
         if len(column) != group.rows:
             raise UnreadableImage("the file has changed since it was listed")
         return column
-
-    def __len__(self) -> int:
-        return len(self._records)
-
-    def __repr__(self) -> str:
-        return f"<{len(self):,} images of {self.spec}>"
 
 
 def _opened(path: str) -> Any:
@@ -175,7 +161,7 @@ def _row_groups(found: ShardSpec, leaf: str) -> tuple[tuple[_RowGroup, ...], str
                 )
             digest.update(repr((index, chunk.num_values, chunk.file_offset, chunk.data_page_offset, size)).encode())
             if described.row_group(index).num_rows:
-                groups.append(_RowGroup(number, index, described.row_group(index).num_rows))
+                groups.append(_RowGroup(number, index, described.row_group(index).num_rows, size))
     return tuple(groups), digest.hexdigest()
 
 
@@ -183,18 +169,15 @@ def _column_number(described: Any, leaf: str) -> int | None:
     return next((i for i in range(described.num_columns) if described.schema.column(i).path == leaf), None)
 
 
-def _blocks(groups: Sequence[_RowGroup], files: Sequence[str], leaf: str) -> Blocks:
+def _blocks(groups: Sequence[_RowGroup]) -> Blocks:
     starts = np.concatenate([[0], np.cumsum([group.rows for group in groups])])[:-1].astype(np.int64)
-    first = _opened(files[groups[0].file]).metadata
-    column = _column_number(first, leaf)
-    sizes = [first.row_group(i).column(column).total_uncompressed_size for i in range(first.num_row_groups)]
-    at_once = min(max(_HELD_BYTES // max(max(sizes), 1), 1), _MOST_GROUPS)
-    return Blocks(starts, int(at_once))
+    largest = max(max(group.size for group in groups), 1)
+    return Blocks(starts, min(max(_HELD_BYTES // largest, 1), _MOST_GROUPS))
 
 
 def _entries(found: ShardSpec, leaf: str) -> Iterator[Entry]:
-    names = _plain_columns(_opened(found.places[0]).schema_arrow, leaf)
-    labels = _class_names(_opened(found.places[0]).schema_arrow)
+    schema = _opened(found.places[0]).schema_arrow
+    names, labels = _plain_columns(schema, leaf), _class_names(schema)
     beside = leaf.removesuffix("bytes") + "path" if "." in leaf else ""
     wanted = [*names, *([beside] if beside else [])]
     for place, name in zip(found.places, found.names, strict=True):
@@ -261,12 +244,7 @@ def _texts(batch: Any, column: str, labels: dict[str, list[str]]) -> list[str]:
     values = batch.column(head) if inner and head in batch.schema.names else batch.column(column)
     if inner and head in batch.schema.names:
         values = values.field(inner)
-    names = labels.get(column, [])
-    found = []
-    for value in values.to_pylist():
-        is_named = isinstance(value, int) and 0 <= value < len(names)
-        found.append("" if value is None else names[value] if is_named else str(value))
-    return found
+    return as_texts(values.to_pylist(), labels.get(column, []))
 
 
 def _drop_empty_names(records: Records) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import overload
+from typing import Any, overload
 
 from actatlas.values import ImageRecord
 
@@ -68,6 +68,14 @@ class Column:
         if self._one_by_one is not None:
             return self._one_by_one[number]
         return self._different[self._of_record[number]]
+
+
+def as_texts(values: Iterable[Any], names: Sequence[str]) -> list[str]:
+    """A column's values as texts; names: what the numbers of classes mean"""
+    return [
+        "" if value is None else names[value] if isinstance(value, int) and 0 <= value < len(names) else str(value)
+        for value in values
+    ]
 
 
 class Growing:

@@ -14,6 +14,7 @@ from actatlas.errors import NoImages
 from actatlas.images import parquet, webdataset
 from actatlas.images.decoding import read_photo
 from actatlas.images.hf_datasets import HfDataset
+from actatlas.images.listed import ListedPhotos
 from actatlas.images.listing import has_images, is_image_name, list_csv, list_folder, list_text
 from actatlas.images.packaged import list_packaged
 from actatlas.images.parquet import ParquetSource
@@ -114,31 +115,15 @@ class NamedSource:
         return self._source.read(image_id)
 
 
-class FileSource:
+class FileSource(ListedPhotos):
     """Photos in files. `spec` and the records' paths are absolute, so they hold from any working folder."""
 
     def __init__(self, spec: str, entries: Iterable[Entry]):
         self.spec = spec
         self._records = Records.of(entries)
-        self.column_names: tuple[str, ...] = tuple(self._records.columns)
 
-    @property
-    def records(self) -> Sequence[ImageRecord]:
-        return self._records
-
-    def read(self, image_id: int) -> Image.Image:
-        """The photo, upright, mode RGB. Raises UnreadableImage."""
-        return read_photo(self._records.paths[image_id])
-
-    def read_reduced(self, image_id: int, wanted_px: int) -> Image.Image:
-        """Like `read`, but a large JPEG comes at a half to an eighth of its size, no side under `wanted_px`."""
+    def _photo(self, image_id: int, wanted_px: int | None) -> Image.Image:
         return read_photo(self._records.paths[image_id], wanted_px)
-
-    def __len__(self) -> int:
-        return len(self._records)
-
-    def __repr__(self) -> str:
-        return f"<{len(self):,} images of {self.spec}>"
 
 
 def _from_plugin(plugin: Plugin, name: str, spec: str) -> ImageSource:

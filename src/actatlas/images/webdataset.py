@@ -27,12 +27,13 @@ from PIL import Image
 from actatlas.errors import ImageError, NoImages, UnreadableImage
 from actatlas.images.blocks import BlockCache
 from actatlas.images.decoding import MAX_FILE_BYTES, TOO_LARGE, decode
+from actatlas.images.listed import ListedPhotos
 from actatlas.images.listing import EXTENSIONS
 from actatlas.images.records import Growing, Texts
 from actatlas.images.remote import Remote, RemoteArchive, patiently, read_part
 from actatlas.images.shards import read_spec
 from actatlas.images.tar import Archive, Member, members
-from actatlas.values import Blocks, ImageRecord
+from actatlas.values import Blocks
 
 SUFFIXES = (".tar",)
 OPTIONS = ("image",)
@@ -44,7 +45,7 @@ _MOST_COLUMNS = 64
 _NOT_REGULAR = -1
 
 
-class WebDataset:
+class WebDataset(ListedPhotos):
     """Photos in tar shards. Ids are places in the listing: shards in natural order of their names, as they lie there.
 
     A webdataset's other members are its columns: `.cls` is `label`, `.txt` is `text`, plain values of `.json` go by
@@ -72,7 +73,6 @@ class WebDataset:
         self._shard = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
         self._offsets, self._sizes = np.concatenate(offsets), np.concatenate(sizes)
         self._records = records.done(first=("label", "text"))
-        self.column_names: tuple[str, ...] = tuple(self._records.columns)
         self.content_sha256 = self._hash(found.names)
         if not len(self._records):
             called = f"called *.{wanted}" if wanted else f"({', '.join(EXTENSIONS)})"
@@ -85,16 +85,7 @@ class WebDataset:
             self.blocks = Blocks(starts.astype(np.int64), _SHARDS_AT_ONCE)
         self._fetched = BlockCache(self._fetch, 2 * _SHARDS_AT_ONCE)
 
-    @property
-    def records(self) -> Sequence[ImageRecord]:
-        return self._records
-
-    def read(self, image_id: int) -> Image.Image:
-        """The photo, upright, mode RGB. Raises UnreadableImage."""
-        return decode(self.read_bytes(image_id))
-
-    def read_reduced(self, image_id: int, wanted_px: int) -> Image.Image:
-        """Like `read`, but a large JPEG comes at a half to an eighth of its size, no side under `wanted_px`."""
+    def _photo(self, image_id: int, wanted_px: int | None) -> Image.Image:
         return decode(self.read_bytes(image_id), wanted_px)
 
     def read_bytes(self, image_id: int) -> bytes:
@@ -141,12 +132,6 @@ class WebDataset:
             digest.update(repr((name, place.length, place.version if isinstance(place, Remote) else "")).encode())
         digest.update(self._shard.tobytes() + self._offsets.tobytes() + self._sizes.tobytes())
         return digest.hexdigest()
-
-    def __len__(self) -> int:
-        return len(self._records)
-
-    def __repr__(self) -> str:
-        return f"<{len(self):,} images of {self.spec}>"
 
 
 @dataclass(frozen=True)

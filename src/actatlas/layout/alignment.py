@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import scipy.sparse
 
-from actatlas.layout.embedding import Curve, Graph
+from actatlas.layout.embedding import Curve, Graph, descend
 from actatlas.layout.manners import manner_of
 from actatlas.layout.settings import LayoutSettings
 from actatlas.progress import Progress
@@ -37,12 +37,9 @@ def lay_out_aligned(
     with progress.stage("shared layout", shared_epochs, "epochs") as tick:
         seed = settings.seed_of("all layers")
         shared_graph = sum(graphs.values(), start=scipy.sparse.csr_matrix(next(iter(graphs.values())).shape))
-        shared = manner.start(shared_graph, list(vectors.values()), curve, seed)
-        mover = manner.mover(shared_graph, curve, shared_epochs, seed)
-        for epoch in range(shared_epochs):
-            mover.run(shared, epoch, manner.rate * (1 - epoch / shared_epochs))
-            tick(1)
-        del shared_graph, mover
+        shared = manner.start(shared_graph, vectors.values(), curve, seed)
+        descend(shared, manner.mover(shared_graph, curve, shared_epochs, seed), shared_epochs, manner.rate, tick)
+        del shared_graph
 
     points = [shared.copy() for _ in graphs]
     movers = [manner.mover(graph, curve, own_epochs, settings.seed_of(layer)) for layer, graph in graphs.items()]

@@ -7,6 +7,8 @@ The forces are those of `embedding.py`. What differs, so that threads need not w
 - The points that push others off are drawn for a whole group of points, not for each alone: they stay in the cache.
 - A force is looked up by its distance, in steps of 3%.
 
+No fastmath: with it, code that was just compiled and code from numba's cache round differently.
+
 `docs/decisions/0016-layouts-of-millions.md` has what this costs and gains.
 """
 
@@ -78,7 +80,7 @@ def _at_most(step):
     return min(_MOST, max(-_MOST, step))
 
 
-@numba.njit(parallel=True, cache=True, fastmath=True)
+@numba.njit(parallel=True, cache=True)
 def _run_epoch(points, edges, forces, rate, key):
     n = points.shape[0]
     pool = np.empty((_POOL, 2), np.float32)
@@ -101,7 +103,7 @@ def _run_epoch(points, edges, forces, rate, key):
             points[row * _GROUPS + group, 1] = moved[row, 1]
 
 
-@numba.njit(fastmath=True)
+@numba.njit
 def _pulled(points, i, edges, pull, rate, chance):
     """Where the edges that are drawn take point i, one after the other, and how many they were."""
     starts, ends, drawn = edges
@@ -121,7 +123,7 @@ def _pulled(points, i, edges, pull, rate, chance):
     return x, y, draws
 
 
-@numba.njit(fastmath=True)
+@numba.njit
 def _pushed(x, y, pool, push, first, count):
     """The sum of the pushes of `count` points of the pool, from the `first` on."""
     push_x, push_y = np.float32(0), np.float32(0)

@@ -6,9 +6,9 @@ epochs, which alignment needs; `benchmarks/alignment.py` compares the two.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import numba
 import numpy as np
@@ -37,6 +37,25 @@ class Curve:
         return cls(float(a), float(b))
 
 
+class Mover(Protocol):
+    """Moves points (N, 2) by a graph, in place."""
+
+    def run(self, points: np.ndarray, epoch: int, rate: float) -> None: ...
+
+
+def descend(
+    points: np.ndarray,
+    mover: Mover,
+    epochs: int,
+    rate: float,
+    tick: Callable[[int], None] = lambda count: None,
+) -> None:
+    """Moves points (N, 2) in place, by `rate` in the first epoch and ever less."""
+    for epoch in range(epochs):
+        mover.run(points, epoch, rate * (1 - epoch / epochs))
+        tick(1)
+
+
 class Optimiser:
     """Moves points by the edges of one graph. An edge of weight w is drawn in w / max(w) of the epochs."""
 
@@ -57,10 +76,11 @@ class Optimiser:
         _run_epoch(points, edges, self._random, (self._curve.a, self._curve.b), rate, epoch)
 
 
-def starting_points(graph: Graph, vectors: Sequence[np.ndarray], seed: int) -> np.ndarray:
+def starting_points(graph: Graph, vectors: Iterable[np.ndarray], seed: int) -> np.ndarray:
     """(N, 2) float64 in [0, 10]²: the graph's two slowest waves, as UMAP starts, and noise against coincidence.
 
-    Where the graph falls apart or is too small for that, the two widest axes of the vectors (N, C) of the layers.
+    Where the graph falls apart or is too small for that, the two widest axes of the vectors (N, C) of the layers, which
+    are not gone through else.
     """
     n = graph.shape[0]
     random = np.random.default_rng(seed)
@@ -88,7 +108,7 @@ def _slowest_waves(graph: Graph) -> np.ndarray | None:
     return waves[:, np.argsort(-values)[1:]]
 
 
-def _widest_axes(vectors: Sequence[np.ndarray], random: np.random.Generator) -> np.ndarray:
+def _widest_axes(vectors: Iterable[np.ndarray], random: np.random.Generator) -> np.ndarray:
     """(N, 2) principal components of the layers' unit vectors side by side, by subspace iteration."""
     layers = [unit_rows(rows) for rows in vectors]
     layers = [rows - rows.mean(axis=0) for rows in layers]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from actatlas.layout.alignment import lay_out_aligned
-from actatlas.layout.embedding import Curve, Graph
+from actatlas.layout.embedding import Curve, Graph, descend
 from actatlas.layout.foreign import points_of_plugin
 from actatlas.layout.framing import framed
 from actatlas.layout.manners import manner_of
@@ -82,10 +82,7 @@ def lay_out_alone(
     with progress.stage("layout", epochs * len(graphs), "epochs") as tick:
         for layer, graph in graphs.items():
             seed = settings.seed_of(layer)
-            points = manner.start(graph, [vectors[layer]], curve, seed)
-            mover = manner.mover(graph, curve, epochs, seed)
-            for epoch in range(epochs):
-                mover.run(points, epoch, manner.rate * (1 - epoch / epochs))
-                tick(1)
+            points = manner.start(graph, (vectors[name] for name in (layer,)), curve, seed)
+            descend(points, manner.mover(graph, curve, epochs, seed), epochs, manner.rate, tick)
             placed[layer] = points
     return placed

@@ -6,14 +6,14 @@ that is left when each takes its followers' edges, itself from landmarks of land
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable
 
 import numba
 import numpy as np
 import scipy.sparse
 
 from actatlas.layout.crowd import Crowd
-from actatlas.layout.embedding import Curve, Graph, starting_points
+from actatlas.layout.embedding import Curve, Graph, descend, starting_points
 from actatlas.layout.search import mixed
 
 _FEW = 3_000  # landmarks that are laid out as a small map is
@@ -22,10 +22,10 @@ _FIRST_RATE, _NEXT_RATE = 1.0, 0.5
 _SCATTER = 0.05  # of followers around their landmark
 
 
-def landmark_start(graph: Graph, vectors: Sequence[np.ndarray], curve: Curve, seed: int) -> np.ndarray:
+def landmark_start(graph: Graph, vectors: Iterable[np.ndarray], curve: Curve, seed: int) -> np.ndarray:
     """(N, 2) float32, from which few epochs of the whole graph (N, N) make a map.
 
-    vectors: of each layer (N, C), asked only where the landmarks' graph falls apart
+    vectors: of each layer (N, C), gone through only where the landmarks' graph falls apart
     """
     graphs, leaders, rows = [graph], [], np.arange(graph.shape[0])
     while graphs[-1].shape[0] > _FEW:
@@ -36,29 +36,13 @@ def landmark_start(graph: Graph, vectors: Sequence[np.ndarray], curve: Curve, se
         leaders.append(leader)
         rows = rows[landmarks]
 
-    points = starting_points(graphs[-1], [layer[rows] for layer in vectors], seed).astype(np.float32)
+    points = starting_points(graphs[-1], (layer[rows] for layer in vectors), seed).astype(np.float32)
     for level in range(len(graphs) - 1, 0, -1):
         is_first = level == len(graphs) - 1
         epochs, rate = (_FIRST_EPOCHS, _FIRST_RATE) if is_first else (_NEXT_EPOCHS, _NEXT_RATE)
-        descend(points, graphs[level], curve, seed + level, epochs, rate)
+        descend(points, Crowd(graphs[level], curve, seed + level), epochs, rate)
         points = _around(points, leaders[level - 1], graphs[level - 1], seed + level)
     return points
-
-
-def descend(
-    points: np.ndarray,
-    graph: Graph,
-    curve: Curve,
-    seed: int,
-    epochs: int,
-    rate: float,
-    tick: Callable[[int], None] = lambda count: None,
-) -> None:
-    """Moves points (N, 2) float32 in place, ever less."""
-    crowd = Crowd(graph, curve, seed)
-    for epoch in range(epochs):
-        crowd.run(points, epoch, rate * (1 - epoch / epochs))
-        tick(1)
 
 
 def _between(graph: Graph, leader: np.ndarray, count: int) -> Graph:

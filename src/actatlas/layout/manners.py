@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
 from actatlas.layout.crowd import Crowd
-from actatlas.layout.embedding import Curve, Graph, Optimiser, starting_points
+from actatlas.layout.embedding import Curve, Graph, Mover, Optimiser, starting_points
 from actatlas.layout.landmarks import landmark_start
 from actatlas.layout.settings import LayoutSettings
 
 # Up to here a layout by everybody at once takes a minute or two, and is the one that umap-learn would make.
 _EVERYBODY_UP_TO = 50_000
-
-
-class Mover(Protocol):
-    """Moves points (N, 2) by a graph, in place."""
-
-    def run(self, points: np.ndarray, epoch: int, rate: float) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -31,7 +24,7 @@ class Manner:
     epochs: of a layer laid out alone, for each of those of the settings
     """
 
-    start: Callable[[Graph, Sequence[np.ndarray], Curve, int], np.ndarray]
+    start: Callable[[Graph, Iterable[np.ndarray], Curve, int], np.ndarray]
     mover: Callable[[Graph, Curve, int, int], Mover]
     rate: float
     own_rate: float

@@ -10,8 +10,6 @@ Each activation's list is written by one thread, from the lists of the round bef
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numba
 import numpy as np
 
@@ -35,45 +33,27 @@ def nearest_of_other_photos(vectors: np.ndarray, photo: np.ndarray, k: int, seed
     order, starts = _grown(sketch, scale, _LEAF, seed)
     # Rows that are alike lie side by side from here on, so what a thread needs next is likely near.
     sketch, scale, photo = sketch[order], scale[order], photo[order].astype(np.int32)
-    lists = _Lists.empty(len(order), k + _SPARE)
-    _join_leaves(sketch, scale, photo, np.arange(len(order), dtype=np.int32), starts, *lists.arrays)
+    # Of each row the best so far, best first: their rows or -1, the cosines of the sketches, whether found just now.
+    shape = len(order), k + _SPARE
+    lists = ids, _, is_new = np.full(shape, -1, np.int32), np.full(shape, _NONE, np.float32), np.zeros(shape, np.uint8)
+    _join_leaves(sketch, scale, photo, np.arange(len(order), dtype=np.int32), starts, *lists)
     for tree in range(1, _TREES):
         members, starts = _grown(sketch, scale, _LEAF, seed + tree)
-        _join_leaves(sketch, scale, photo, members, starts, *lists.arrays)
+        _join_leaves(sketch, scale, photo, members, starts, *lists)
     for turn in range(_ROUNDS):
-        before = lists.copied()
-        back = _reversed(before.ids, _BACK, seed + turn)
-        lists.is_new[:] = 0
-        better = _try_neighbours(sketch, scale, photo, lists.arrays, before.arrays, back, _TRIED)
+        before = ids.copy(), is_new.copy()
+        back = _reversed(ids, _BACK, seed + turn)
+        is_new[:] = 0
+        better = _try_neighbours(sketch, scale, photo, lists, before, back, _TRIED)
         if better < _FEW_BETTER * len(order):
             break
     del sketch, before, back
-    found, cosines = _chosen(_whole(vectors, order), lists.ids, k)
+    found, cosines = _chosen(_whole(vectors, order), ids, k)
     indices = np.full_like(found, -1)
     distances = np.full(found.shape, np.inf, np.float32)
     indices[order] = np.where(found >= 0, order[found], -1)
     distances[order] = np.where(found >= 0, np.maximum(1 - cosines, 0), np.inf)
     return indices, distances
-
-
-@dataclass(frozen=True)
-class _Lists:
-    """Of each row the best so far, best first: ids (N, K) int32 or -1, cosines of sketches, whether found just now."""
-
-    ids: np.ndarray
-    cosines: np.ndarray
-    is_new: np.ndarray
-
-    @classmethod
-    def empty(cls, n: int, k: int) -> _Lists:
-        return cls(np.full((n, k), -1, np.int32), np.full((n, k), _NONE, np.float32), np.zeros((n, k), np.uint8))
-
-    @property
-    def arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        return self.ids, self.cosines, self.is_new
-
-    def copied(self) -> _Lists:
-        return _Lists(self.ids.copy(), self.cosines, self.is_new.copy())  # the cosines of before are not asked for
 
 
 def _sketched(vectors: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -242,7 +222,7 @@ def _reversed(ids, most, seed):
 def _try_neighbours(sketch, scale, photo, lists, before, back, tried):
     """Each row tries the first `tried` neighbours of its neighbours, in both directions; how many were better."""
     ids, cosines, is_new = lists
-    old_ids, _, was_new = before
+    old_ids, was_new = before
     n, k = ids.shape
     rows = 4096
     blocks = (n + rows - 1) // rows
