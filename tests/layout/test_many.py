@@ -60,10 +60,13 @@ def test_points_are_the_same_whether_the_code_was_just_compiled_or_kept(tmp_path
 import hashlib
 import numpy as np, scipy.sparse
 from actatlas.layout.crowd import Crowd
-from actatlas.layout.embedding import Curve, descend
-graph = scipy.sparse.random(3000, 3000, 0.004, "csr", np.float32, 1)
-points = (np.random.default_rng(0).random((3000, 2)) * 10).astype(np.float32)
-descend(points, Crowd((graph + graph.T).tocsr(), Curve.fitted(0.05), 3), 10, 0.3)
+from actatlas.layout.embedding import Curve
+random = np.random.default_rng(0)
+graph = scipy.sparse.random(3000, 3000, density=0.004, random_state=1, format="csr", dtype=np.float32)
+graph = (graph + graph.T).tocsr()
+crowd, points = Crowd(graph, Curve.fitted(0.05), 3), (random.random((3000, 2)) * 10).astype(np.float32)
+for epoch in range(60):
+    crowd.run(points, epoch, 0.3)
 print(hashlib.sha256(points.tobytes()).hexdigest())
 """
     environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
