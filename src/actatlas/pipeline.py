@@ -109,7 +109,7 @@ class Run:
         for image_id, reason in list(atlas.skipped.items())[:3]:
             self.progress.say(f"skipped {self.source.records[image_id].path}: {reason}")
         if counts["skipped"] > 3:
-            self.progress.say(f"… and {counts['skipped'] - 3} more; see skipped in the table of images")
+            self.progress.say(f"… and {counts['skipped'] - 3} more: all of them in actatlas.open(DIR).images")
         if counts["used"] < MIN_IMAGES:
             reason = next(iter(atlas.skipped.values()), "")
             raise NoImages(

@@ -49,16 +49,23 @@ class Plugin:
     entry_point: EntryPoint
 
     def call(self, name: str) -> Any:
-        """What its function gives for `name`. Raises errors of actatlas as they are, and what `load` raises."""
+        """What its function gives for `name`, as `run`."""
+        return self.run(f"{self.name}:{name}", "check the name", name)
+
+    def run(self, told: str, cure: str, *arguments: Any) -> Any:
+        """What its function gives. Raises errors of actatlas as they are, and what `load` raises.
+
+        told: what was asked for; cure: what its user can do where it fails
+        """
         function = self.load()
         try:
-            return function(name)
+            return function(*arguments)
         except ActatlasError:
             raise
         except (Exception, SystemExit) as error:  # foreign code may raise anything
             raise _ERRORS[self.group](
-                f"{self.name}:{name}: the plug-in of {self.package} fails ({type(error).__name__}: "
-                f"{first_line(error)}); check the name, or ask the package's makers"
+                f"{told}: the plug-in of {self.package} fails ({type(error).__name__}: {first_line(error)}); "
+                f"{cure}, or ask the package's makers"
             ) from error
 
     def load(self) -> Any:

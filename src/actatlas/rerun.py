@@ -67,8 +67,9 @@ def contents_sha256(source: ImageSource) -> str | None:
     return digest.hexdigest()
 
 
-def asked_of(spec: str, source: ImageSource, options: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What a command asks for, as `asked.json` keeps it; None where the spec does not settle which network it is.
+def asked_of(spec: str, options: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What a command asks for beside its photos, as `asked.json` keeps it; None where the spec does not settle which
+    network it is.
 
     options: everything else that may change results
     """
@@ -79,23 +80,26 @@ def asked_of(spec: str, source: ImageSource, options: Mapping[str, Any]) -> dict
     for name in _SETTLED[kind]:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             packages[name] = importlib.metadata.version(name)
-    listed = {"listing_sha256": listing_sha256(source), "contents_sha256": contents_sha256(source)}
-    return json.loads(json.dumps({"spec": spec, **options, **listed, "versions": versions() | packages}))
+    return json.loads(json.dumps({"spec": spec, **options, "versions": versions() | packages}))
 
 
-def is_finished_as(folder: Path, asked: dict[str, Any] | None) -> bool:
-    """Whether the very same was asked for when this atlas was finished, and its files are there."""
+def is_finished_as(folder: Path, asked: dict[str, Any] | None, source: ImageSource) -> bool:
+    """Whether the very same was asked for when this atlas was finished, of the same photos, and its files are there."""
     if asked is None or not (folder / _FILE).is_file():
         return False
     with contextlib.suppress(StorageError):
         files = AtlasFolder.existing(folder)
-        return files.is_finished and not files.lost and files.read_json(_FILE) == asked
+        if not files.is_finished or files.lost or files.read_json(_FILE) != asked:
+            return False
+        photos = files.read_json("plan.json")["images"]
+        hashes = {"listing_sha256": listing_sha256(source), "contents_sha256": contents_sha256(source)}
+        return photos["spec"] == source.spec and hashes.items() <= photos.items()
     return False
 
 
 def note(folder: Path, asked: dict[str, Any] | None) -> None:
     """Once it is finished."""
-    if asked is not None and not is_finished_as(folder, asked):
+    if asked is not None:
         AtlasFolder.existing(folder).write_uncounted(_FILE, asked)
 
 

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 import actatlas
+from actatlas.cli import main
 from actatlas.errors import PlanChanged, UsageError
 from actatlas.progress import Silent
 from actatlas.report import report
@@ -246,6 +247,24 @@ def test_a_finished_build_run_again_changes_nothing(atlas, listing, network):
     build(listing, atlas.folder, network)
     after = {p: p.stat().st_mtime_ns for p in atlas.folder.rglob("*") if p.is_file() and not p.name.startswith(".")}
     assert after == before
+
+
+def test_the_same_command_again_loads_no_network_and_notices_other_photos_and_options(drawn_photos, tmp_path, capsys):
+    photos = shutil.copytree(drawn_photos, tmp_path / "photos")
+    command = ["build", str(photos), "--out", str(tmp_path / "atlas"), "--layer", "blocks.9.expanded", "--grid", "3"]
+    command += ["--positions", "4", "--draft", "--json"]
+    assert main(command) == 0
+    first, before = json.loads(capsys.readouterr().out), hashes(tmp_path / "atlas")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("actatlas.api.load_network", lambda *given, **settings: pytest.fail("the network was loaded"))
+        assert main(command) == 0
+        assert json.loads(capsys.readouterr().out) == first
+    assert main([*command, "--seed", "1"]) == 7
+    assert "other --seed;" in capsys.readouterr().err
+    photo = sorted(photos.iterdir())[0]
+    photo.write_bytes(photo.read_bytes()[::-1])
+    assert main(command) == 7
+    assert "other photos;" in capsys.readouterr().err and hashes(tmp_path / "atlas") == before
 
 
 def test_the_same_build_shows_less_of_the_photos_when_asked_to_and_remembers_it(atlas, listing, network, tmp_path):

@@ -109,6 +109,15 @@ def test_the_command_takes_a_file_and_a_layout_and_continues(table, tmp_path, ca
     assert radius.std() < 0.01 and radius.mean() > 0.45, "a circle stays one"
 
 
+def test_the_command_lays_vectors_out_as_it_is_told(table, tmp_path, capsys):
+    np.savez(tmp_path / "v.npz", vectors=np.stack(table["embedding"]), path=table["path"].to_numpy(str))
+    command = ["build", "--vectors", str(tmp_path / "v.npz"), "--out", str(tmp_path / "atlas"), "--grid", "2"]
+    assert main([*command, "--layout", "landmarks", "--no-open"]) == 0
+    assert actatlas.open(tmp_path / "atlas").plan["settings"]["layout"]["method"] == "landmarks"
+    assert main([*command, "--layout", "tsne", "--layout-points", "xy.csv"]) == 2
+    assert "--layout beside --layout-points does not go with --vectors" in capsys.readouterr().err
+
+
 def test_a_photo_that_cannot_be_read_is_skipped_with_its_rows(table, tmp_path):
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(b"no picture")

@@ -15,7 +15,7 @@ from tests.layout.test_layout import Heard, clustered, neighbour_accuracy, place
 
 from actatlas.errors import UsageError
 from actatlas.layout import LayoutSettings, lay_out
-from actatlas.layout.neighbours import _exact, _fuzzy, _fuzzy_of_many, unit_rows
+from actatlas.layout.neighbours import _exact, _fuzzy, _fuzzy_of_many, neighbour_graph, unit_rows
 from actatlas.layout.search import nearest_of_other_photos
 from actatlas.progress import Silent
 
@@ -38,6 +38,17 @@ def test_the_search_finds_nearly_all_of_the_nearest_and_none_of_the_own_photo():
     assert (np.diff(distances, axis=1) >= 0).all()
     is_same = found == truth
     np.testing.assert_allclose(distances[is_same], true_distances[is_same], atol=5e-4)
+
+
+def test_the_search_takes_rows_of_zeros_for_one_another_as_comparing_all_does(monkeypatch):
+    vectors, image_ids, _ = clustered(photos=300)
+    rows = vectors["layer0"].copy()
+    is_zero = np.arange(len(rows)) % 7 == 0
+    rows[is_zero] = 0
+    monkeypatch.setattr("actatlas.layout.neighbours._EXACT_ROWS", 100)
+    graph, _ = neighbour_graph(rows, image_ids, 10, 0, lambda count: None)
+    edges = graph.tocoo()
+    assert (is_zero[edges.row] == is_zero[edges.col]).all()
 
 
 @pytest.mark.parametrize("align", [False, True])

@@ -14,7 +14,6 @@ from actatlas.progress import StderrProgress, duration
 if TYPE_CHECKING:
     from actatlas.atlas import Atlas
 
-_SKIPPED_TOLD = 5
 _SMALL_SIDE = 6  # a grid below it is a handful of pictures
 
 # --- demo
@@ -153,14 +152,17 @@ def build(options: argparse.Namespace) -> dict[str, Any]:
         raise UsageError("build needs IMAGES: a folder, a list, a .csv, or packaged:demo; see actatlas build --help")
     from actatlas import rerun
     from actatlas.images import open_source
+    from actatlas.site import own_examples
 
     source, out = open_source(options.images), options.out.expanduser().resolve()
-    asked = rerun.asked_of(options.model or api.DEFAULT_NETWORK, source, _what_matters(options))
-    if not options.dry_run and rerun.is_finished_as(out, asked) and _shows_what_is_asked(options, out):
-        return _told(options, api.open(out))
+    spec = options.model or api.DEFAULT_NETWORK
+    asked = rerun.asked_of(spec, _what_matters(options))
+    if not options.dry_run and rerun.is_finished_as(out, asked, source):
+        finished = api.open(out)
+        if options.examples in (None, own_examples(finished)):
+            return _told(options, finished)
     from actatlas import pipeline
 
-    spec = options.model or api.DEFAULT_NETWORK
     progress = StderrProgress()
     progress.say(f"{len(source.records):,} photos listed; loading {spec}")
     network = api.load_network(spec, device=options.device)
@@ -180,19 +182,12 @@ def build(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _what_matters(options: argparse.Namespace) -> dict[str, Any]:
-    """The options that another atlas would be made by."""
+    """The options, beside the photos, that another atlas would be made by."""
     names = (
-        "images", "layer", "grid", "crops", "positions", "attribution", "precision", "no_align", "layout", "icon_px",
-        "draft", "seed", "title",
+        "layer", "grid", "crops", "positions", "attribution", "precision", "no_align", "layout", "icon_px", "draft",
+        "seed", "title",
     )  # fmt: skip
     return {name: getattr(options, name) for name in names}
-
-
-def _shows_what_is_asked(options: argparse.Namespace, out: Path) -> bool:
-    from actatlas import api
-    from actatlas.site import own_examples
-
-    return options.examples is None or options.examples == own_examples(api.open(out))
 
 
 def _told(options: argparse.Namespace, atlas: Atlas) -> dict[str, Any]:
@@ -205,12 +200,6 @@ def _told(options: argparse.Namespace, atlas: Atlas) -> dict[str, Any]:
     images = result["images"]
     skipped = f", {images['skipped']} of {images['listed']} skipped" if images["skipped"] else ""
     say(options, f"{result['atlas']}: {images['used']} photos{skipped}")
-    if images["skipped"]:
-        listed = atlas.images[atlas.images["skipped"].notna()]
-        for path, reason in listed[["path", "skipped"]].head(_SKIPPED_TOLD).itertuples(index=False):
-            say(options, f"  skipped {path}: {reason}")
-        if len(listed) > _SKIPPED_TOLD:
-            say(options, "  all of them: actatlas.open(DIR).images, in Python")
     for name, layer in result["layers"].items():
         grids = ", ".join(f"{side} × {side}: {grid['cells']} cells" for side, grid in layer["grids"].items())
         say(options, f"  {name}: {layer['activations']:,} activations; {grids}")
@@ -226,13 +215,16 @@ def _build_from_vectors(options: argparse.Namespace) -> dict[str, Any]:
 
     for name, is_given in (
         ("--crops", options.crops), ("--positions", options.positions != 1), ("--dry-run", options.dry_run),
+        ("--isolate-decoding", options.isolate_decoding), ("--layout beside --layout-points",
+        options.layout is not None and options.layout_points is not None),
         ("--attribution", options.attribution not in ("patch-replacement", "none")),
         ("--layer more than once", len(options.layer) > 1),
     ):  # fmt: skip
         if is_given:
             raise UsageError(f"{name} does not go with --vectors: these are taken as they are")
+    layout = options.layout_points or options.layout
     atlas = api.build_from_vectors(
-        options.vectors, options.images, out=options.out, layout=options.layout_points, regions=options.regions,
+        options.vectors, options.images, out=options.out, layout=layout, regions=options.regions,
         model=options.model, layer=next(iter(options.layer), ""), grids=options.grid, icon_px=options.icon_px,
         draft=options.draft, device=options.device, seed=options.seed, title=options.title, examples=options.examples,
     )  # fmt: skip

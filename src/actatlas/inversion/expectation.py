@@ -155,7 +155,7 @@ class _Spread:
         self._count = len(x)
         self._x_mean, self._y_mean = x.mean(dim=0), y.mean(dim=0)
         centred = x - self._x_mean
-        variances, axes = torch.linalg.eigh(centred.T @ centred)
+        variances, axes = _principal(centred.T @ centred)
         self._mean_variance = variances.mean().clamp(min=1e-12)
         self._variances, self._axes = variances[-_AXES:].clamp(min=0), axes[:, -_AXES:]  # (A,) summed over rows; (C, A)
         self._along = (centred @ self._axes).T @ (y - self._y_mean)  # (A, F)
@@ -169,12 +169,20 @@ class _Spread:
         """The weights, in units of `scale`, as (C, R) times (R, F): the R directions along which most is told."""
         spreads = self._variances.sqrt()
         told = spreads[:, None] * self._shrunk(penalties) / scale / self._count**0.5  # (A, F), by usual activations
-        directions = torch.linalg.eigh(told @ told.T).eigenvectors[:, -_RANK:]  # (A, R)
+        directions = _principal(told @ told.T)[1][:, -_RANK:]  # (A, R)
         usual = torch.where(spreads > 1e-6 * spreads.max(), self._count**0.5 / spreads, 0.0)
         return self._axes @ (usual[:, None] * directions), directions.T @ told
 
     def _shrunk(self, penalties: Tensor) -> Tensor:
         return self._along / (self._variances[:, None] + penalties * self._mean_variance)
+
+
+def _principal(scatter: Tensor) -> tuple[Tensor, Tensor]:
+    """Eigenvalues, ascending, and eigenvectors as columns. In float64: where there are fewer photos than channels most
+    values are 0, and in float32 the decomposition does not always converge.
+    """
+    values, vectors = torch.linalg.eigh(scatter.double())
+    return values.to(scatter.dtype), vectors.to(scatter.dtype)
 
 
 def _spans(counts: Sequence[int]) -> list[tuple[int, int]]:

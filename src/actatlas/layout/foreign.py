@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from actatlas.errors import ActatlasError, UsageError, first_line
+from actatlas.errors import UsageError
 from actatlas.plugins import LAYOUTS, Plugin, find_plugin, plugins
 
 if TYPE_CHECKING:
@@ -30,19 +30,15 @@ def points_of_plugin(vectors: np.ndarray, image_ids: np.ndarray, settings: Layou
     Raises UsageError where it fails, or gives something else.
     """
     plugin = require_layout_plugin(str(settings.method))
-    function = plugin.load()
+    told, cure = f"layout {plugin.name}", "choose another --layout"
+    given = plugin.run(told, cure, vectors, image_ids, settings.seed_of(layer))
     try:
-        points = np.asarray(function(vectors, image_ids, settings.seed_of(layer)), np.float64)
-    except ActatlasError:
-        raise
-    except Exception as error:  # foreign code may raise anything
-        raise UsageError(
-            f"layout {plugin.name}: the plug-in of {plugin.package} fails ({type(error).__name__}: "
-            f"{first_line(error)}); choose another --layout, or ask the package's makers"
-        ) from error
+        points = np.asarray(given, np.float64)
+    except (TypeError, ValueError):  # no numbers, or rows of several lengths
+        points = np.empty(0)
     if points.shape != (len(vectors), 2) or not np.isfinite(points).all():
         raise UsageError(
-            f"layout {plugin.name}: the plug-in of {plugin.package} gives {points.shape}, or numbers that are not "
+            f"{told}: the plug-in of {plugin.package} gives {points.shape}, or numbers that are not "
             f"finite; it should give ({len(vectors)}, 2) finite ones"
         )
     return points

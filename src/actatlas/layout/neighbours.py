@@ -44,7 +44,7 @@ def neighbour_graph(
     if n <= _EXACT_ROWS:
         indices, distances = _exact(unit_rows(vectors), photo, np.arange(n), k, tick)
     else:
-        indices, distances = nearest_of_other_photos(vectors, photo, k, seed)
+        indices, distances = nearest_of_other_photos(_zeros_told(vectors), photo, k, seed)
         short = np.flatnonzero(indices[:, -1] < 0)
         if len(short):
             indices[short], distances[short] = _exact(unit_rows(vectors), photo, short, k, lambda count: None)
@@ -61,11 +61,15 @@ def neighbour_graph(
 
 def unit_rows(vectors: np.ndarray) -> np.ndarray:
     """(N, C) float32 of length 1; if there are rows of zeros, one column more in which they alone are 1."""
-    rows = vectors.astype(np.float32)
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    is_zero = lengths[:, 0] == 0
-    rows /= np.where(lengths == 0, 1, lengths)
-    return np.hstack([rows, is_zero[:, None].astype(np.float32)]) if is_zero.any() else rows
+    rows = _zeros_told(vectors).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    return rows
+
+
+def _zeros_told(vectors: np.ndarray) -> np.ndarray:
+    """Rows of zeros have no direction; with a column of their own, (N, C + 1), they are like one another alone."""
+    is_zero = ~vectors.any(axis=1, keepdims=True)
+    return np.hstack([vectors, is_zero.astype(vectors.dtype)]) if is_zero.any() else vectors
 
 
 def _exact(unit: np.ndarray, photo: np.ndarray, rows: np.ndarray, k: int, tick: Tick) -> tuple[np.ndarray, np.ndarray]:
