@@ -11,7 +11,7 @@ const isCheck = process.argv.includes("--check");
 
 async function formatTypes() {
   const parts = [];
-  const names = ["atlas", "about", "cells", "numbers", "photos", "places", "names", "columns", "confusions", "traces", "tour"].map((name) => `site-${name}`);
+  const names = ["atlas", "about", "cells", "numbers", "photos", "places", "names", "columns", "confusions", "projections", "traces", "tour"].map((name) => `site-${name}`);
   for (const name of [...names, "lab"]) {
     const schema = JSON.parse(await readFile(here(`../docs/schema/${name}.json`), "utf8"));
     parts.push(await compile(schema, schema.title, { bannerComment: "", additionalProperties: false, ignoreMinAndMaxItems: true }));

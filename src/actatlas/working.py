@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from actatlas.atlas import Atlas, ClassAtlas, ClassNames, Grid, Layer
+from actatlas.atlas import Atlas, ClassAtlas, ClassNames, Grid, Layer, Projection
 from actatlas.classes.following import followed, grid_of
 from actatlas.classes.targets import ChannelTarget, ClassTarget, DirectionTarget, Target, VersusTarget
 from actatlas.errors import MissingExtra, NetworkError, UsageError
@@ -219,6 +220,38 @@ class WorkingAtlas(Atlas):
         from actatlas.confusions import write_stories
 
         return write_stories(lambda: self.network, self.class_atlas, found, count, progress or Silent())
+
+    # --- other photos on the same map
+
+    def project(
+        self,
+        photos: Any,
+        name: str = "",
+        layers: Sequence[str] = (),
+        *,
+        model: Any = None,
+        seed: int = 0,
+        progress: Progress | None = None,
+    ) -> Projection:
+        """A second set of photos on this atlas's maps, which stay as they are: which cells it reaches less and more
+        than the atlas's own photos do, and what the atlas has nothing like; kept in the atlas's folder.
+
+        photos: a folder, list, CSV, or ImageSource; collected with the atlas's own crops and positions
+        name: by which it is kept, "" for the photos' own; layers: empty for all
+        Raises NoImages, TooFewImages, LayerNotFound, NetworkError for an atlas of vectors, PlanChanged for a network
+        with other weights.
+        """
+        need_torch("placing other photos")
+        from actatlas.images import open_source
+        from actatlas.projection import ProjectionSettings, project
+
+        chosen = [name for name in self.layer_names if not layers or name in layers]
+        for wanted in layers:
+            self.layer(wanted)  # raises where there is none
+        return project(
+            lambda: self._with(model), [self.layer(one) for one in chosen], open_source(photos), name,
+            ProjectionSettings(seed=seed), progress or Silent(),
+        )  # fmt: skip
 
     # --- in a notebook
 

@@ -63,6 +63,10 @@ export interface FindingsValue {
    * what else the classes are called
    */
   names: boolean;
+  /**
+   * second sets of photos were placed on it
+   */
+  projections: boolean;
 }
 export interface LayerValue {
   name: string;
@@ -407,6 +411,73 @@ export interface StoryValue {
    */
   patch: string | null;
   story: string | null;
+}
+
+/**
+ * What site/projections.js hands to the page: second sets of photos that were placed on the atlas.
+ */
+export type ProjectionsValue = ProjectionValue[];
+
+export interface ProjectionValue {
+  key: string;
+  name: string;
+  /**
+   * that could be used
+   */
+  photos: number;
+  layers: ProjectedLayer[];
+}
+export interface ProjectedLayer {
+  /**
+   * column and row, in the grid of `side`, of cells that they hardly reach
+   */
+  unreached: number[][];
+  /**
+   * of cells that they reach more often than the atlas's own photos do
+   */
+  more: number[][];
+  layer: string;
+  /**
+   * of the coarsest grid that is shown
+   */
+  side: number;
+  /**
+   * what was found, sentence by sentence
+   */
+  told: string[];
+  patches: ProjectedPatch[];
+  /**
+   * coarsest first; those with enough activations a cell
+   */
+  grids: ProjectedGrid[];
+}
+export interface ProjectedPatch {
+  /**
+   * far: the atlas has nothing like it; more: from a cell that they reach more often
+   */
+  kind: "far" | "more";
+  /**
+   * of the site
+   */
+  picture: string;
+  grid: number;
+  column: number;
+  row: number;
+  /**
+   * the class that the network takes its photo for
+   */
+  taken_for: string | null;
+  /**
+   * cosine distance to the nearest activation of the atlas
+   */
+  distance: number;
+}
+export interface ProjectedGrid {
+  side: number;
+  /**
+   * of each cell the base-2 logarithm of its reach: 0 where both sets are alike, negative where the new photos come less often
+   */
+  doublings: number[];
 }
 
 /**

@@ -12,7 +12,9 @@ export type Lens =
   /** Of one cell's photos, the share that also pass through a cell. */
   | { readonly kind: "photos"; readonly layer: string; readonly cell: Place }
   /** Share of a photo's places that are nearest to a cell, as the lab says. photo: how the lab is asked for it, as JSON. */
-  | { readonly kind: "lights"; readonly photo: string; readonly name: string };
+  | { readonly kind: "lights"; readonly photo: string; readonly name: string }
+  /** How often a second set of photos comes near a cell, in doublings over the atlas's own. */
+  | { readonly kind: "reach"; readonly projection: string };
 
 export type Sign = "both" | "for" | "against";
 
@@ -86,6 +88,12 @@ export function holdsInAllLayers(lens: Lens): boolean {
   return lens.kind !== "channel" && lens.kind !== "like";
 }
 
+/** "×0.25" of −2 doublings. */
+export function times(doublings: number): string {
+  const factor = 2 ** doublings;
+  return `×${factor >= 10 ? factor.toFixed(0) : factor >= 1 ? factor.toFixed(1) : factor.toFixed(2)}`;
+}
+
 /** Shares are said in per cent, and none is negative. */
 export function isShare(lens: Lens): boolean {
   return lens.kind === "value" || lens.kind === "photos" || lens.kind === "lights";
@@ -94,7 +102,7 @@ export function isShare(lens: Lens): boolean {
 /** The side of the grid that a lens's numbers are taken from: the one shown, or the nearest coarser one that has them. */
 export function sideWithNumbers(layer: LayerValue, shown: number, lens: Lens): number | null {
   const has = (grid: GridValue): boolean => {
-    if (lens.kind === "lights") return true;
+    if (lens.kind === "lights" || lens.kind === "reach") return true;
     if (isShare(lens)) return grid.lists_photos;
     if (lens.kind === "like") return grid.numbers.likeness !== null && grid.side === lens.cell.side;
     return grid.numbers[lens.kind === "class" ? "classes" : "channels"] !== null;
@@ -126,6 +134,8 @@ export function wordsOf(lens: Lens, layer: string, className: (index: number) =>
     }
     case "lights":
       return { ...named(`lit by ${lens.name}`), note: "share of the photo’s places whose nearest cell it is, by cosine, less the layer’s mean" };
+    case "reach":
+      return { ...named(`reach of ${lens.projection}`), note: "how often its photos come near a cell, over the atlas’s own photos; ×1 where both are alike" };
     case "value":
       return { inField: lens.value, heading: lens.value, note: `share of a cell’s photos with this ${lens.column}` };
   }

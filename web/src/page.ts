@@ -12,6 +12,7 @@ import { About } from "./panels/about";
 import { Card } from "./panels/card";
 import { sentence } from "./panels/cell";
 import { Gallery } from "./panels/gallery";
+import { Projections } from "./panels/projections";
 import { type HeaderAction, header, layerStrip, toolbar, updateGrids, updateLayers, updateSizes, updateThumbnails, updateToolbar } from "./panels/header";
 import { Inspector } from "./panels/inspector";
 import { LabPanel } from "./panels/lab";
@@ -43,6 +44,7 @@ export class Page {
   private readonly inspector: Inspector;
   private readonly about: About;
   private readonly gallery: Gallery;
+  private readonly projections: Projections;
   private readonly cellTable: Table;
   private readonly tour: Tour;
   private readonly picked: Picked;
@@ -96,6 +98,7 @@ export class Page {
     this.picked = new Picked(this.frame.column, site, dispatch);
     this.path = new PathStrip(this.frame.stage, dispatch);
     this.gallery = new Gallery(app, site, dispatch);
+    this.projections = new Projections(app, site, dispatch);
     this.cellTable = new Table(app, site, dispatch);
     this.card = new Card(this.frame.stage, site);
     const client = LabClient.ofPage();
@@ -124,6 +127,7 @@ export class Page {
       pick: () => this.tools.pickChosen(),
       lengthen: () => this.tools.lengthen(),
       table: () => dispatch({ type: "dialogue", dialogue: "table" }),
+      projections: () => site.atlas.has.projections && dispatch({ type: "dialogue", dialogue: "projections" }),
       gallery: () => site.atlas.has.confusions && dispatch({ type: "dialogue", dialogue: "gallery" }),
       nextEvidence: () => dispatch({ type: "evidence", evidence: nextEvidence(site.atlas, store.state.evidence) }),
       tour: (by) => this.tour.step(store.state.stop, by),
@@ -138,6 +142,7 @@ export class Page {
     const actions: HeaderAction[] = [];
     if (site.atlas.has.tour) actions.push(["tour", "Tour", "A tour through this atlas (.)", () => this.tour.step(null, 1)]);
     if (site.atlas.has.confusions) actions.push(["gallery", "Misunderstandings", "What the network takes for something else (m)", open("gallery")]);
+    if (site.atlas.has.projections) actions.push(["projections", "Other photos", "What other photos reach of this map, and what it has nothing like (o)", open("projections")]);
     if (site.atlas.layers.length > 1) actions.push(["compare", "Compare", "Two layers side by side (c)", () => this.keys.compare()]);
     if (!isFramed) actions.push(["lab", "Lab", "Ask the network: patches on photos, better icons, which cells a photo lights up (a)", () => this.keys.lab()]);
     actions.push(["table", "Table", "All cells as a table (t)", open("table")]);
@@ -176,6 +181,7 @@ export class Page {
     this.address.write(state, before);
     this.about.update(state.dialogue === "about");
     this.gallery.update(state.dialogue === "gallery");
+    this.projections.update(state.dialogue === "projections");
     this.cellTable.keep(state);
     this.cellTable.update(state.dialogue === "table");
     this.tour.update(state);

@@ -14,6 +14,7 @@ import type {
   NamesValue,
   PhotosValue,
   PlacesValue,
+  ProjectionsValue,
   TourValue,
   TracesValue,
 } from "./format";
@@ -41,6 +42,7 @@ const NEEDED: Record<Lens["kind"], string> = {
   value: "the atlas does not say which photos its cells are of",
   photos: "the atlas does not say which photos its cells are of",
   lights: "the lab is closed",
+  reach: "these photos were not placed on it",
 };
 
 export class Site {
@@ -143,6 +145,11 @@ export class Site {
     return this.atlas.has.confusions ? this.read("confusions") : [];
   }
 
+  /** Second sets of photos that were placed on the atlas. */
+  async projections(): Promise<ProjectionsValue> {
+    return this.atlas.has.projections ? this.read("projections") : [];
+  }
+
   async traces(): Promise<TracesValue> {
     return this.atlas.has.traces ? this.read("traces") : [];
   }
@@ -191,6 +198,7 @@ export class Site {
   }
 
   private async fetchNumbers(layer: LayerValue, shown: number, lens: Lens): Promise<CellNumbers> {
+    if (lens.kind === "reach") return this.reach(layer, shown, lens.projection);
     const side = sideWithNumbers(layer, shown, lens);
     if (side === null) throw new Error(`${layer.name} has no numbers for that: ${NEEDED[lens.kind]}.`);
     if (lens.kind === "class") return this.column(layer, side, "classes", lens.index);
@@ -231,6 +239,15 @@ export class Site {
       });
     }
     return values;
+  }
+
+  /** Of each cell how often the photos of a projection come near it, in doublings. */
+  private async reach(layer: LayerValue, shown: number, key: string): Promise<CellNumbers> {
+    const projection = (await this.projections()).find((one) => one.key === key);
+    const grids = projection?.layers.find((one) => one.layer === layer.name)?.grids ?? [];
+    const grid = [...grids].reverse().find((one) => one.side <= shown) ?? grids[0];
+    if (grid === undefined) throw new Error(`${layer.name} has no numbers for that: ${NEEDED.reach}.`);
+    return cellNumbers(grid.side, Float32Array.from(grid.doublings));
   }
 
   /** Of a photo's places the share that is nearest to each cell. */

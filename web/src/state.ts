@@ -7,7 +7,7 @@ import { type Place, type Point, type View, atSide, samePlace, sameView } from "
 export type Evidence = "icons" | "patches" | "average";
 
 /** The dialogue that is open over the map. */
-export type Dialogue = "about" | "table" | "gallery";
+export type Dialogue = "about" | "table" | "gallery" | "projections";
 
 /** What a click or a drag on the map does. */
 export type Tool = "look" | "box" | "lasso" | "path";

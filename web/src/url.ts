@@ -4,7 +4,7 @@ import type { Place, Point, View } from "./places";
 import type { Names } from "./search";
 import type { Evidence, Link, State } from "./state";
 
-const OURS = new Set(["layer", "grid", "cell", "class", "channel", "like", "value", "photos", "sign", "at", "beside", "path", "show"]);
+const OURS = new Set(["layer", "grid", "cell", "class", "channel", "like", "value", "photos", "reach", "sign", "at", "beside", "path", "show"]);
 const DIGITS = 3; // of a place on the map: a thousandth is less than a cell of any grid
 
 /** The name of the class that a link wants to see, so that the names can be fetched before it is followed. */
@@ -39,11 +39,13 @@ export function readLink(hash: string, names: Names | null): Link {
   const evidence = read("show", evidenceOf, () => "what the squares show is icons, patches or average");
   const path = read("path", pathOf, () => "a path is X,Y;X,Y and so on, at most 200 points");
   const photos = read("photos", photosOf, () => "photos are those of a cell, LAYER:GRID:COLUMN,ROW");
+  const reach = read("reach", (text) => (/^[a-z0-9-]{1,40}$/.test(text) ? text : null), () => "other photos are called by a name in small letters");
   let lens: Lens | null = null;
   if (classIndex !== null) lens = { kind: "class", index: classIndex };
   else if (channel !== null) lens = { kind: "channel", index: channel };
   else if (value !== null) lens = { kind: "value", ...value };
   else if (photos !== null) lens = { kind: "photos", ...photos };
+  else if (reach !== null) lens = { kind: "reach", projection: reach };
   else if (like !== null && grid !== null) lens = { kind: "like", cell: { side: grid, ...like } };
   return { layer: said.get("layer") ?? null, beside: said.get("beside") ?? null, grid, cell, lens, sign: sign ?? "both", view, path: path ?? [], evidence: evidence ?? "icons", problems };
 }
@@ -61,6 +63,7 @@ export function writeLink(state: State, names: Names | null, before: string): st
   if (lens?.kind === "like" && lens.cell.side === side) parts.push(`like=${lens.cell.column},${lens.cell.row}`);
   if (lens?.kind === "value") parts.push(`value=${readable(`${lens.column}:${lens.value}`)}`);
   if (lens?.kind === "photos") parts.push(`photos=${readable(`${lens.layer}:${lens.cell.side}:${lens.cell.column},${lens.cell.row}`)}`);
+  if (lens?.kind === "reach") parts.push(`reach=${lens.projection}`);
   if (lens !== null && state.sign !== "both") parts.push(`sign=${state.sign}`);
   if (state.evidence !== "icons") parts.push(`show=${state.evidence}`);
   if (state.path.length > 1) parts.push(`path=${state.path.map(({ x, y }) => `${short(x)},${short(y)}`).join(";")}`);

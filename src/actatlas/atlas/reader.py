@@ -13,10 +13,11 @@ import pandas as pd
 from actatlas.atlas.class_atlas import ClassAtlas
 from actatlas.atlas.layer import Layer
 from actatlas.atlas.names import ClassNames
+from actatlas.atlas.projection import Projection
 from actatlas.errors import LayerNotFound, NetworkError, PlanChanged, UnfinishedAtlas, UsageError
 from actatlas.images import open_source
 from actatlas.preprocessing import Preprocessing
-from actatlas.store import AtlasFolder
+from actatlas.store import AtlasFolder, paths
 from actatlas.values import Icons, ImageSource, LayerInfo
 
 
@@ -107,6 +108,13 @@ class Atlas:
     def class_atlases(self) -> list[ClassAtlas]:
         """The atlases of classes, channels and directions that were made, by layer."""
         return [ClassAtlas(self.layer(name), key) for name in self.layer_names for key in self.layer(name).class_keys]
+
+    @property
+    def projections(self) -> list[Projection]:
+        """The second sets of photos that were placed on it, by name."""
+        prefix = paths.projections()
+        found = (path[len(prefix) :].split("/") for path in self._files.committed(prefix))
+        return [Projection(self, parts[0]) for parts in found if parts[1:] == ["projection.json"]]
 
     @cached_property
     def images(self) -> pd.DataFrame:

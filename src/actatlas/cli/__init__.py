@@ -14,12 +14,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from actatlas import __version__
-from actatlas.cli import classes, confusions, looking, making, sharing, visualizing
+from actatlas.cli import classes, confusions, looking, making, projecting, sharing, visualizing
 from actatlas.cli.shared import Parser, command, folder_option
 from actatlas.errors import ActatlasError
 
 INTERRUPTED = 130
-CONTINUED = ("build", "class_atlas", "confusions", "trace")  # keep in the atlas what they have done
+CONTINUED = ("build", "class_atlas", "confusions", "project", "trace")  # keep in the atlas what they have done
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -79,6 +79,9 @@ def parser() -> argparse.ArgumentParser:
     )
     confusions.patch_options(
         command(commands, "patch", confusions.patch, "paste one patch on photos, and see what the network makes of it")
+    )
+    projecting.project_options(
+        command(commands, "project", projecting.project, "place other photos on an atlas, and say where both differ")
     )
     visualizing.visualize_options(
         command(

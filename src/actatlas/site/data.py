@@ -59,7 +59,7 @@ def atlas_value(
     """The page's first file.
 
     pools: by the layer's slug, the patches whose sheets were written; shown: what there is of photos
-    found: the values of "columns", "confusions", "traces", "tour" and "names", each in a file of its own
+    found: the values of "columns", "confusions", "projections", "traces", "tour" and "names", each in its own file
     """
     layers = settings.layers_of(atlas)
     pictures = {"pictures": "photos"} if atlas.shows_photos else {}
@@ -73,7 +73,7 @@ def atlas_value(
         "examples": shown,
         "labels": atlas.labels,
         "columns": list(found["columns"]),
-        "has": {key: bool(found[key]) for key in ("confusions", "traces", "tour", "names")},
+        "has": {key: bool(found[key]) for key in ("confusions", "projections", "traces", "tour", "names")},
         "layers": [_layer_value(layer, settings.sides_of(layer), pools.get(layer.slug)) for layer in layers],
     }
 

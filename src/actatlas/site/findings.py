@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from actatlas.atlas import Atlas
+import numpy as np
+
+from actatlas.atlas import Atlas, Grid, Projection
 from actatlas.site.settings import SiteSettings
 from actatlas.store import paths
 from actatlas.values import Examples
@@ -33,6 +35,25 @@ def confusion_pictures(atlas: Atlas, settings: SiteSettings) -> Iterator[tuple[s
                 path = paths.confusion_picture(layer, kind, entry["proposal"]["rank"])
                 if atlas.files.has(path):
                     yield _name(layer, kind, entry), path
+
+
+def projections_value(atlas: Atlas, settings: SiteSettings) -> list[dict[str, Any]]:
+    """Second sets of photos, by name: what they reach of each layer that is shown."""
+    found = []
+    for one in atlas.projections:
+        layers = [_projected(one, name, settings) for name in one.layer_names if name in atlas.layer_names]
+        told = [layer for layer in layers if layer["told"]]
+        if told:
+            found.append({"key": one.key, "name": one.name, "photos": one.facts["photos"]["used"], "layers": told})
+    return found
+
+
+def projection_pictures(atlas: Atlas, settings: SiteSettings) -> Iterator[tuple[str, str]]:
+    """(name in the site, path in the atlas folder) of the patches that these name."""
+    for one in atlas.projections:
+        for layer in one.layer_names:
+            for kind, number, _ in _patches_shown(one, layer, settings):
+                yield _patch_name(one, layer, kind, number), paths.projection_patch(one.key, layer, kind, number)
 
 
 def traces_value(atlas: Atlas, settings: SiteSettings) -> list[dict[str, Any]]:
@@ -85,3 +106,48 @@ def _rates(proof: dict[str, Any]) -> list[list[Any]]:
 
 def _name(layer: str, kind: str, entry: dict[str, Any]) -> str:
     return f"confusions/{paths.layer_slug(layer)}/{entry['proposal']['rank']:02d}-{kind}.jpg"
+
+
+def _projected(one: Projection, name: str, settings: SiteSettings) -> dict[str, Any]:
+    facts, layer = one.of_layer(name), one.atlas.layer(name)
+    sides = [side for side in layer.grid_sides if settings.shows(name, side) and str(side) in facts["grids"]]
+    grids = [layer.grid(side) for side in sides]
+    coarsest = facts["grids"][str(sides[0])]["reach"] if sides else None
+    listed = {state: [cell["cell"] for cell in coarsest[state]] if coarsest else [] for state in ("unreached", "more")}
+    return listed | {
+        "layer": name,
+        "side": sides[0] if sides else 0,
+        "told": one.told(grids[0]) if grids else [],
+        "patches": [
+            {
+                "kind": kind, "picture": _patch_name(one, name, kind, number), "grid": entry["grid"],
+                "column": entry["cell"][0], "row": entry["cell"][1], "taken_for": entry["taken_for"],
+                "distance": entry["distance"],
+            }
+            for kind, number, entry in _patches_shown(one, name, settings)
+        ],
+        "grids": [value for grid in grids if (value := _reach(one, grid)) is not None],
+    }  # fmt: skip
+
+
+def _reach(one: Projection, grid: Grid) -> dict[str, Any] | None:
+    """Of each cell the reach in doublings, from −5 to 5; None where the grid has too few activations a cell to say."""
+    found = one.cells(grid)
+    if "reach" not in found:
+        return None
+    reach = np.nan_to_num(found["reach"], nan=1.0).astype(np.float64)
+    return {"side": grid.side, "doublings": np.round(np.log2(np.clip(reach, 1 / 32, 32)), 1).tolist()}
+
+
+def _patches_shown(one: Projection, layer: str, settings: SiteSettings) -> Iterator[tuple[str, int, dict[str, Any]]]:
+    """(kind, number, what the facts say of it) of the patches that may be shown, and are there."""
+    facts = one.of_layer(layer)
+    for kind, entries in (("far", facts["far"]["photos"]), ("more", facts["more"])):
+        for number, entry in enumerate(entries):
+            is_there = one.atlas.files.has(paths.projection_patch(one.key, layer, kind, number))
+            if is_there and settings.examples != "none" and settings.shows(layer, entry["grid"]):
+                yield kind, number, entry
+
+
+def _patch_name(one: Projection, layer: str, kind: str, number: int) -> str:
+    return f"projections/{one.key}/{paths.layer_slug(layer)}/{kind}-{number:02d}.jpg"

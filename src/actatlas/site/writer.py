@@ -14,7 +14,14 @@ from actatlas.errors import UnfinishedAtlas, UsageError
 from actatlas.progress import Progress, Silent
 from actatlas.site import data
 from actatlas.site.about import about_value, flat_settings
-from actatlas.site.findings import confusion_pictures, confusions_value, tour_value, traces_value
+from actatlas.site.findings import (
+    confusion_pictures,
+    confusions_value,
+    projection_pictures,
+    projections_value,
+    tour_value,
+    traces_value,
+)
 from actatlas.site.frame import index_page, static_file
 from actatlas.site.numbers import block_count, blocks, number_counts, numbers
 from actatlas.site.patching import Earlier, PatchWriter, Write
@@ -30,8 +37,8 @@ APP_FILES = ("app.js", "app.css", "icon.svg", "THIRD-PARTY.txt")
 
 # All that a site's folder may hold.
 SITE_NAMES = (
-    *APP_FILES, "index.html", "atlas.js", "about.js", "names.js", "columns.js", "confusions.js", "traces.js", "tour.js",
-    "layers", "confusions", "thumbs", "originals",
+    *APP_FILES, "index.html", "atlas.js", "about.js", "names.js", "columns.js", "confusions.js", "projections.js",
+    "traces.js", "tour.js", "layers", "confusions", "projections", "thumbs", "originals",
 )  # fmt: skip
 _QUALITY = 75  # of the pictures of misunderstandings
 # In the atlas folder, and no part of its site: how the site was written.
@@ -118,7 +125,11 @@ def is_behind(atlas: Atlas, files: SiteFiles) -> bool:
     told = _told(files, "atlas") or {"layers": []}
     titles = [atlas.layer(name).title for name in atlas.layer_names] + [one.title for one in atlas.class_atlases]
     settings = SiteSettings(own_examples(atlas))
-    found = {"confusions": confusions_value(atlas, settings), "traces": traces_value(atlas, settings)}
+    found = {
+        "confusions": confusions_value(atlas, settings),
+        "projections": projections_value(atlas, settings),
+        "traces": traces_value(atlas, settings),
+    }
     is_told = all(json.loads(json.dumps(value)) == (_told(files, key) or []) for key, value in found.items())
     return not is_told or titles != [layer["name"] for layer in told["layers"]]
 
@@ -146,11 +157,12 @@ def _write_tiles(grid: Grid, folder: Path, write: Write) -> None:
 
 def _write_findings(atlas: Atlas, out: Path, write: Write, settings: SiteSettings) -> dict[str, Any]:
     """What is known of the whole atlas, by the name of its file; only those are written that say something."""
-    for name, path in confusion_pictures(atlas, settings):
+    for name, path in [*confusion_pictures(atlas, settings), *projection_pictures(atlas, settings)]:
         picture = Image.open(io.BytesIO(atlas.files.read_bytes(path))).convert("RGB")
         write(out / name, jpeg(picture, _QUALITY))
     found = {
         "confusions": confusions_value(atlas, settings),
+        "projections": projections_value(atlas, settings),
         "traces": traces_value(atlas, settings),
         "tour": tour_value(atlas, settings),
         "names": data.names_value(atlas),

@@ -130,4 +130,36 @@ def trace(layer: str, side: int, column: int, row: int) -> str:
     return f"{traces(layer)}{side}/{column},{row}.json"
 
 
+def projections() -> str:
+    """The folder of second sets of photos that were placed on the atlas, a folder each."""
+    return "projections/"
+
+
+def projection(key: str) -> str:
+    return f"{projections()}{key}/"
+
+
+def projection_facts(key: str) -> str:
+    return f"{projection(key)}projection.json"
+
+
+def projection_images(key: str) -> str:
+    return f"{projection(key)}images.csv"
+
+
+def projected(key: str, layer: str) -> str:
+    """Where the new photos' activations fall on a layer's map."""
+    return f"{projection(key)}{layer_slug(layer)}/points.safetensors"
+
+
+def projected_cells(key: str, layer: str, side: int) -> str:
+    """What a grid's cells have of them."""
+    return f"{projection(key)}{layer_slug(layer)}/cells-{side}.safetensors"
+
+
+def projection_patch(key: str, layer: str, kind: str, number: int) -> str:
+    """kind: "far", of what the atlas has nothing like; "more", of what the new photos have more of."""
+    return f"{projection(key)}{layer_slug(layer)}/{kind}-{number:02d}.png"
+
+
 TOUR = "tour.json"

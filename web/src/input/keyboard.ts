@@ -25,6 +25,7 @@ export interface KeyActions {
   lengthen(): void;
   table(): void;
   gallery(): void;
+  projections(): void;
   tour(by: 1 | -1): void;
   lab(): void;
 }
@@ -60,6 +61,7 @@ export function listenToKeys(actions: KeyActions): void {
     d: () => actions.lengthen(),
     t: () => actions.table(),
     m: () => actions.gallery(),
+    o: () => actions.projections(),
     ",": () => actions.tour(-1),
     ".": () => actions.tour(1),
     a: () => actions.lab(),

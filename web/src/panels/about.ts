@@ -17,7 +17,7 @@ const KEYS: readonly (readonly [string, string])[] = [
   ["b  l  p", "pick cells by a box or a lasso, draw a path; once more to look about again"],
   ["s", "pick the chosen cell, or let it go"],
   ["d", "draw the path on to the chosen cell"],
-  ["t  m", "table of cells, misunderstandings"],
+  ["t  m  o", "table of cells, misunderstandings, other photos"],
   [",  .", "stops of the tour"],
   ["c  x", "two layers side by side; work on the other"],
   ["n", "names of regions on or off"],

@@ -2,7 +2,7 @@
 import { breakable, button, closeButton, el, logit, percent, press } from "../dom";
 import { messageOf } from "../errors";
 import type { LayerValue } from "../format";
-import { type CellNumbers, type Lens, type Sign, holdsInAllLayers, isShare, strongest, wordsOf } from "../lens";
+import { type CellNumbers, type Lens, type Sign, holdsInAllLayers, isShare, strongest, times, wordsOf } from "../lens";
 import type { Site } from "../site";
 import type { State } from "../state";
 import type { Dispatch } from "../store";
@@ -13,6 +13,8 @@ const SIGNS: readonly (readonly [Sign, string])[] = [
   ["both", "both"],
   ["for", "for"],
 ];
+/** The same where other photos reach cells less often or more often. */
+const FEWER_OR_MORE: Record<Sign, string> = { against: "fewer", both: "both", for: "more" };
 const STRONGEST = 4;
 
 export class Legend {
@@ -62,7 +64,11 @@ export class Legend {
     this.name.textContent = heading;
     const isOther = numbers !== null && numbers.side !== state.shown;
     this.note.textContent = isOther ? `${note}, by the ${numbers.side} × ${numbers.side} grid` : note;
-    const show = isShare(lens) ? percent : logit;
+    const show = shown(lens);
+    for (const [sign, text] of SIGNS) {
+      const choice = this.signs.querySelector(`[data-sign="${sign}"]`);
+      if (choice !== null) choice.textContent = lens.kind === "reach" ? FEWER_OR_MORE[sign] : text;
+    }
     this.least.textContent = numbers === null ? "" : show(Math.min(numbers.least, 0));
     this.most.textContent = numbers === null ? "" : show(numbers.most);
     this.negative.hidden = isShare(lens);
@@ -90,7 +96,7 @@ export class Legend {
       if (this.followed !== key) return; // another lens by now
       const cells = strongest(numbers, STRONGEST, isShare(lens) ? "both" : sign).map((k) => {
         const place = table.placeOf(k);
-        const value = (isShare(lens) ? percent : logit)(numbers.values[k] ?? 0);
+        const value = shown(lens)(numbers.values[k] ?? 0);
         const title = `${layer.name}, cell ${place.column}, ${place.row}: ${value}`;
         return cellButton(layer, place, { class: "follow-cell", px: 40, title }, () => this.dispatch({ type: "go", layer: layer.name, cell: place }));
       });
@@ -99,4 +105,10 @@ export class Legend {
       item.replaceChildren(el("span", { class: "quiet follow-layer", text: messageOf(error) }));
     }
   }
+}
+
+/** How a lens's numbers are said. */
+function shown(lens: Lens): (value: number) => string {
+  if (lens.kind === "reach") return times;
+  return isShare(lens) ? percent : logit;
 }

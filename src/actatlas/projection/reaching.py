@@ -1,0 +1,128 @@
+"""Which cells a second set of photos reaches as often as the atlas's own photos do, and which it does not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse
+import scipy.stats
+
+from actatlas.projection.nearest import Pool, nearest
+from actatlas.projection.settings import ProjectionSettings
+
+_SHUFFLES_AT_ONCE = 500
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """Of some activations of the atlas the nearest of both sets together.
+
+    asked: (n,) int64, which of the atlas's pool these are
+    photos: (n, k) int64, which photo each neighbour is of, numbered through both sets, the atlas's P first
+    is_new: (P + Q,) bool, by that number
+    expected: (n,) float64, the share of new ones among the neighbours, were both sets alike
+    own_distances, own_indices: (n, k), of the atlas's alone
+    """
+
+    asked: np.ndarray
+    photos: np.ndarray
+    is_new: np.ndarray
+    expected: np.ndarray
+    own_distances: np.ndarray
+    own_indices: np.ndarray
+
+
+@dataclass(frozen=True)
+class Reach:
+    """Of the cells of one grid.
+
+    asked: (K,) int64, activations that were asked
+    values: (K,) float32, of their neighbours the share that is new over what it would be, were both sets alike: 1 where
+        they are, 0 where nothing new is near; NaN where none was asked
+    p: (K,) float32, how often chance alone takes a cell as far from 1, false ones among many allowed for; 1 where none
+        was asked
+    """
+
+    asked: np.ndarray
+    values: np.ndarray
+    p: np.ndarray
+
+    def states(self, settings: ProjectionSettings) -> np.ndarray:
+        """(K,) of "unreached", "fewer", "alike", "more"."""
+        differs = self.p <= settings.false_share
+        found = np.full(len(self.p), "alike", object)
+        found[differs & (self.values < 1)] = "fewer"
+        found[differs & (self.values <= settings.unreached)] = "unreached"
+        found[differs & (self.values > 1)] = "more"
+        return found
+
+
+def ask(own: Pool, new: Pool, settings: ProjectionSettings, tick) -> Neighbours:
+    random = np.random.default_rng((settings.seed, 1))
+    count = min(len(own), settings.most_asked)
+    asked = np.sort(random.choice(len(own), count, replace=False))
+    unit, photos, k = own.unit[asked], own.photos[asked], settings.neighbors
+    own_indices, own_distances = nearest(own, unit, photos, k, tick)
+    new_indices, new_distances = nearest(new, unit, photos, k, tick)
+    of_own, own_numbers = np.unique(own.photos, return_inverse=True)
+    of_new, new_numbers = np.unique(new.photos, return_inverse=True)
+    found = np.hstack([own_numbers[own_indices], len(of_own) + new_numbers[new_indices]])
+    order = np.argsort(np.hstack([own_distances, new_distances]), axis=1, kind="stable")[:, :k]
+    left_own = len(own) - _counts_of(own, photos)
+    left_new = len(new) - _counts_of(new, photos)
+    return Neighbours(
+        asked=asked,
+        photos=np.take_along_axis(found, order, axis=1),
+        is_new=np.arange(len(of_own) + len(of_new)) >= len(of_own),
+        expected=left_new / np.maximum(left_own + left_new, 1),
+        own_distances=own_distances,
+        own_indices=own_indices,
+    )
+
+
+def reach_of(neighbours: Neighbours, cells: np.ndarray, cell_count: int, settings: ProjectionSettings) -> Reach:
+    """cells: (n,) int64, which cell each asked activation is a member of, −1 where of none.
+
+    Chance: the photos are dealt to the two sets anew, each keeping its number, as often as `shuffles` says. Photos, not
+    activations: those of one photo are alike.
+    """
+    members = np.flatnonzero(cells >= 0)
+    asked = np.bincount(cells[members], minlength=cell_count)
+    wanted = np.bincount(cells[members], neighbours.expected[members], cell_count) / np.maximum(asked, 1)
+    k = neighbours.photos.shape[1]
+    # (K, P + Q): of a cell's neighbours the share that is each photo's
+    pairs = np.repeat(cells[members], k), neighbours.photos[members].ravel()
+    shape = cell_count, len(neighbours.is_new)
+    shares = scipy.sparse.csr_matrix((np.ones(len(pairs[0])), pairs), shape=shape)
+    shares = scipy.sparse.diags(1 / np.maximum(asked * k, 1)) @ shares
+    found = shares @ neighbours.is_new.astype(np.float64)
+    lower, higher = _chances(shares, neighbours.is_new, found, settings)
+    p = np.where(asked > 0, np.minimum(1.0, 2 * np.minimum(lower, higher)), 1.0)
+    adjusted = scipy.stats.false_discovery_control(p) if len(p) else p
+    values = np.where(wanted > 0, found / np.where(wanted > 0, wanted, 1), np.nan)
+    return Reach(asked, values.astype(np.float32), adjusted.astype(np.float32))
+
+
+def _chances(
+    shares: scipy.sparse.csr_matrix, is_new: np.ndarray, found: np.ndarray, settings: ProjectionSettings
+) -> tuple[np.ndarray, np.ndarray]:
+    """(K,) each: how often shuffled photos give as few new neighbours as were found, and as many."""
+    random = np.random.default_rng((settings.seed, 2))
+    as_few, as_many = np.ones(len(found)), np.ones(len(found))
+    for start in range(0, settings.shuffles, _SHUFFLES_AT_ONCE):
+        count = min(_SHUFFLES_AT_ONCE, settings.shuffles - start)
+        dealt = np.stack([random.permutation(is_new) for _ in range(count)], axis=1).astype(np.float64)
+        by_chance = shares @ dealt  # (K, count)
+        as_few += (by_chance <= found[:, None] + 1e-9).sum(axis=1)
+        as_many += (by_chance >= found[:, None] - 1e-9).sum(axis=1)
+    return as_few / (settings.shuffles + 1), as_many / (settings.shuffles + 1)
+
+
+def _counts_of(pool: Pool, photos: np.ndarray) -> np.ndarray:
+    """(n,) how many activations of the pool are of each of these photos."""
+    known, counts = np.unique(pool.photos, return_counts=True)
+    if not len(known):
+        return np.zeros(len(photos), np.int64)
+    place = np.minimum(np.searchsorted(known, photos), len(known) - 1)
+    return np.where(known[place] == photos, counts[place], 0)
