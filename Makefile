@@ -4,6 +4,7 @@
 #   make test           all tests, the browser's too
 #   make setup          what `make test` installs, without the tests
 #   make lint           style, types, and the direction of imports
+#   make test-ray       builds on a Ray cluster of this machine, whose workers are killed
 #   make e2e            the browser's tests alone
 #   make test-docs      tutorial and how-tos: every command and block that they show is run
 #   make matrix         a tiny atlas of each of 29 architectures of timm and torchvision
@@ -26,7 +27,7 @@ BENCHMARKS := collecting attribution attribution_judges whole_build alignment
 TEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-docs matrix e2e notebooks bench bench-icons lint docs test-base shipped-atlas clean
+.PHONY: help setup demo test test-docs test-ray matrix e2e notebooks bench bench-icons lint docs test-base shipped-atlas clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -40,11 +41,15 @@ demo: $(VENV)/.has-demo
 test: $(VENV)/.has-dev
 	@sh tools/find_chromium.sh || true
 	@sh tools/find_firefox.sh || true
-	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest --strict-skips --ignore=tests/test_docs_run.py --ignore=tests/matrix $(TEST_ARGS)
+	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest --strict-skips --ignore=tests/test_docs_run.py --ignore=tests/matrix --ignore=tests/executors $(TEST_ARGS)
 
 # As a reader would: it builds real atlases, so it has minutes of its own.
 test-docs: $(VENV)/.has-dev
 	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest --strict-skips tests/test_docs_run.py
+
+# A cluster is half a dozen processes: one at a time, beside nothing else.
+test-ray: $(VENV)/.has-dev
+	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest --strict-skips tests/executors $(TEST_ARGS)
 
 # Each is loaded, collected and painted: minutes of its own too.
 matrix: $(VENV)/.has-dev
@@ -101,9 +106,9 @@ $(VENV)/.has-demo: $(VENV)/.made $(PINS)
 	@touch $@
 
 $(VENV)/.has-dev: $(VENV)/.made $(PINS)
-	$(PIP) install -c constraints.txt -e '.[build,timm,hf,tsne,photos,notebook,parquet,datasets,figures,docs,dev]'
+	$(PIP) install -c constraints.txt -e '.[build,timm,hf,tsne,photos,notebook,parquet,datasets,figures,ray,docs,dev]'
 	@touch $(VENV)/.has-demo $@
 
 $(VENV)/.has-bench: $(VENV)/.made $(PINS)
-	$(PIP) install -c constraints.txt -e '.[build,timm,hf,tsne,photos,notebook,parquet,datasets,figures,docs,dev,bench]'
+	$(PIP) install -c constraints.txt -e '.[build,timm,hf,tsne,photos,notebook,parquet,datasets,figures,ray,docs,dev,bench]'
 	@touch $(VENV)/.has-demo $(VENV)/.has-dev $@

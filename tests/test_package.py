@@ -49,7 +49,7 @@ TORCH_FREE = [
 ]
 # Asked for only by the network specs that need them; safetensors for its torch half.
 OPTIONAL_PACKAGES = {
-    "datasets", "efficientnet_lite_pytorch", "huggingface_hub", "openTSNE", "pyarrow", "safetensors", "timm",
+    "datasets", "efficientnet_lite_pytorch", "huggingface_hub", "openTSNE", "pyarrow", "ray", "safetensors", "timm",
     "torchvision", "transformers",
 }  # fmt: skip
 MAY_IMPORT_INSIDE_FUNCTIONS = {"server.py", "pipeline.py", "api.py", "working.py", "doctor.py", "__init__.py"}

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from actatlas.collect import CollectSettings
     from actatlas.confusions import Experiment
+    from actatlas.executors import Executor
     from actatlas.inversion import InversionSettings
     from actatlas.layout import LayoutSettings
     from actatlas.networks import Network
@@ -77,6 +78,7 @@ def build(
     title: str = "",
     examples: Examples | None = None,
     isolate_decoding: bool = False,
+    executor: Executor | str | None = None,
     progress: Progress | bool = True,
 ) -> WorkingAtlas:
     """Photos in, atlas out; the same call continues a build that was stopped.
@@ -94,6 +96,8 @@ def build(
     examples: what the page shows of photos: "none", "patches" (where None), "thumbs" or "originals"
     isolate_decoding: decode photos in processes of their own, under limits: for photos by strangers
     device: "cpu", "cuda", "mps"; "auto" takes a GPU where there is one. Icons are painted on all visible CUDA devices
+    executor: where photos are collected and icons painted: None in this process; "ray" on a Ray cluster of this
+        machine, actatlas.executors.Ray(address="auto") on one that is there (docs/cluster.md). The atlas is the same
 
     Raises what the command line prints: an ActatlasError that says what is wrong, where, and what to do.
     """
@@ -108,7 +112,7 @@ def build(
     settings = build_settings(layers, grids, collect, placed, icons)
     settings = replace(settings, title=title, examples=examples, isolate_decoding=isolate_decoding)
     folder = Path(out).expanduser().resolve()
-    atlas = pipeline.build(network, open_source(images), folder, settings, _told(progress))
+    atlas = pipeline.build(network, open_source(images), folder, settings, _told(progress), executor_of(executor))
     working = open(atlas.folder)
     working.network = network
     return working
@@ -130,6 +134,7 @@ def build_from_vectors(
     seed: int = 0,
     title: str = "",
     examples: Examples | None = None,
+    executor: Executor | str | None = None,
     progress: Progress | bool = True,
 ) -> WorkingAtlas:
     """Vectors of your own in, atlas out: of CLIP, of an embedder of your own, of a scikit-learn pipeline.
@@ -140,6 +145,7 @@ def build_from_vectors(
     images: the photos; None takes the paths in the table. Without paths or ids there is one vector for each, in order
     layout: (N, 2) or a file with x and y, x to the right, y downwards; or how they are found, as for `build`
     regions: the column that names the parts of the map; "" takes cluster or label where there is one
+    executor: where icons are painted, as for `build`
     model, layer: what gave the vectors; icons are painted then. Without, a cell's picture is the photo nearest its mean
 
     Raises BadVectors for what cannot be, in one sentence; a build that was stopped is continued by the same call.
@@ -159,7 +165,9 @@ def build_from_vectors(
     layers = (layer,) if layer else ()
     placed, icons = layout_settings(method, False, seed), icon_settings(icon_px, draft)
     settings = replace(build_settings(layers, grids, collect, placed, icons), title=title, examples=examples)
-    atlas = build_given(given, Path(out).expanduser().resolve(), settings, _told(progress), network)
+    atlas = build_given(
+        given, Path(out).expanduser().resolve(), settings, _told(progress), network, executor_of(executor)
+    )
     working = open(atlas.folder)
     if network is not None:
         working.network = network
@@ -243,6 +251,17 @@ def icon_settings(icon_px: int | None, draft: bool) -> InversionSettings:
 
     settings = InversionSettings() if icon_px is None else InversionSettings(size_px=icon_px)
     return settings.as_draft() if draft else settings
+
+
+def executor_of(executor: Executor | str | None) -> Executor | None:
+    """By its name: "in-process" or "ray". Raises UsageError, MissingExtra."""
+    if not isinstance(executor, str):
+        return executor
+    from actatlas.executors import InProcess, Ray
+
+    if executor not in ("in-process", "ray"):
+        raise UsageError(f'there is no executor "{executor}"; give in-process or ray')
+    return Ray() if executor == "ray" else InProcess()
 
 
 def _told(progress: Progress | bool) -> Progress:

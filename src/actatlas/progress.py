@@ -78,7 +78,7 @@ class StderrProgress:
         line(final=True)
 
     def say(self, message: str) -> None:
-        self._stream.write(message + "\n")
+        self._stream.write(("\r\x1b[2K" if self._is_terminal else "") + message + "\n")
         self._stream.flush()
 
     def _write(self, text: str, final: bool) -> None:

@@ -17,7 +17,9 @@ import numpy as np
 
 from actatlas.atlas import Atlas, Grid, Layer, cut_patches
 from actatlas.collect import Shard, map_index, run_pilot, to_pixels
+from actatlas.elsewhere import NetworkAddress
 from actatlas.errors import BadVectors, UnreadableImage, UsageError
+from actatlas.executors import Executor, InProcess
 from actatlas.given import GivenVectors
 from actatlas.grid import default_sides
 from actatlas.inversion import cosines_to_targets, ranks
@@ -49,11 +51,17 @@ _MAX_THREADS = 8
 
 
 def build_given(
-    given: GivenVectors, folder: Path, settings: BuildSettings, progress: Progress, network: Network | None = None
+    given: GivenVectors,
+    folder: Path,
+    settings: BuildSettings,
+    progress: Progress,
+    network: Network | None = None,
+    executor: Executor | None = None,
 ) -> Atlas:
     """Vectors in, atlas out; called again with the same arguments it continues.
 
     network: what gave the vectors, at `settings.layers`, one name; None where icons cannot be painted
+    executor: where icons are painted, None in this process
 
     Raises BadVectors where the vectors are not that layer's; all that can be refused is refused before the folder is
     touched.
@@ -61,10 +69,13 @@ def build_given(
     settings = replace(settings, collect=replace(settings.collect, attribution=None, predictions=False))
     plan = make_vector_plan(given, settings, network)
     labels = None if network is None else network.labels
-    with building(folder) as files:
+    executor = executor or InProcess()
+    if network is not None and not executor.is_here:
+        NetworkAddress.of(network)
+    with executor, building(folder) as files:
         begin_or_continue(files, plan, labels, given.source, progress)
         run = _PhotoRun if network is None else _VectorRun
-        run(given, network, files, settings, progress).all_stages()
+        run(given, network, files, settings, progress, executor).all_stages()
     return Atlas(AtlasFolder.existing(folder))
 
 
@@ -169,8 +180,9 @@ class _VectorRun(Run):
         files: AtlasFolder,
         settings: BuildSettings,
         progress: Progress,
+        executor: Executor | None = None,
     ):
-        super().__init__(network, given.source, files, settings, progress)
+        super().__init__(network, given.source, files, settings, progress, executor)
         self.given = given
 
     # --- in the place of collecting

@@ -13,6 +13,7 @@ from actatlas.progress import StderrProgress, duration
 
 if TYPE_CHECKING:
     from actatlas.atlas import Atlas
+    from actatlas.executors import Executor
 
 _SMALL_SIDE = 6  # a grid below it is a handful of pictures
 
@@ -115,6 +116,18 @@ def build_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--device", default="auto", metavar="NAME", help="cpu, cuda or mps; default: a GPU where there is one"
     )
+    command.add_argument(
+        "--executor", choices=["in-process", "ray"], default="in-process",
+        help="where photos are collected and icons painted: in this process, or on the workers of a Ray cluster; the "
+        "atlas is the same, bit for bit (docs/cluster.md)",
+    )  # fmt: skip
+    command.add_argument(
+        "--address", metavar="ADDRESS",
+        help="with --executor ray: the cluster, auto or HOST:PORT; default: one of its own on this machine",
+    )  # fmt: skip
+    command.add_argument(
+        "--workers", type=int, metavar="N", help="with --executor ray: how many; default: as many as there is room for"
+    )
     command.add_argument("--seed", type=int, default=0, metavar="S", help="of everything random; default 0")
     command.add_argument("--title", default="", help="heads the page")
     examples_option(command, "patches")
@@ -143,8 +156,9 @@ def build(options: argparse.Namespace) -> dict[str, Any]:
     from actatlas.working import need_torch
 
     need_torch()
+    executor = _executor(options)
     if options.vectors is not None:
-        return _build_from_vectors(options)
+        return _build_from_vectors(options, executor)
     if options.layout_points is not None or options.regions:
         name = "--regions" if options.layout_points is None else "--layout-points"
         raise UsageError(f"{name} goes with --vectors: a network's activations are laid out as they are collected")
@@ -176,9 +190,21 @@ def build(options: argparse.Namespace) -> dict[str, Any]:
     )
     if options.dry_run:
         return _dry_run(options, network, source, settings, progress)
-    atlas = pipeline.build(network, source, out, settings, progress)
+    atlas = pipeline.build(network, source, out, settings, progress, executor)
     rerun.note(out, asked)
     return _told(options, atlas)
+
+
+def _executor(options: argparse.Namespace) -> Executor | None:
+    """Refused before anything is loaded. Raises UsageError, MissingExtra."""
+    if options.executor == "in-process":
+        for name, value in (("--address", options.address), ("--workers", options.workers)):
+            if value is not None:
+                raise UsageError(f"{name} goes with --executor ray")
+        return None
+    from actatlas.executors import Ray
+
+    return Ray(options.address, options.workers)
 
 
 def _what_matters(options: argparse.Namespace) -> dict[str, Any]:
@@ -210,7 +236,7 @@ def _told(options: argparse.Namespace, atlas: Atlas) -> dict[str, Any]:
     return result
 
 
-def _build_from_vectors(options: argparse.Namespace) -> dict[str, Any]:
+def _build_from_vectors(options: argparse.Namespace, executor: Executor | None) -> dict[str, Any]:
     from actatlas import api
 
     for name, is_given in (
@@ -227,6 +253,7 @@ def _build_from_vectors(options: argparse.Namespace) -> dict[str, Any]:
         options.vectors, options.images, out=options.out, layout=layout, regions=options.regions,
         model=options.model, layer=next(iter(options.layer), ""), grids=options.grid, icon_px=options.icon_px,
         draft=options.draft, device=options.device, seed=options.seed, title=options.title, examples=options.examples,
+        executor=executor,
     )  # fmt: skip
     return _told(options, atlas)
 

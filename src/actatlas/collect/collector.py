@@ -74,6 +74,11 @@ class Collector:
     def shard_count(self) -> int:
         return -(-len(self._order) // self._settings.shard_images)
 
+    @property
+    def asked(self) -> tuple[tuple[str, ...], CollectSettings, Pilot]:
+        """What another process makes the same collector from, beside the network and the photos."""
+        return tuple(self._layers), self._settings, self._pilot
+
     def image_ids(self, index: int) -> np.ndarray:
         """The ids of one shard's photos, in order."""
         size = self._settings.shard_images

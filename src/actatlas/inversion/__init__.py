@@ -14,11 +14,13 @@ from actatlas.inversion.painting import (
 from actatlas.inversion.renderer import Renderer, side_px
 from actatlas.inversion.rounds import round_sizes
 from actatlas.inversion.settings import InversionSettings
+from actatlas.inversion.sheet import Sheet
 
 __all__ = [
     "InversionSettings",
     "Painting",
     "Renderer",
+    "Sheet",
     "cosines_to_targets",
     "directions_of",
     "false_colours",

@@ -13,6 +13,7 @@ from actatlas.errors import NetworkError, UsageError
 from actatlas.inversion.renderer import Renderer
 from actatlas.inversion.rounds import Round, most_similar, plan_rounds
 from actatlas.inversion.settings import InversionSettings
+from actatlas.inversion.sheet import Sheet
 from actatlas.networks import Network
 from actatlas.values import ColourStatistics, Expectation
 
@@ -73,7 +74,7 @@ class Painting:
         others: (M, C) further targets that the answers are to be told from
         """
         _check(renderer.layer, renderer.channel_count, targets, mean, keys)
-        self._renderer, self._settings, self._keys = renderer, settings, np.asarray(keys)
+        self.renderer, self._settings, self._keys = renderer, settings, np.asarray(keys)
         self._mean = np.asarray(mean, np.float32)
         self._centred = np.asarray(targets, np.float32) - self._mean
         self._directions = directions_of(targets, mean)
@@ -109,14 +110,16 @@ class Painting:
 
     def paint_round(self) -> tuple[np.ndarray, np.ndarray]:
         """The next round: its rows (n,) and its pictures (n, S, S, channels)."""
+        rows = self.rounds[self._done].rows
+        pictures = self.renderer.paint_sheet(self.ask_round())
+        self.take_round(pictures)
+        return rows, pictures
+
+    def ask_round(self) -> Sheet:
+        """What the next round is painted from, for whoever paints it; `take_round` takes the pictures."""
         turn = self.rounds[self._done]
         start = self.pictures[turn.rows] if turn.is_repeat else self._start(turn.rows)
-        pictures = self._renderer.paint(
-            self._centred[turn.rows], self._keys[turn.rows], turn.steps, start,
-            nearest_directions(self._candidates, turn.rows), self.correction,
-        )  # fmt: skip
-        self.take_round(pictures)
-        return turn.rows, pictures
+        return self._asked(turn.rows, turn.steps, start)
 
     def take_round(self, pictures: np.ndarray) -> None:
         """The next round's pictures (n, S, S, channels), painted now or before."""
@@ -124,23 +127,23 @@ class Painting:
         self.pictures[turn.rows] = pictures
         self._done += 1
         if self.corrects:
-            lacking = self._renderer.lacking(pictures, self._centred[turn.rows])
+            lacking = self.renderer.lacking(pictures, self._centred[turn.rows])
             self._own_correction = self._own_correction + lacking
 
-    def mend(self) -> tuple[np.ndarray, np.ndarray]:
+    def mend(self, paint: Callable[[Sheet], np.ndarray] | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Pictures that answer more like another target, or nearly so, are painted on, told more firmly from these.
 
+        paint: in place of the renderer's `paint_sheet`, to the same pictures
         The rows (n,) of those that it helped, and their pictures (n, S, S, channels). After all rounds.
         """
+        paint = paint or self.renderer.paint_sheet
         is_mended = np.zeros(len(self._directions), bool)
         margins = self._margins(np.arange(len(self._directions)))
         for _ in range(_MENDINGS):
             rows = np.flatnonzero(margins < _SLIM)
             start = self.pictures[rows]
-            self.pictures[rows] = self._renderer.paint(
-                self._centred[rows], self._keys[rows], self._settings.steps_of_round(1), start,
-                nearest_directions(self._candidates, rows), self.correction, _FIRMER * self._settings.contrast,
-            )  # fmt: skip
+            steps, contrast = self._settings.steps_of_round(1), _FIRMER * self._settings.contrast
+            self.pictures[rows] = paint(self._asked(rows, steps, start, contrast))
             mended = self._margins(rows)
             is_worse = mended < margins[rows]
             self.pictures[rows[is_worse]] = start[is_worse]
@@ -152,9 +155,13 @@ class Painting:
         """All pictures (K, S, S, channels) as they will stay, for those that start from them."""
         self.pictures = pictures
 
+    def _asked(self, rows: np.ndarray, steps: int, start: np.ndarray | None, contrast: float | None = None) -> Sheet:
+        rivals = nearest_directions(self._candidates, rows)
+        return Sheet(self._centred[rows], self._keys[rows], steps, start, rivals, self.correction, contrast)
+
     def _margins(self, rows: np.ndarray) -> np.ndarray:
         """(n,) by how much the cosine to its own target exceeds that to any other; 0 for what has no direction."""
-        answered = directions_of(self._renderer.answers(self.pictures[rows]), self._mean)
+        answered = directions_of(self.renderer.answers(self.pictures[rows]), self._mean)
         margins = np.empty(len(rows), np.float32)
         for first in range(0, len(rows), _PART):
             part = rows[first : first + _PART]

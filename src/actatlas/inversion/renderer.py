@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ import torch
 from actatlas.errors import NetworkError
 from actatlas.inversion.easel import Aim, Easel, Scene
 from actatlas.inversion.settings import MOST_PX, InversionSettings
+from actatlas.inversion.sheet import Sheet
 from actatlas.networks import Network, lightened, plain_paths
 from actatlas.values import ColourStatistics, Expectation
 
@@ -20,6 +22,8 @@ _MOST_SURROUNDINGS = 7.0  # beyond, nothing but wallpaper is left
 _MOST_EASELS = 4  # on one processor: a round has no more batches
 _ON_GPU = 4  # times as large a batch
 _LEAST_ACROSS = 3  # positions, of an icon in a fixed input
+
+Done = TypeVar("Done")
 
 
 class Renderer:
@@ -39,8 +43,12 @@ class Renderer:
         expectation: Expectation | None = None,
         *,
         position: tuple[int, int] | None = None,
+        easel_count: int = 0,
     ):
-        """position: row and column of the map where answers are read; None reads them at the centre"""
+        """position: row and column of the map where answers are read; None reads them at the centre
+
+        easel_count: batches at once; 0 for all cores or devices
+        """
         self.layer = layer
         self._network, self._settings = network, settings
         self._expectation = expectation if settings.likeness > 0 else None
@@ -57,7 +65,7 @@ class Renderer:
         )  # fmt: skip
         self.picture_shape = (scene.side, scene.side, max(scene.channel_count, 3))
         light = lightened(network, [layer, *(self._expectation.layers if self._expectation else ())])
-        devices = _devices(network.device)
+        devices = _devices(network.device)[: easel_count or None]
         self._threads_each = max(1, torch.get_num_threads() // len(devices))
         self._easels = [Easel(light.sharing_weights(device), scene) for device in devices]
         self._batch_size = settings.batch_size * (1 if network.device.type == "cpu" else _ON_GPU)
@@ -77,38 +85,53 @@ class Renderer:
         contrast: float | None = None,
         pulls: np.ndarray | None = None,
     ) -> np.ndarray:
+        """(n, S, S, channels) uint8 of what a `Sheet` of these asks for."""
+        return self.paint_sheet(Sheet(centred, keys, steps, start, rivals, correction, contrast, pulls))
+
+    def paint_sheet(self, sheet: Sheet) -> np.ndarray:
         """(n, S, S, channels) uint8.
 
-        centred: (n, C) targets less the layer's mean; keys: (n,) seeds
-        start: (n, S', S', channels) uint8 pictures to begin with, or None for the prior's noise
-        rivals: (n, R, C) directions that the answer is to be told from, the picture's own first, or None
-        correction: (F,) is taken from the look that is expected
-        contrast: in place of the settings'
-        pulls: (n, C), what a unit of the answer beyond the layer's mean is worth, beside all that; None: nothing
-
-        What a picture becomes depends on nothing but these. One that ends pointing away from its target, and more so
-        than it began, or where the layer answers with NaN or infinity, is painted once more, slower; NetworkError for
-        lasting NaN.
+        What a picture becomes depends on nothing but the sheet. One that ends pointing away from its target, and more
+        so than it began, or where the layer answers with NaN or infinity, is painted once more, slower; NetworkError
+        for lasting NaN.
         """
-        contrast = self._settings.contrast if contrast is None else contrast
-        pictures = np.empty((len(centred), *self.picture_shape), np.uint8)
-
-        def paint_batch(easel: Easel, rows: np.ndarray, rate: float) -> tuple[np.ndarray, np.ndarray]:
-            """Pictures of these rows are set; gives their first and last cosines."""
-            slots = rows[self._slots(len(rows))]
-            aim = self._aim(centred[slots], _at(rivals, slots), correction, contrast, _at(pulls, slots))
-            drawn, first, last = easel.paint(aim, keys[slots].tolist(), steps, _at(start, slots), rate)
-            pictures[rows] = drawn[: len(rows)]
-            return first[: len(rows)], last[: len(rows)]
-
-        def paint_and_check(easel: Easel, rows: np.ndarray) -> None:
-            first, last = paint_batch(easel, rows, self._settings.rate)
-            again = rows[~(last > 0) & ~(last >= first)]  # NaN is neither
-            if len(again):
-                self._require_numbers(paint_batch(easel, again, self._settings.rate * _SMALLER_RATE)[1])
-
-        self._spread(paint_and_check, self._batches(len(keys)))
+        pictures = np.empty((len(sheet), *self.picture_shape), np.uint8)
+        batches = self.batches(len(sheet))
+        for rows, painted in zip(batches, self.paint_batches(sheet, batches), strict=True):
+            pictures[rows] = painted
         return pictures
+
+    def paint_batches(self, sheet: Sheet, batches: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
+        """The pictures of each, in order: all easels are at work."""
+        return self._spread(lambda easel, rows: self._painted(easel, sheet.of(rows)), batches)
+
+    def paint_batch(self, batch: Sheet, threads: int) -> np.ndarray:
+        """Those of one batch that was cut elsewhere. threads: as `threads_of` says of all the batches"""
+        torch.set_num_threads(threads)
+        return self._painted(self._easels[0], batch)
+
+    def batches(self, count: int) -> list[np.ndarray]:
+        """Rows of each batch: as many for every easel, but no more than are asked for."""
+        size = min(self._batch_size, max(8, _eights(-(-count // len(self._easels)))))
+        return [np.arange(start, min(start + size, count)) for start in range(0, count, size)]
+
+    def threads_of(self, batch_count: int) -> int:
+        """Each of so many batches is painted by so many threads: it is part of the last bits."""
+        return torch.get_num_threads() if len(self._easels) == 1 or batch_count < 2 else self._threads_each
+
+    def _painted(self, easel: Easel, batch: Sheet) -> np.ndarray:
+        pictures, first, last = self._drawn(easel, batch, self._settings.rate)
+        again = np.flatnonzero(~(last > 0) & ~(last >= first))  # NaN is neither
+        if len(again):
+            pictures[again], _, last = self._drawn(easel, batch.of(again), self._settings.rate * _SMALLER_RATE)
+            self._require_numbers(last)
+        return pictures
+
+    def _drawn(self, easel: Easel, batch: Sheet, rate: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Its pictures, and their first and last cosines."""
+        filled = batch.of(np.array(self._slots(len(batch))))
+        pictures, first, last = easel.paint(self._aim(filled), filled.keys.tolist(), filled.steps, filled.start, rate)
+        return pictures[: len(batch)], first[: len(batch)], last[: len(batch)]
 
     def answers(self, pictures: np.ndarray) -> np.ndarray:
         """(n, C) what the layer answers at the centre of each, nearly."""
@@ -127,51 +150,41 @@ class Renderer:
     ) -> np.ndarray:
         """(n, number_count) of the pictures (n, S, S, channels), on all easels."""
         found = np.empty((len(pictures), number_count), np.float32)
+        batches = self.batches(len(pictures))
 
-        def measure_batch(easel: Easel, rows: np.ndarray) -> None:
-            slots = rows[self._slots(len(rows))]
-            found[rows] = measure(easel, pictures[slots])[: len(rows)]
+        def measure_batch(easel: Easel, rows: np.ndarray) -> np.ndarray:
+            return measure(easel, pictures[rows[self._slots(len(rows))]])[: len(rows)]
 
-        self._spread(measure_batch, self._batches(len(pictures)))
+        for rows, measured in zip(batches, self._spread(measure_batch, batches), strict=True):
+            found[rows] = measured
         return found
-
-    def _batches(self, count: int) -> list[np.ndarray]:
-        """Rows of each batch: as many for every easel, but no more than are asked for."""
-        size = min(self._batch_size, max(8, _eights(-(-count // len(self._easels)))))
-        return [np.arange(start, min(start + size, count)) for start in range(0, count, size)]
 
     def _slots(self, count: int) -> list[int]:
         """A batch holds a multiple of 8: arithmetic depends, in its last bits, on how many pictures there are."""
         return [i if i < count else 0 for i in range(min(self._batch_size, _eights(count)))]
 
-    def _aim(
-        self,
-        centred: np.ndarray,
-        rivals: np.ndarray | None,
-        correction: np.ndarray,
-        contrast: float,
-        pulls: np.ndarray | None,
-    ) -> Aim:
-        lengths = np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
+    def _aim(self, batch: Sheet) -> Aim:
+        lengths = np.maximum(np.linalg.norm(batch.centred, axis=1, keepdims=True), 1e-12)
+        contrast = self._settings.contrast if batch.contrast is None else batch.contrast
         looks = None
         if self._expectation:
-            looks = self._expectation.looks(centred, self._settings.emphasis) - correction
-        return Aim(centred / lengths, rivals if contrast > 0 else None, contrast, looks, pulls)
+            looks = self._expectation.looks(batch.centred, self._settings.emphasis) - batch.correction
+        return Aim(batch.centred / lengths, batch.rivals if contrast > 0 else None, contrast, looks, batch.pulls)
 
-    def _spread(self, work: Callable[[Easel, np.ndarray], None], batches: Sequence[np.ndarray]) -> None:
-        """Each batch's rows on an easel that is free. An error, or Ctrl-C, ends what has not begun."""
+    def _spread(self, work: Callable[[Easel, np.ndarray], Done], batches: Sequence[np.ndarray]) -> Iterator[Done]:
+        """Each batch's rows on an easel that is free; in order. An error, or Ctrl-C, ends what has not begun."""
         if len(self._easels) == 1 or len(batches) < 2:
             for rows in batches:
-                work(self._easels[0], rows)
+                yield work(self._easels[0], rows)
             return
         free: SimpleQueue[Easel] = SimpleQueue()
         for easel in self._easels:
             free.put(easel)
 
-        def take(rows: np.ndarray) -> None:
+        def take(rows: np.ndarray) -> Done:
             easel = free.get()
             try:
-                work(easel, rows)
+                return work(easel, rows)
             finally:
                 free.put(easel)
 
@@ -180,8 +193,7 @@ class Renderer:
         pool = ThreadPoolExecutor(len(self._easels), thread_name_prefix="easel")
         try:
             with plain_paths():  # once for all: each pass would set it back under the others
-                for _ in pool.map(take, batches):
-                    pass  # an error of any is raised here
+                yield from pool.map(take, batches)  # an error of any is raised here
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
             torch.set_num_threads(threads)
@@ -223,7 +235,3 @@ def _devices(device: torch.device) -> list[torch.device]:
 
 def _eights(count: int) -> int:
     return -(-count // 8) * 8
-
-
-def _at(array: np.ndarray | None, rows: np.ndarray) -> np.ndarray | None:
-    return None if array is None else array[rows]

@@ -35,6 +35,7 @@ class Network:
     labels: class names in the order of the logits, or None
     has_logits: False where an output (B, n) holds features, not classes
     recommended: layers that the maker of the network recommends; empty lets actatlas choose
+    loaded_by: the spec and device that lead to it in any process; None for what was given as an object
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Network:
         self.labels = list(labels) if labels is not None else None
         self.spec = spec or f"python:{type(module).__name__}"
         self.dtype = torch.float32
+        self.loaded_by: tuple[str, str] | None = None
         self._recommended = tuple(recommended)
         self._has_logits = has_logits
         self._vetted: set[str] = set()

@@ -56,15 +56,21 @@ def load_network(
     if isinstance(model, nn.Module):
         network = _from_module(model, preprocessing, labels)
         return network if device == "auto" else _on(network, device)
+    network = _on(_by_spec(model), device)
+    network.loaded_by = (model, device)
+    return network
+
+
+def _by_spec(model: str) -> Network:
     source, _, name = model.partition(":")
     file, _, function_name = model.rpartition(":")
     if source in _LOADERS and name:
-        return _on(_LOADERS[source](name), device)
+        return _LOADERS[source](name)
     if file.endswith(".py") and function_name:
-        return _on(load_file(file, function_name), device)
+        return load_file(file, function_name)
     plugin = find_plugin(NETWORKS, source) if name else None
     if plugin is not None:
-        return _on(_from_plugin(plugin, name, model), device)
+        return _from_plugin(plugin, name, model)
     if model.endswith(".py"):
         raise UnknownNetwork(f"{model} names no function that gives the network; write {model}:function", spec=model)
     raise _unknown(model, source, name)

@@ -10,6 +10,7 @@ A network's contract needs torch; the rest does not, so it is loaded when it is 
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from actatlas.testing.executors import ExecutorContract
 from actatlas.testing.fake import (
     CHANNELS,
     FAKE_LABELS,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CHANNELS",
     "FAKE_LABELS",
+    "ExecutorContract",
     "ImageSourceContract",
     "NetworkContract",
     "blocks_of",

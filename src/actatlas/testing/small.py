@@ -60,8 +60,8 @@ def small_build(photos: Path, out: Path, network: Network | None = None, **chang
     """An atlas of two layers, with two grids, in three shards."""
     collect = replace(api.collect_settings(0, 4, "removal", "float32", changes.pop("seed", 0)), shard_images=4)
     icons = InversionSettings(size_px=8, steps=(2, 1), first_count=3, repeats=(), learning_patches=12, look_every=2)
-    layers, grids = changes.pop("layers", LAYERS), changes.pop("grids", (2,))
+    layers, grids, executor = changes.pop("layers", LAYERS), changes.pop("grids", (2,)), changes.pop("executor", None)
     settings = api.build_settings(layers, grids, collect, api.layout_settings(None, True, collect.seed), icons)
     settings = replace(settings, **changes)
-    pipeline.build(network or small_network(), open_source(photos), out, settings, Silent())
+    pipeline.build(network or small_network(), open_source(photos), out, settings, Silent(), executor)
     return api.open(out)
