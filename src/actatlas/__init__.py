@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from actatlas import toolkit
-    from actatlas.api import build, build_from_vectors, measure_icons, open, open_demo, try_patch
+    from actatlas.api import build, build_from_vectors, compare, measure_icons, open, open_demo, try_patch
     from actatlas.errors import ActatlasError
     from actatlas.networks import load_network
     from actatlas.preprocessing import Preprocessing
@@ -24,6 +24,7 @@ __all__ = [
     "__version__",
     "build",
     "build_from_vectors",
+    "compare",
     "load_network",
     "measure_icons",
     "open",
@@ -37,6 +38,7 @@ _HOMES = {
     "Preprocessing": "actatlas.preprocessing",
     "build": "actatlas.api",
     "build_from_vectors": "actatlas.api",
+    "compare": "actatlas.api",
     "load_network": "actatlas.api",
     "measure_icons": "actatlas.api",
     "open": "actatlas.api",

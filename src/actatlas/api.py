@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL import Image
 
+    from actatlas.atlas import Layer
     from actatlas.collect import CollectSettings
+    from actatlas.comparison import KeptComparison, Paint
     from actatlas.confusions import Experiment
     from actatlas.executors import Executor
     from actatlas.inversion import InversionSettings
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from actatlas.networks import Network
     from actatlas.planning import BuildSettings
     from actatlas.preprocessing import Preprocessing
-    from actatlas.values import AttributionMethod, Examples, ImageSource, Precision
+    from actatlas.values import AttributionMethod, Cells, Examples, Icons, ImageSource, Precision
 
 DEFAULT_NETWORK = "packaged:efficientnet-lite0"
 
@@ -172,6 +174,67 @@ def build_from_vectors(
     if network is not None:
         working.network = network
     return working
+
+
+def compare(
+    first: str | Path | WorkingAtlas,
+    second: str | Path | WorkingAtlas,
+    *,
+    out: str | Path,
+    layer: str | None = None,
+    other_layer: str | None = None,
+    grid: int = 0,
+    icons: bool = True,
+    draft: bool = False,
+    model: Any = None,
+    other_model: Any = None,
+    seed: int = 0,
+    examples: Examples | None = None,
+    progress: Progress | bool = True,
+) -> KeptComparison:
+    """Two networks, or two checkpoints, that were shown the same photos, on one map; and where they differ.
+
+    first, second: finished atlases, or their folders; both stay as they are
+    out: a folder for the comparison, which is an atlas too: its two layers are those of the two networks
+    layer, other_layer: None takes the latest that both have by name, or else the latest whose map is of the same size
+    grid: cells along an edge; 0 takes the coarsest that suits the number of activations
+    icons: False shows photos in their place, and needs neither torch nor the networks; draft: see `build`
+    model, other_model: the networks, where the atlases' own specs do not lead to them
+
+    Raises UsageError where too few activations are of the same photos and places, PlanChanged for a network with other
+    weights than its atlas's.
+    """
+    from actatlas import comparison
+
+    said = _told(progress)
+    atlases = [one if isinstance(one, WorkingAtlas) else open(one) for one in (first, second)]
+    for atlas, given in zip(atlases, (model, other_model), strict=True):
+        if given is not None:
+            atlas.network = given
+    one, other, told = comparison.choose_layers(atlases[0], atlases[1], layer, other_layer)
+    if told:
+        said.say(told)
+    settings = comparison.ComparisonSettings(grid=grid, layout=layout_settings(None, False, seed))
+    paint = None if not icons else _comparison_paint((one, other), draft, seed, said)
+    found = comparison.compare_layers(one, other, settings, said)
+    return comparison.keep_comparison(found, Path(out).expanduser().resolve(), paint, examples, said)
+
+
+def _comparison_paint(layers: tuple[Layer, Layer], draft: bool, seed: int, progress: Progress) -> Paint:
+    """What paints either network's cells; both networks are there before anything is computed."""
+    need_torch("painting icons (icons=False, --no-icons, shows photos instead)")
+    from actatlas.icons import paint_cells
+
+    networks = []
+    for layer in layers:
+        assert isinstance(layer.atlas, WorkingAtlas)  # as both were opened
+        networks.append(layer.atlas.network)
+        layer.atlas.require_weights(networks[-1].spec, networks[-1].weights_sha256)
+
+    def paint(number: int, cells: Cells) -> Icons:
+        return paint_cells(networks[number], layers[number], cells, f"comparison/{seed}", progress, draft)
+
+    return paint
 
 
 def measure_icons(network: Network, layer: Any, icons: np.ndarray) -> np.ndarray:

@@ -257,16 +257,18 @@ def paint_on(
     return Icons(found.pixels[best], found.cosine[best], found.rank[best], found.shifted_cosine[best])
 
 
-def paint_cells(network: Network, layer: Layer, cells: Cells, salt: str, progress: Progress) -> Icons:
+def paint_cells(
+    network: Network, layer: Layer, cells: Cells, salt: str, progress: Progress, draft: bool = False
+) -> Icons:
     """Icons of cells that stand alone, such as a class atlas's, painted as the atlas's own are.
 
-    salt: what, beside places, their starting pictures depend on
+    salt: what, beside places, their starting pictures depend on; draft: in less than half of the time, less well
     Raises PlanChanged for a network with other weights than the atlas's.
     """
     plan, files = layer.atlas.plan, layer.atlas.files
     layer.atlas.require_weights(network.spec, network.weights_sha256)
     how: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in plan["settings"]["icons"].items()}
-    settings = InversionSettings(**how)
+    settings = InversionSettings(**how).as_draft() if draft else InversionSettings(**how)
     expectation, colour = read_expectation(files, layer.name), read_pilot(files).colour
     renderer = Renderer(network, layer.name, layer.mean, colour, settings, expectation)
     keys = [picture_key(salt, layer.name, *place) for place in cells.coordinates.tolist()]

@@ -41,6 +41,9 @@ class WorkingAtlas(Atlas):
 
     @property
     def network(self) -> Network:
+        if self.compared:
+            told = " or ".join(one["atlas"] for one in self.compared)
+            raise NetworkError(f"{self.folder} compares two networks; ask either alone, in its own atlas: {told}")
         need_torch("what paints icons")
         if self._network is None and self.shows_photos:
             raise NetworkError(

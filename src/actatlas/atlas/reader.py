@@ -56,8 +56,14 @@ class Atlas:
 
     @property
     def shows_photos(self) -> bool:
-        """Whether its cells' pictures are photos, and no icons: of vectors that came without their network."""
-        return bool(self.plan.get("vectors", {}).get("pictures") == "photos")
+        """Whether its cells' pictures are photos, and no icons: of vectors without their network, or as asked."""
+        return any(self.plan.get(of, {}).get("pictures") == "photos" for of in ("vectors", "compared"))
+
+    @property
+    def compared(self) -> list[dict[str, Any]]:
+        """Of a comparison its two sides: atlas, layer, network, weights_sha256. Empty of others."""
+        sides: list[dict[str, Any]] = self.plan.get("compared", {}).get("sides", [])
+        return sides
 
     def require_weights(self, spec: str, weights_sha256: str) -> None:
         """Raises PlanChanged where these are not the weights of the atlas's network."""

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from actatlas import __version__
-from actatlas.cli import classes, confusions, looking, making, projecting, sharing, visualizing
+from actatlas.cli import classes, comparing, confusions, looking, making, projecting, sharing, visualizing
 from actatlas.cli.shared import Parser, command, folder_option
 from actatlas.errors import ActatlasError
 
@@ -74,6 +74,12 @@ def parser() -> argparse.ArgumentParser:
     classes.trace_options(
         command(commands, "trace", classes.trace, "follow a class through the layers, and say what its cell is made of")
     )
+    comparing.compare_options(
+        command(
+            commands, "compare", comparing.compare,
+            "lay two networks' atlases out as one, and say what appears, vanishes and changes class",
+        )
+    )  # fmt: skip
     confusions.confusions_options(
         command(commands, "confusions", confusions.confusions, "find what the network misunderstands, and prove it")
     )

@@ -28,7 +28,17 @@ Tick = Callable[[int], None]
 def neighbour_graph(
     vectors: np.ndarray, image_ids: np.ndarray, neighbors: int, seed: int, tick: Tick
 ) -> tuple[scipy.sparse.csr_matrix, list[str]]:
-    """The (N, N) symmetric fuzzy graph of UMAP, N ≥ 2, and remarks on what the data did not allow.
+    """The (N, N) symmetric fuzzy graph of UMAP, N ≥ 2, and remarks on what the data did not allow."""
+    indices, distances, remarks = nearest_rows(vectors, image_ids, neighbors, seed, tick)
+    graph, islands = graph_of(indices, distances)
+    return graph, remarks + islands
+
+
+def nearest_rows(
+    vectors: np.ndarray, image_ids: np.ndarray, neighbors: int, seed: int, tick: Tick
+) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Of each of vectors (N, C), N ≥ 2, the k nearest by cosine that are of other photos: indices (N, k) int32 and
+    cosine distances (N, k) float32, ascending; and remarks on what the data did not allow.
 
     Where too few other photos are there, the number of neighbours is lowered; with one photo its own are neighbours.
     """
@@ -52,11 +62,16 @@ def neighbour_graph(
     alike = int((distances[:, -1] < 1e-6).sum())
     if alike:
         remarks.append(f"{alike:,} of {n:,} activations have only neighbours that equal them")
-    graph = _fuzzy(indices, distances) if n <= _UMAP_ROWS else _fuzzy_of_many(indices, distances)
+    return indices, distances, remarks
+
+
+def graph_of(indices: np.ndarray, distances: np.ndarray) -> tuple[scipy.sparse.csr_matrix, list[str]]:
+    """From `nearest_rows` (N, k) the (N, N) symmetric fuzzy graph of UMAP, and remarks."""
+    graph = _fuzzy(indices, distances) if len(indices) <= _UMAP_ROWS else _fuzzy_of_many(indices, distances)
     islands, _ = scipy.sparse.csgraph.connected_components(graph, directed=False)
-    if islands > 1:
-        remarks.append(f"the neighbours form {islands:,} separate islands, whose distances on the map mean nothing")
-    return graph, remarks
+    if islands == 1:
+        return graph, []
+    return graph, [f"the neighbours form {islands:,} separate islands, whose distances on the map mean nothing"]
 
 
 def unit_rows(vectors: np.ndarray) -> np.ndarray:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 
 def layer_slug(layer: str) -> str:
-    """A layer's name as a file name: "features.0#2" → "features.0~2"."""
-    return layer.replace("#", "~").replace("/", "_")
+    """A layer's name as a file name: "features.0#2" → "features.0~2"; a comparison's "A: blocks" → "A~blocks"."""
+    return layer.replace(": ", "~").replace("#", "~").replace("/", "_")
 
 
 def shard(index: int) -> str:
