@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -127,7 +128,10 @@ def test_a_stopped_command_leaves_no_process(number, photos, tmp_path):
     command = [sys.executable, "-m", "actatlas.cli", "build", str(photos), "--model", SPEC, *sizes]
     on_ray = [*command, "--out", str(tmp_path / "atlas"), "--executor", "ray", "--workers", "1"]
     before = {path.name for path in Path("/tmp").glob("actatlas-ray-*")}
-    with subprocess.Popen(on_ray, stderr=subprocess.PIPE, start_new_session=True, text=True) as build:
+    how: dict[str, Any] = {"stderr": subprocess.PIPE, "start_new_session": True, "text": True}
+    # A test that a shell runs in its background would hand on that SIGINT is ignored.
+    how["preexec_fn"] = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(on_ray, **how) as build:
         assert wait_for(lambda: any("ray::Bench" in name for name in names_below(build.pid)), 120)
         started = psutil.Process(build.pid).children(recursive=True)
         if number == signal.SIGINT:  # as a terminal does: to all of the group
