@@ -36,19 +36,15 @@ from actatlas.images import open_source
 from actatlas.inversion import InversionSettings, Sheet
 from actatlas.progress import Silent
 from actatlas.records import write_shard
-from actatlas.store import AtlasFolder, building
+from actatlas.store import building
 from actatlas.studio import Studio
+from actatlas.testing.faults import tree
 from actatlas.values import ColourStatistics
 
 LAYERS = ("blocks.4.expanded", "blocks.9.expanded")
 SPEC = "packaged:efficientnet-lite0"
 SHARD_PHOTOS = 8  # so that there are units to kill
 ICON_ROWS = 64
-
-
-def bytes_of(folder: Path) -> dict[str, bytes]:
-    files = AtlasFolder.existing(folder)
-    return {path: (folder / path).read_bytes() for path in ["manifest.json", *files.committed()]}
 
 
 def build(photos: list[Path], out: Path, executor: Executor) -> float:
@@ -86,7 +82,7 @@ def killing(ray: Ray, wanted: int, seconds: float) -> Iterator[list[int]]:
 def kills(photos: list[Path], folder: Path, wanted: int, seconds: float) -> bool:
     """Whether all went well. A build that was done before all were killed is followed by another."""
     here = build(photos, folder / "here", InProcess())
-    expected = bytes_of(folder / "here")
+    expected = tree(folder / "here")
     print(f"in this process: {here:.0f} s, {len(expected):,} files", flush=True)
     killed = differing = 0
     seen: set[psutil.Process] = set()
@@ -96,7 +92,7 @@ def kills(photos: list[Path], folder: Path, wanted: int, seconds: float) -> bool
         with noticing(seen), killing(ray, wanted - killed, seconds) as dead:
             took = build(photos, folder / "ray", ray)
         killed += len(dead)
-        found = bytes_of(folder / "ray")
+        found = tree(folder / "ray")
         differing += sum(expected.get(path) != found.get(path) for path in {*expected, *found})
         print(f"on Ray: {took:.0f} s, {len(dead)} workers killed, {differing} files differ so far", flush=True)
     ended = time.monotonic()

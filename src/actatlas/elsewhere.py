@@ -18,6 +18,7 @@ import torch
 
 from actatlas.collect import Collector, CollectSettings, Pilot, Shard
 from actatlas.errors import ActatlasError, BadWeights, ImageError, NetworkError, UsageError
+from actatlas.executors import Executor, InProcess
 from actatlas.images import FileSource, isolated_decoding, open_source
 from actatlas.inversion import InversionSettings, Renderer, Sheet
 from actatlas.networks import Network, load_network
@@ -92,6 +93,15 @@ class SourceAddress:
                 spec=self.spec,
             )
         return source
+
+
+def reaching(executor: Executor | None, network: Network | None) -> Executor:
+    """The executor, or this process. Raises NetworkError where its workers could not come to the network."""
+    if executor is None:
+        return InProcess()
+    if network is not None and not executor.is_here:
+        NetworkAddress.of(network)
+    return executor
 
 
 @dataclass(frozen=True)

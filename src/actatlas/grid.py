@@ -61,8 +61,8 @@ def make_cells(layout: Layout, read_shards: ReadShards, layer_mean: np.ndarray, 
     if len(image_ids) != len(layout):
         raise ValueError(f"a layout of {len(layout)} points for {len(image_ids)} activations")
 
-    kept, image_counts = _squares_with_photos(square, image_ids, settings.min_images)
-    cell = _places_in(kept, square)  # (N,) index of the cell, −1 where there is none
+    kept, image_counts = squares_with_photos(square, image_ids, settings.min_images)
+    cell = cells_at(kept, square)  # (N,) index of the cell, −1 where there is none
     member_rows = np.argsort(cell, kind="stable")[int((cell < 0).sum()) :]  # (M,) by cell, ascending within
     counts = np.bincount(cell[member_rows], minlength=len(kept))
     member_offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
@@ -95,7 +95,7 @@ def squares(points: np.ndarray, side: int) -> np.ndarray:
     return square
 
 
-def _squares_with_photos(square: np.ndarray, image_ids: np.ndarray, min_images: int) -> tuple[np.ndarray, np.ndarray]:
+def squares_with_photos(square: np.ndarray, image_ids: np.ndarray, min_images: int) -> tuple[np.ndarray, np.ndarray]:
     """(K,) squares with enough distinct photos, row-major, and (K,) how many they have."""
     placed = square >= 0
     pairs = np.unique(np.stack([square[placed], image_ids[placed]], axis=1), axis=0)
@@ -104,8 +104,8 @@ def _squares_with_photos(square: np.ndarray, image_ids: np.ndarray, min_images: 
     return found[enough], photos[enough].astype(np.int64)
 
 
-def _places_in(kept: np.ndarray, square: np.ndarray) -> np.ndarray:
-    """For each square its index in the ascending `kept`, or −1."""
+def cells_at(kept: np.ndarray, square: np.ndarray) -> np.ndarray:
+    """(N,) of each square (N,), −1 among them, its index in the ascending `kept` (K,), or −1."""
     if not len(kept):
         return np.full(len(square), -1, np.int64)
     place = np.minimum(np.searchsorted(kept, square), len(kept) - 1)

@@ -23,8 +23,8 @@ from actatlas.inversion import (
 from actatlas.networks import Network
 from actatlas.planning import BuildSettings
 from actatlas.progress import Progress, Tick
-from actatlas.records import read_expectation, read_pilot, write_expectation, write_icons
-from actatlas.store import AtlasFolder, paths, pictures
+from actatlas.records import read_expectation, read_pilot, write_expectation
+from actatlas.store import AtlasFolder, paths, pictures, write_icons
 from actatlas.studio import Studio
 from actatlas.values import Cells, Icons
 

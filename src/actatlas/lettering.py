@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PIL import ImageFont
+from PIL import ImageDraw, ImageFont
 
 Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
 
@@ -17,3 +17,15 @@ def wrapped(text: str, font: Font, width: int) -> list[str]:
         else:
             lines.append(word)
     return lines
+
+
+def write_wrapped(
+    pen: ImageDraw.ImageDraw, corner: tuple[int, int], text: str, px: int, width: int, ink: tuple[int, int, int]
+) -> int:
+    """The text in letters of px pixels, from a corner on, on lines of at most `width` pixels; where it ends below."""
+    x, y = corner
+    font = ImageFont.load_default(px)
+    for line in wrapped(text, font, width):
+        pen.text((x, y), line, fill=ink, font=font)
+        y += round(px * 1.35)
+    return y

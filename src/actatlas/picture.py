@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
@@ -14,6 +15,12 @@ LABEL_SHARE = 0.19  # of an icon's side, for the height of letters
 LABEL_GAP_SHARE = 0.75  # of an icon's side: most icons stay free of names
 LEAST_LETTER_PX = 10
 Box = tuple[int, int, int, int]
+Colour = tuple[int, int, int]
+Sign = Literal["−", "+", "≠"]
+# Of each stroke whether it is upright, and how far it lies below the middle, as a share of the sign.
+_BARS: dict[Sign, list[tuple[bool, float]]] = {
+    "−": [(False, 0.0)], "+": [(False, 0.0), (True, 0.0)], "≠": [(False, -0.16), (False, 0.16)],
+}  # fmt: skip
 
 
 def draw(
@@ -131,3 +138,24 @@ def _write_labels(picture: Image.Image, grid: Grid, size: int) -> None:
     for i, box in place_labels(wanted, picture.width, gap=round(size * LABEL_GAP_SHARE)):
         pen.rounded_rectangle(box, radius=padding, fill=(20, 22, 26, 190))
         pen.text(((box[0] + box[2]) / 2, (box[1] + box[3]) / 2), names[i], fill=(255, 255, 255), font=font, anchor="mm")
+
+
+def draw_mark(
+    pen: ImageDraw.ImageDraw, corner: tuple[int, int], size: int, sign: Sign, colours: tuple[Colour, Colour]
+) -> None:
+    """On a cell a frame, and the sign in a corner of it, for colour is never all that tells; colours: of frame, sign"""
+    x, y = corner
+    line, badge = max(size // 14, 2), max(size * 2 // 5, 11)
+    pen.rectangle((x, y, x + size - 1, y + size - 1), outline=colours[0], width=line)
+    pen.rectangle((x, y, x + badge, y + badge), fill=colours[0])
+    arm, middle, thick = badge * 0.28, np.array([x, y]) + badge / 2, max(badge // 8, 2)
+    for upright, shift in _BARS[sign]:
+        offset = np.array([0, shift * badge])
+        reach = np.array([0, arm]) if upright else np.array([arm, 0])
+        pen.line(_ends(middle + offset, reach), fill=colours[1], width=thick)
+    if sign == "≠":
+        pen.line(_ends(middle, np.array([arm * 0.55, -arm])), fill=colours[1], width=max(thick - 1, 1))
+
+
+def _ends(middle: np.ndarray, reach: np.ndarray) -> list[tuple[float, float]]:
+    return [(float(x), float(y)) for x, y in (middle - reach, middle + reach)]

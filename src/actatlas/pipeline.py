@@ -20,7 +20,7 @@ import torch
 from actatlas.atlas import Atlas, Layer
 from actatlas.attributing import AttributionWork
 from actatlas.collect import Collector, Pilot, Shard, run_pilot
-from actatlas.elsewhere import CollectRecipe, NetworkAddress, SourceAddress
+from actatlas.elsewhere import CollectRecipe, NetworkAddress, SourceAddress, reaching
 from actatlas.errors import NoImages, StorageError, TooFewImages
 from actatlas.executors import Executor, InProcess, Work
 from actatlas.grid import GridSettings, make_cells
@@ -31,9 +31,9 @@ from actatlas.mending import forget_what_follows_layout
 from actatlas.networks import Network
 from actatlas.planning import MIN_IMAGES, BuildSettings, begin_or_continue, make_plan, planned_sides
 from actatlas.progress import Progress, Tick
-from actatlas.records import read_pilot, write_cells, write_pilot, write_shard
+from actatlas.records import read_pilot, write_pilot, write_shard
 from actatlas.site import own_examples, write_own_site
-from actatlas.store import AtlasFolder, building, paths
+from actatlas.store import AtlasFolder, building, paths, write_cells
 from actatlas.values import ImageSource, Layout
 
 
@@ -51,9 +51,7 @@ def build(
     Everything that can be refused is refused before the folder is touched.
     """
     plan = make_plan(network, source, settings)
-    executor = executor or InProcess()
-    if not executor.is_here:
-        NetworkAddress.of(network)
+    executor = reaching(executor, network)
     with executor, building(folder) as files, isolated_decoding(settings.isolate_decoding):
         begin_or_continue(files, plan, network.labels, source, progress)
         Run(network, source, files, settings, progress, executor).all_stages()

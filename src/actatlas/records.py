@@ -7,8 +7,8 @@ from dataclasses import asdict, fields
 import numpy as np
 
 from actatlas.collect import Attributed, Pilot, Shard
-from actatlas.store import AtlasFolder, paths, pictures
-from actatlas.values import CellAttributions, Cells, ColourStatistics, Expectation, Icons
+from actatlas.store import AtlasFolder, paths
+from actatlas.values import CellAttributions, ColourStatistics, Expectation
 
 
 def write_pilot(files: AtlasFolder, pilot: Pilot) -> None:
@@ -51,13 +51,6 @@ def write_shard(files: AtlasFolder, index: int, shard: Shard) -> None:
     files.write_json(paths.shard(index), {"activations": len(first), "skipped": skipped})
 
 
-def write_cells(files: AtlasFolder, home: str, cells: Cells) -> None:
-    """home: of the layer, or of the class atlas"""
-    arrays = {name: value for name, value in vars(cells).items() if isinstance(value, np.ndarray)}
-    arrays["lost"] = np.array([cells.dropped_count, cells.cut_count], np.int64)
-    files.write_arrays(paths.cells(home, cells.side), arrays)
-
-
 def write_attributed(files: AtlasFolder, layer: str, unit: int, found: Attributed) -> None:
     failed = found.failed if len(found.failed) else None
     arrays = {"rows": found.rows, "attributions": found.attributions, "failed": failed}
@@ -95,12 +88,3 @@ def read_expectation(files: AtlasFolder, layer: str) -> Expectation | None:
         tuple(names["layers"]), tuple(names["group_counts"]), tuple(names["explained"]),
         arrays["basis"], arrays["weights"], arrays["offset"], arrays["scale"],
     )  # fmt: skip
-
-
-def write_icons(
-    files: AtlasFolder, path: str, rows: np.ndarray, icons: Icons, encoded: dict[str, np.ndarray] | None = None
-) -> None:
-    """rows: the cells; encoded: of the very pixels that `icons` was measured on, lossless by default."""
-    encoded = pictures.encode(icons.pixels) if encoded is None else encoded
-    figures = {"cosine": icons.cosine, "rank": icons.rank, "shifted_cosine": icons.shifted_cosine}
-    files.write_arrays(path, encoded | figures | {"rows": np.asarray(rows, np.int64)})

@@ -216,6 +216,12 @@ class Cells:
     def members(self, k: int) -> np.ndarray:
         return self.member_rows[self.member_offsets[k] : self.member_offsets[k + 1]]
 
+    def of_rows(self, count: int) -> np.ndarray:
+        """(count,) int64: of each row of the ActivationSet its cell, −1 where it is a member of none."""
+        found = np.full(count, -1, np.int64)
+        found[self.member_rows] = np.repeat(np.arange(len(self)), self.counts)
+        return found
+
 
 @dataclass(frozen=True)
 class CellAttributions:

@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from actatlas.atlas import Atlas, Grid, Layer, cut_patches
+from actatlas.atlas import Atlas, Grid, Layer, cut_pictures
 from actatlas.collect import Shard, map_index, run_pilot, to_pixels
-from actatlas.elsewhere import NetworkAddress
+from actatlas.elsewhere import reaching
 from actatlas.errors import BadVectors, UnreadableImage, UsageError
-from actatlas.executors import Executor, InProcess
+from actatlas.executors import Executor
 from actatlas.given import GivenVectors
 from actatlas.grid import default_sides
 from actatlas.inversion import cosines_to_targets, ranks
@@ -36,8 +36,8 @@ from actatlas.planning import (
 )
 from actatlas.preprocessing import Preprocessing
 from actatlas.progress import Progress
-from actatlas.records import write_icons, write_pilot, write_shard
-from actatlas.store import AtlasFolder, building, paths
+from actatlas.records import write_pilot, write_shard
+from actatlas.store import AtlasFolder, building, paths, write_icons
 from actatlas.values import ActivationSet, Icons, ImageSource, LayerInfo, Layout
 
 LAYER = "vectors"  # what the one layer is called where no network names it
@@ -69,9 +69,7 @@ def build_given(
     settings = replace(settings, collect=replace(settings.collect, attribution=None, predictions=False))
     plan = make_vector_plan(given, settings, network)
     labels = None if network is None else network.labels
-    executor = executor or InProcess()
-    if network is not None and not executor.is_here:
-        NetworkAddress.of(network)
+    executor = reaching(executor, network)
     with executor, building(folder) as files:
         begin_or_continue(files, plan, labels, given.source, progress)
         run = _PhotoRun if network is None else _VectorRun
@@ -302,17 +300,8 @@ def nearest_pictures(grid: Grid) -> Iterator[tuple[np.ndarray, Icons]]:
         cells = np.arange(start, min(start + _PICTURES_AT_ONCE, len(grid)))
         cosines = cosines_to_targets(vectors[cells], grid.means, layer.mean)  # (n, K)
         own = cosines[np.arange(len(cells)), cells].astype(np.float32)
-        pixels, unknown = _pictures(layer, members[cells]), np.full(len(cells), np.nan, np.float32)
+        pixels, unknown = cut_pictures(layer, members[cells]), np.full(len(cells), np.nan, np.float32)
         yield cells, Icons(pixels, own, ranks(cosines, cells), unknown)
-
-
-def _pictures(layer: Layer, rows: np.ndarray) -> np.ndarray:
-    """(n, S, S, 3) uint8"""
-    px = layer.icon_px
-    pixels = np.empty((len(rows), px, px, 3), np.uint8)
-    for slot, (patch,) in cut_patches(layer.atlas, rows, [layer], [layer.patch_px], reduced=True):
-        pixels[slot] = np.asarray(patch.convert("RGB").resize((px, px), reducing_gap=3.0))
-    return pixels
 
 
 def _no_icons(layer: Layer) -> tuple[np.ndarray, Icons]:

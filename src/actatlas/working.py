@@ -248,13 +248,11 @@ class WorkingAtlas(Atlas):
         from actatlas.images import open_source
         from actatlas.projection import ProjectionSettings, project
 
-        chosen = [name for name in self.layer_names if not layers or name in layers]
-        for wanted in layers:
-            self.layer(wanted)  # raises where there is none
-        return project(
-            lambda: self._with(model), [self.layer(one) for one in chosen], open_source(photos), name,
-            ProjectionSettings(seed=seed), progress or Silent(),
-        )  # fmt: skip
+        for one in layers:
+            self.layer(one)  # raises where there is none
+        chosen = [self.layer(one) for one in self.layer_names if not layers or one in layers]
+        settings = ProjectionSettings(seed=seed)
+        return project(lambda: self._with(model), chosen, open_source(photos), name, settings, progress or Silent())
 
     # --- in a notebook
 

@@ -23,6 +23,7 @@ from actatlas.errors import BadWeights, ImageError, NetworkError, UsageError, Wo
 from actatlas.executors import Ray, Work
 from actatlas.images import open_source
 from actatlas.store import AtlasFolder, paths
+from actatlas.testing.faults import tree
 from actatlas.testing.small import small_build, small_network, small_photos
 
 SPEC = "python:actatlas.testing.small:small_network"
@@ -37,12 +38,6 @@ def network():
 @pytest.fixture(scope="module")
 def in_process(photos, network, tmp_path_factory):
     return small_build(photos, tmp_path_factory.mktemp("in-process") / "atlas", network)
-
-
-def bytes_of(folder: Path) -> dict[str, bytes]:
-    """The manifest, and every file that it counts."""
-    files = AtlasFolder.existing(folder)
-    return {path: (folder / path).read_bytes() for path in ["manifest.json", *files.committed()]}
 
 
 def test_a_build_through_the_death_of_workers_gives_the_same_bytes(cluster, photos, network, in_process, tmp_path):
@@ -64,7 +59,7 @@ def test_a_build_through_the_death_of_workers_gives_the_same_bytes(cluster, phot
         is_over.set()
         killer.join()
     assert len(killed) == KILLS
-    assert bytes_of(atlas.folder) == bytes_of(in_process.folder)
+    assert tree(atlas.folder) == tree(in_process.folder)
     assert wait_for(lambda: not any("ray::Bench" in name for name in names_below(os.getpid()))), "workers are left"
 
 
@@ -82,7 +77,7 @@ def test_an_atlas_begun_on_ray_is_finished_in_this_process(cluster, photos, netw
     begun = AtlasFolder.existing(tmp_path / "atlas").committed()
     assert [paths.shard(index) in begun for index in range(3)].count(True) == 1
     atlas = small_build(photos, tmp_path / "atlas", network)
-    assert bytes_of(atlas.folder) == bytes_of(in_process.folder)
+    assert tree(atlas.folder) == tree(in_process.folder)
 
 
 @dataclass(frozen=True)

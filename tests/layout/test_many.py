@@ -15,7 +15,7 @@ from tests.layout.test_layout import Heard, clustered, neighbour_accuracy, place
 
 from actatlas.errors import UsageError
 from actatlas.layout import LayoutSettings, lay_out
-from actatlas.layout.neighbours import _exact, _fuzzy, _fuzzy_of_many, neighbour_graph, unit_rows
+from actatlas.layout.neighbours import _fuzzy, _fuzzy_of_many, nearest_among, neighbour_graph, unit_rows
 from actatlas.layout.search import nearest_of_other_photos
 from actatlas.progress import Silent
 
@@ -29,8 +29,8 @@ def _few_are_many(monkeypatch):
 
 def test_the_search_finds_nearly_all_of_the_nearest_and_none_of_the_own_photo():
     vectors, image_ids, _ = clustered(photos=1000, per_photo=6)
-    rows = np.arange(len(image_ids))
-    truth, true_distances = _exact(unit_rows(vectors["layer0"]), image_ids, rows, 15, lambda count: None)
+    unit = unit_rows(vectors["layer0"])
+    truth, true_distances = nearest_among(unit, image_ids, unit, image_ids, 15)
     found, distances = nearest_of_other_photos(vectors["layer0"], image_ids, 15, seed=0)
     assert (image_ids[found] != image_ids[:, None]).all()
     shared = [len(np.intersect1d(a, b)) for a, b in zip(truth, found, strict=True)]
@@ -102,8 +102,8 @@ def test_landmarks_keep_classes_together(align):
 
 def test_the_graph_of_many_is_umaps():
     vectors, image_ids, _ = clustered(photos=200)
-    rows = np.arange(len(image_ids))
-    indices, distances = _exact(unit_rows(vectors["layer0"]), image_ids, rows, 15, lambda count: None)
+    unit = unit_rows(vectors["layer0"])
+    indices, distances = nearest_among(unit, image_ids, unit, image_ids, 15)
     asked = indices.copy()
     difference = abs(_fuzzy(indices, distances) - _fuzzy_of_many(indices, distances))
     assert difference.max() < 1e-3

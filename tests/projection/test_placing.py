@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from actatlas.projection.nearest import Pool, nearest, unit_rows
+from actatlas.projection.nearest import Pool, unit_rows
 from actatlas.projection.placing import placed
 
 
@@ -13,7 +13,7 @@ def test_the_nearest_are_of_other_photos_and_in_order():
     vectors, photos = random.normal(size=(300, 12)), np.repeat(np.arange(60), 5)
     unit = unit_rows(vectors)
     pool = Pool(unit, photos, np.arange(300))
-    indices, distances = nearest(pool, unit, photos, 7)
+    indices, distances = pool.nearest(unit, photos, 7)
     whole = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     far = 1 - whole @ whole.T
     far[photos[:, None] == photos[None]] = np.inf
@@ -24,13 +24,13 @@ def test_the_nearest_are_of_other_photos_and_in_order():
 
 def test_rows_of_zeros_are_like_one_another_and_like_nothing_else():
     unit = unit_rows(np.array([[0, 0], [1, 0], [0, 0], [0, 2]]))
-    _, distances = nearest(Pool(unit, np.arange(4), np.arange(4)), unit[:1], np.array([0]), 3)
+    _, distances = Pool(unit, np.arange(4), np.arange(4)).nearest(unit[:1], np.array([0]), 3)
     np.testing.assert_allclose(distances, [[0, 1, 1]])
 
 
 def test_where_there_are_too_few_others_the_rest_is_infinitely_far():
     unit = unit_rows(np.eye(3))
-    _, distances = nearest(Pool(unit, np.array([0, 0, 1]), np.arange(3)), unit[:1], np.array([0]), 3)
+    _, distances = Pool(unit, np.array([0, 0, 1]), np.arange(3)).nearest(unit[:1], np.array([0]), 3)
     np.testing.assert_allclose(distances, [[1, np.inf, np.inf]])
 
 

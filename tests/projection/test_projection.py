@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -257,3 +258,11 @@ def test_the_command_tells_draws_and_gives_json(small_atlas, drawn_photos, tmp_p
     assert main(["project", str(atlas), str(tmp_path / "nowhere")]) == 3
     assert "nowhere" in capsys.readouterr().err
     assert AtlasFolder.existing(atlas).verify()
+
+
+def test_a_photo_whose_name_is_no_utf_8_is_listed_by_it(made, folder, tmp_path):
+    strange = tmp_path / os.fsdecode(b"caf\xe9.png")
+    shutil.copy(others(made)[0], strange)
+    found = projected(folder, [*others(made)[:20], str(strange)])
+    assert str(strange) in found.images["path"].tolist()
+    assert found.images["id"].tolist() == list(range(21))

@@ -57,16 +57,16 @@ export interface AtlasValue {
  */
 export interface FindingsValue {
   confusions: boolean;
+  /**
+   * second sets of photos were placed on it
+   */
+  projections: boolean;
   traces: boolean;
   tour: boolean;
   /**
    * what else the classes are called
    */
   names: boolean;
-  /**
-   * second sets of photos were placed on it
-   */
-  projections: boolean;
 }
 export interface LayerValue {
   name: string;

@@ -1,4 +1,5 @@
 // What the map is dimmed by: a number for every cell of a layer. Pure.
+import { percent } from "./dom";
 import type { BlockValue, GridValue, LayerValue } from "./format";
 import type { Place } from "./places";
 
@@ -89,9 +90,15 @@ export function holdsInAllLayers(lens: Lens): boolean {
 }
 
 /** "×0.25" of −2 doublings. */
-export function times(doublings: number): string {
+function times(doublings: number): string {
   const factor = 2 ** doublings;
   return `×${factor >= 10 ? factor.toFixed(0) : factor >= 1 ? factor.toFixed(1) : factor.toFixed(2)}`;
+}
+
+/** How a lens's numbers are said; plain: those that are neither shares nor factors. */
+export function sayerOf(lens: Lens, plain: (value: number) => string): (value: number) => string {
+  if (lens.kind === "reach") return times;
+  return isShare(lens) ? percent : plain;
 }
 
 /** Shares are said in per cent, and none is negative. */

@@ -8,12 +8,13 @@ from actatlas.atlas.cells import Grid
 from actatlas.atlas.class_atlas import ClassAtlas
 from actatlas.atlas.layer import Layer
 from actatlas.atlas.names import ClassNames
-from actatlas.atlas.patches import PhotoCutter, cut_patches, over_photos, shorter_side_for
+from actatlas.atlas.patches import PhotoCutter, cut_patches, cut_pictures, over_photos, shorter_side_for
 from actatlas.atlas.projection import STATES, Projection
 from actatlas.atlas.reader import Atlas, open
 from actatlas.atlas.regions import middle_of, regions
 
 __all__ = [
     "STATES", "Atlas", "Cell", "ClassAtlas", "ClassNames", "Facet", "Grid", "Icon", "Layer", "PhotoCutter",
-    "Projection", "clusters_of", "cut_patches", "middle_of", "open", "over_photos", "regions", "shorter_side_for",
+    "Projection", "clusters_of", "cut_patches", "cut_pictures", "middle_of", "open", "over_photos", "regions",
+    "shorter_side_for",
 ]  # fmt: skip

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from PIL import Image
 
-from actatlas.bands import Bands
+from actatlas.bands import Bands, shown
 from actatlas.preprocessing import patch_box
 
 if TYPE_CHECKING:
@@ -55,6 +55,16 @@ def cut_patches(
 
     for found in over_photos(atlas, sorted(wanted), of_photo, least_px if reduced else None):
         yield from found
+
+
+def cut_pictures(layer: Layer, rows: np.ndarray, tick: Callable[[int], None] = lambda count: None) -> np.ndarray:
+    """(n, S, S, 3) uint8: what some rows of the layer saw, as large as its icons."""
+    px = layer.icon_px
+    pixels = np.empty((len(rows), px, px, 3), np.uint8)
+    for slot, (patch,) in cut_patches(layer.atlas, rows, [layer], [layer.patch_px], reduced=True):
+        pixels[slot] = np.asarray(shown(patch).convert("RGB").resize((px, px), reducing_gap=3.0))
+        tick(1)
+    return pixels
 
 
 class PhotoCutter:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from actatlas.atlas.tables import read_images
 from actatlas.errors import LayerNotFound, UsageError
 from actatlas.store import paths
 
@@ -51,11 +52,7 @@ class Projection:
     @cached_property
     def images(self) -> pd.DataFrame:
         """One row a listed photo of the second set: id, path, skipped, and the list's own columns."""
-        table = pd.read_csv(
-            io.BytesIO(self.atlas.files.read_bytes(paths.projection_images(self.key))), dtype=str, keep_default_na=False
-        )
-        table["id"] = table["id"].astype(np.int64)
-        return table
+        return read_images(self.atlas.files.read_bytes(paths.projection_images(self.key)))
 
     def of_layer(self, layer: str) -> dict[str, Any]:
         """The facts of one layer. Raises LayerNotFound where the photos were not placed on it."""

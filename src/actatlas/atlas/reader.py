@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from actatlas.atlas.class_atlas import ClassAtlas
 from actatlas.atlas.layer import Layer
 from actatlas.atlas.names import ClassNames
 from actatlas.atlas.projection import Projection
+from actatlas.atlas.tables import read_images
 from actatlas.errors import LayerNotFound, NetworkError, PlanChanged, UnfinishedAtlas, UsageError
 from actatlas.images import open_source
 from actatlas.preprocessing import Preprocessing
@@ -127,8 +127,7 @@ class Atlas:
         """One row a listed image: id, path, skipped (the reason, or None), and the list's own columns as strings."""
         if not self.has_photos:
             return pd.DataFrame({"id": [], "path": [], "skipped": []})
-        table = _read_table(self._files.read_bytes("images.csv"))
-        table["id"] = table["id"].astype(np.int64)
+        table = read_images(self._files.read_bytes("images.csv"))
         skipped = self.skipped
         table.insert(2, "skipped", pd.Series([skipped.get(i) for i in table["id"]], dtype=object))
         return table
@@ -218,15 +217,6 @@ class Atlas:
     @cached_property
     def _layers(self) -> dict[str, Layer]:
         return {}
-
-
-def _read_table(content: bytes) -> pd.DataFrame:
-    """All as text."""
-    how: dict[str, Any] = {"keep_default_na": False, "encoding_errors": "surrogateescape", "lineterminator": "\n"}
-    try:
-        return pd.read_csv(io.BytesIO(content), dtype=str, **how)
-    except UnicodeEncodeError:  # a file's name that is no UTF-8, which pandas' own strings refuse
-        return pd.read_csv(io.BytesIO(content), dtype=object, **how)
 
 
 def _without_lists(layer_plan: dict[str, Any]) -> dict[str, Any]:

@@ -16,8 +16,8 @@ from actatlas.grid import GridSettings, make_cells
 from actatlas.icons import paint_cells
 from actatlas.layout import LayoutSettings, lay_out, lay_out_between, lay_out_tsne
 from actatlas.progress import Progress
-from actatlas.records import write_cell_attributions, write_cells, write_icons
-from actatlas.store import AtlasFolder, paths, writing
+from actatlas.records import write_cell_attributions
+from actatlas.store import AtlasFolder, paths, write_cells, write_icons, writing
 from actatlas.values import ActivationSet, Cells, Icons, Layout
 
 if TYPE_CHECKING:

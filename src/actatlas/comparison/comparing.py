@@ -141,9 +141,7 @@ def _looked_at(
 ) -> Comparison:
     side = settings.grid or default_sides(len(matched))[0]
     cells = _both_cells(matched, vectors, layout, GridSettings(side, settings.min_images))
-    cell = np.full(len(matched), -1, np.int64)
-    cell[cells[0].member_rows] = np.repeat(np.arange(len(cells[0])), cells[0].counts)
-    at = CellPhotos(cell, matched.image_ids, len(cells[0]))
+    at = CellPhotos(cells[0].of_rows(len(matched)), matched.image_ids, len(cells[0]))
     near = groups[0][:, : settings.layout.neighbors], groups[1][:, : settings.layout.neighbors]
     held = holding(groups[0], near[0], near[1]), holding(groups[1], near[1], near[0])
     squares_of = [squares(layer.layout[rows], side) for layer, rows in zip(layers, matched.rows, strict=True)]
@@ -177,17 +175,19 @@ def _both_cells(
     matched: Matched, vectors: tuple[np.ndarray, np.ndarray], layout: Layout, grid: GridSettings
 ) -> tuple[Cells, Cells]:
     """The same members. Raises TooFewImages."""
-    nothing = np.zeros((len(matched), 4), np.float32)
-    found = []
-    for of_layer in vectors:
-        whole = ActivationSet(of_layer, matched.image_ids, nothing[:, :2], nothing)
-        found.append(make_cells(layout, lambda whole=whole: iter([whole]), mean_of(of_layer), grid))  # type: ignore[misc]
-    if not len(found[0]):
+    one, other = (_cells_of(of_layer, matched.image_ids, layout, grid) for of_layer in vectors)
+    if not len(one):
         raise TooFewImages(
             f"no cell of a {grid.side} × {grid.side} grid holds {grid.min_images} photos; ask for a smaller --grid, or "
             "build both atlases with more photos or --positions"
         )
-    return found[0], found[1]
+    return one, other
+
+
+def _cells_of(vectors: np.ndarray, image_ids: np.ndarray, layout: Layout, grid: GridSettings) -> Cells:
+    nowhere = np.zeros((len(vectors), 4), np.float32)
+    whole = ActivationSet(vectors, image_ids, nowhere[:, :2], nowhere)
+    return make_cells(layout, lambda: iter([whole]), mean_of(vectors), grid)
 
 
 def mean_of(vectors: np.ndarray) -> np.ndarray:

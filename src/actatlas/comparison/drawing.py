@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from actatlas.atlas import Grid
 from actatlas.comparison.changes import CHANGES, Change, SharedCells
-from actatlas.picture import draw
+from actatlas.picture import Colour, Sign, draw, draw_mark
 
 # Okabe and Ito 2008: told apart by all kinds of colour vision. Each has a sign of its own, too.
-COLOURS: dict[Change, tuple[int, int, int]] = {
+COLOURS: dict[Change, Colour] = {
     "vanishes": (213, 94, 0), "appears": (0, 114, 178), "class": (240, 228, 66),
 }  # fmt: skip
-# −, + and ≠: of each stroke whether it is upright, and how far it lies below the middle, as a share of the sign.
-_BARS: dict[Change, list[tuple[bool, float]]] = {
-    "vanishes": [(False, 0.0)], "appears": [(False, 0.0), (True, 0.0)], "class": [(False, -0.16), (False, 0.16)],
-}  # fmt: skip
+_SIGNS: dict[Change, Sign] = {"vanishes": "−", "appears": "+", "class": "≠"}
 _TOLD: dict[Change, str] = {
     "vanishes": "together on the left, not on the right",
     "appears": "together on the right, not on the left",
@@ -73,24 +69,8 @@ def _draw_bar(pen: ImageDraw.ImageDraw, corner: tuple[int, int], size: int, shar
 
 
 def _draw_mark(pen: ImageDraw.ImageDraw, corner: tuple[int, int], size: int, change: Change) -> None:
-    """A frame, and the sign in a corner of it: the frame's colour is not all that tells."""
-    x, y = corner
-    line, badge = max(size // 14, 2), max(size * 2 // 5, 11)
-    pen.rectangle((x, y, x + size - 1, y + size - 1), outline=COLOURS[change], width=line)
-    pen.rectangle((x, y, x + badge, y + badge), fill=COLOURS[change])
     ink = _INK if change == "class" else _PAPER
-    arm, middle, thick = badge * 0.28, np.array([x, y]) + badge / 2, max(badge // 8, 2)
-    for upright, shift in _BARS[change]:
-        offset = np.array([0, shift * badge])
-        reach = np.array([0, arm]) if upright else np.array([arm, 0])
-        pen.line(_ends(middle + offset, reach), fill=ink, width=thick)
-    if change == "class":
-        tilt = np.array([arm * 0.55, -arm])
-        pen.line(_ends(middle, tilt), fill=ink, width=max(thick - 1, 1))
-
-
-def _ends(middle: np.ndarray, reach: np.ndarray) -> list[tuple[float, float]]:
-    return [(float(x), float(y)) for x, y in (middle - reach, middle + reach)]
+    draw_mark(pen, corner, size, _SIGNS[change], (COLOURS[change], ink))
 
 
 def _counts(changes: Sequence[Change | None]) -> dict[Change, int]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,17 +17,15 @@ from urllib.parse import quote
 import numpy as np
 import pandas as pd
 
-from actatlas.atlas import Atlas, Layer, cut_patches
-from actatlas.bands import shown
+from actatlas.atlas import Atlas, Layer, cut_pictures
 from actatlas.comparison.changes import Change
-from actatlas.comparison.classes import Spoken
 from actatlas.comparison.comparing import Comparison, mean_of
 from actatlas.comparison.drawing import draw_comparison
 from actatlas.comparison.telling import comparison_table, comparison_value
 from actatlas.errors import FolderTaken
 from actatlas.progress import Progress
 from actatlas.site import write_own_site
-from actatlas.store import FORMAT_VERSION, AtlasFolder, building, paths, pictures
+from actatlas.store import FORMAT_VERSION, AtlasFolder, building, paths, pictures, write_cells, write_icons
 from actatlas.values import Cells, Examples, Icons
 
 VALUE, PICTURE = "comparison.json", "comparison.png"
@@ -191,19 +189,11 @@ def _write_layer(files: AtlasFolder, found: Comparison, number: int, name: str, 
     average = None if said is None else np.zeros(said.values.shape[1], np.float32)
     files.write_arrays(paths.statistics(name), {"mean": mean_of(vectors), "attribution_mean": average})
     files.write_arrays(paths.layout(home), {"points": found.layout.points})
-    arrays = {key: value for key, value in vars(cells).items() if isinstance(value, np.ndarray)}
-    arrays["lost"] = np.array([cells.dropped_count, cells.cut_count], np.int64)
-    files.write_arrays(paths.cells(home, cells.side), arrays | _attributions(said))
+    # Already over what the average activation speaks for: that of these layers is nothing.
+    attributions = None if said is None else np.nan_to_num(said.values)
+    write_cells(files, home, replace(cells, attributions=attributions))
     _name_changes(files, found, name)
-    encoded = pictures.encode(icons.pixels)
-    figures = {"cosine": icons.cosine, "rank": icons.rank, "shifted_cosine": icons.shifted_cosine}
-    rows = np.arange(len(cells.counts), dtype=np.int64)
-    files.write_arrays(paths.mended_icons(home, cells.side), encoded | figures | {"rows": rows})
-
-
-def _attributions(said: Spoken | None) -> dict[str, np.ndarray]:
-    """Already over what the average activation speaks for: that of these layers is nothing."""
-    return {} if said is None else {"attributions": np.nan_to_num(said.values)}
+    write_icons(files, paths.mended_icons(home, cells.side), np.arange(len(cells)), icons)
 
 
 _REGION_NAMES: dict[Change | None, str] = {
@@ -224,23 +214,13 @@ def _photos(found: Comparison, number: int, progress: Progress) -> Icons:
     """Of each cell the part of a photo that its nearest member is of, with the figures of that member's own vector."""
     layer, cells, rows = found.layers[number], found.cells[number], found.matched.rows[number]
     members = cells.example_rows[:, 0]
-    pixels = _cut(layer, rows[members], progress)
+    with progress.stage("Cutting the cells' pictures", len(members), "cells") as tick:
+        pixels = cut_pictures(layer, rows[members], tick)
     mean = mean_of(found.vectors[number])
     cosines = _unit(found.vectors[number][members].astype(np.float32) - mean) @ _unit(cells.means - mean).T
     own = np.diag(cosines).astype(np.float32)
     rank = (cosines > own[:, None]).sum(axis=1).astype(np.int32)
     return Icons(pixels, own, rank, np.full(len(own), np.nan, np.float32))
-
-
-def _cut(layer: Layer, rows: np.ndarray, progress: Progress) -> np.ndarray:
-    """(n, S, S, 3) uint8: of some rows of the layer, as large as its icons."""
-    px = layer.icon_px
-    pixels = np.empty((len(rows), px, px, 3), np.uint8)
-    with progress.stage("Cutting the cells' pictures", len(rows), "cells") as tick:
-        for slot, (patch,) in cut_patches(layer.atlas, rows, [layer], [layer.patch_px], reduced=True):
-            pixels[slot] = np.asarray(shown(patch).convert("RGB").resize((px, px), reducing_gap=3.0))
-            tick(1)
-    return pixels
 
 
 def _unit(rows: np.ndarray) -> np.ndarray:

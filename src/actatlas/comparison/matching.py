@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -104,23 +105,24 @@ def _common_photos(first: Atlas, second: Atlas) -> tuple[tuple[dict[int, int], d
     A photo is known by its path; where that leads nowhere, by its path below the folder that all lie in, or its name.
     """
     best: tuple[tuple[dict[int, int], dict[int, int]], int] = ({}, {}), -1
-    for naming in (lambda paths: paths, _below_common_folder, lambda paths: [os.path.basename(p) for p in paths]):
+    for naming in _NAMINGS:
         names = [_named(atlas, naming) for atlas in (first, second)]
         both = names[0].keys() & names[1].keys()
         if len(both) > best[1]:
             numbers = {name: i for i, name in enumerate(name for name in names[0] if name in both)}
-            best = tuple({i: numbers.get(name, -1) for name, i in each.items()} for each in names), len(both)  # type: ignore[assignment]
+            one, other = ({i: numbers.get(name, -1) for name, i in each.items()} for each in names)
+            best = (one, other), len(both)
         if 2 * len(both) >= min(map(len, names)):
             break  # a looser name would only bring chance likenesses
     return best
 
 
-def _named(atlas: Atlas, naming: object) -> dict[tuple[str, int], int]:
+def _named(atlas: Atlas, naming: Naming) -> dict[tuple[str, int], int]:
     """{(name, how many of that name came before): image id} of the photos that were used."""
     used = atlas.images[atlas.images["skipped"].isna()]
     seen: Counter[str] = Counter()
     found = {}
-    for name, image_id in zip(naming(list(used["path"])), used["id"].tolist(), strict=True):  # type: ignore[operator]
+    for name, image_id in zip(naming(list(used["path"])), used["id"].tolist(), strict=True):
         found[name, seen[name]] = image_id
         seen[name] += 1
     return found
@@ -133,6 +135,19 @@ def _below_common_folder(paths: list[str]) -> list[str]:
     except ValueError:  # on several drives, or some absolute and some not
         common = ""
     return [os.path.relpath(path, common) if common else path for path in paths]
+
+
+def _as_they_are(paths: list[str]) -> list[str]:
+    return paths
+
+
+def _names_alone(paths: list[str]) -> list[str]:
+    return [os.path.basename(path) for path in paths]
+
+
+# By what a photo may be known, the strictest first.
+Naming = Callable[[list[str]], list[str]]
+_NAMINGS: tuple[Naming, ...] = (_as_they_are, _below_common_folder, _names_alone)
 
 
 def _too_few(first: Layer, second: Layer, found: Matched, photo_count: int) -> str:

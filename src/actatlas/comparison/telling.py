@@ -124,9 +124,7 @@ def _own_value(found: Comparison, number: int) -> list[dict[str, Any]]:
 def _where(found: Comparison, own: OwnCells, k: int) -> list[int] | None:
     """(column, row) of the cell of the map of both that holds most of its activations; None where all are cut off."""
     cells = found.cells[0]
-    cell = np.full(len(found.matched), -1, np.int64)
-    cell[cells.member_rows] = np.repeat(np.arange(len(cells)), cells.counts)
-    there = cell[own.of == k]
+    there = cells.of_rows(len(found.matched))[own.of == k]
     there = there[there >= 0]
     return cells.coordinates[np.bincount(there).argmax()].tolist() if len(there) else None
 

@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from actatlas.confusions.experiment import Experiment, Turn
 from actatlas.confusions.pasting import side_px
-from actatlas.lettering import Font, wrapped
+from actatlas.lettering import Font, wrapped, write_wrapped
 
 INK, PAPER, FAINT, TARGET, BAR = (28, 30, 34), (255, 255, 255), (150, 153, 160), (204, 78, 36), (120, 146, 184)
 ARM_COLOURS = {"patch": TARGET, "noise": (90, 130, 190), "grey": (130, 130, 130), "other_patch": (84, 148, 96)}
@@ -26,9 +26,7 @@ class Sheet:
 
     def line(self, text: str, px: int = LINE_PX, ink: tuple[int, int, int] = INK) -> None:
         """One line, broken where it is wider than the page."""
-        for part in wrapped(text, font(px), self.image.width - 2 * MARGIN):
-            self.pen.text((MARGIN, self.y), part, fill=ink, font=font(px))
-            self.y += round(px * 1.35)
+        self.y = write_wrapped(self.pen, (MARGIN, self.y), text, px, self.image.width - 2 * MARGIN, ink)
 
     def paste(self, picture: Image.Image, x: int, caption: str = "") -> int:
         """At the current height, with a caption below; where it ends to the right."""

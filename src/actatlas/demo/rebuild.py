@@ -19,10 +19,9 @@ from actatlas.inversion import measure
 from actatlas.networks import Network
 from actatlas.networks.imagenet import other_names
 from actatlas.progress import StderrProgress
-from actatlas.records import write_icons
 from actatlas.site import write_own_site
 from actatlas.site.tour import parse_tour
-from actatlas.store import AtlasFolder, levels, paths, pictures
+from actatlas.store import AtlasFolder, levels, paths, pictures, write_icons
 
 LAYERS = ("blocks.3.expanded", "blocks.6.expanded", "blocks.11.expanded", "blocks.15.expanded")
 SIDE = 20

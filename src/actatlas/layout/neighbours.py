@@ -52,12 +52,14 @@ def nearest_rows(
         remarks.append(f"{k} neighbours instead of {neighbors}: there are no more activations of other photos")
 
     if n <= _EXACT_ROWS:
-        indices, distances = _exact(unit_rows(vectors), photo, np.arange(n), k, tick)
+        unit = unit_rows(vectors)
+        indices, distances = nearest_among(unit, photo, unit, photo, k, tick)
     else:
         indices, distances = nearest_of_other_photos(_zeros_told(vectors), photo, k, seed)
         short = np.flatnonzero(indices[:, -1] < 0)
         if len(short):
-            indices[short], distances[short] = _exact(unit_rows(vectors), photo, short, k, lambda count: None)
+            unit = unit_rows(vectors)
+            indices[short], distances[short] = nearest_among(unit, photo, unit[short], photo[short], k)
         tick(n)
     alike = int((distances[:, -1] < 1e-6).sum())
     if alike:
@@ -87,22 +89,32 @@ def _zeros_told(vectors: np.ndarray) -> np.ndarray:
     return np.hstack([vectors, is_zero.astype(vectors.dtype)]) if is_zero.any() else vectors
 
 
-def _exact(unit: np.ndarray, photo: np.ndarray, rows: np.ndarray, k: int, tick: Tick) -> tuple[np.ndarray, np.ndarray]:
-    """The k nearest rows of other photos for each of `rows` (R,): indices and cosine distances (R, k), ascending."""
-    n = len(unit)
-    indices, distances = np.empty((len(rows), k), np.int32), np.empty((len(rows), k), np.float32)
+def nearest_among(
+    pool: np.ndarray,
+    pool_photo: np.ndarray,
+    unit: np.ndarray,
+    photo: np.ndarray,
+    k: int,
+    tick: Tick = lambda count: None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Of unit rows (N, C) of photos (N,) the k nearest of the pool (M, C) that are of other photos (M,): all pairs.
+
+    Indices (N, k) int32 and cosine distances (N, k) float32, ascending; infinite where there are no more. At most M.
+    """
+    n, k = len(pool), min(k, len(pool))
+    indices, distances = np.empty((len(unit), k), np.int32), np.empty((len(unit), k), np.float32)
     block = max(1, _BLOCK_FLOATS // n)
-    for start in range(0, len(rows), block):
-        part = rows[start : start + block]
-        similarity = unit[part] @ unit.T  # (block, N)
-        similarity[photo[part, None] == photo[None, :]] = -np.inf
+    for start in range(0, len(unit), block):
+        part = slice(start, start + block)
+        similarity = unit[part] @ pool.T  # (block, M)
+        similarity[photo[part, None] == pool_photo[None, :]] = -np.inf
         nearest = np.argpartition(similarity, n - k, axis=1)[:, n - k :]
         nearest.sort(axis=1)
         values = np.take_along_axis(similarity, nearest, axis=1)
         order = np.argsort(-values, axis=1, kind="stable")
-        indices[start : start + block] = np.take_along_axis(nearest, order, axis=1)
-        distances[start : start + block] = np.maximum(1 - np.take_along_axis(values, order, axis=1), 0)
-        tick(len(part))
+        indices[part] = np.take_along_axis(nearest, order, axis=1)
+        distances[part] = np.maximum(1 - np.take_along_axis(values, order, axis=1), 0)
+        tick(len(values))
     return indices, distances
 
 

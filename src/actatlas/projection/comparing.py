@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from actatlas.atlas import Atlas, Grid, Layer
-from actatlas.grid import squares
+from actatlas.grid import cells_at, squares, squares_with_photos
 from actatlas.progress import Progress
-from actatlas.projection.nearest import Pool, nearest, unit_rows
+from actatlas.projection.nearest import Pool, unit_rows
 from actatlas.projection.placing import placed
 from actatlas.projection.reaching import Neighbours, Reach, ask, reach_of
 from actatlas.projection.settings import ProjectionSettings
@@ -25,7 +25,6 @@ class OnGrid:
     counts, photos: (K,) int64, new activations that fall into each, and distinct new photos; far: (K,) of these
     activations those far from every member of the atlas
     reach: of each; None where the grid has too few activations a cell to say
-    states: (K,) of "unreached", "fewer", "alike", "more"; None likewise
     beyond: (n, 3) int64, column, row and distinct photos of squares that hold new photos and no cell of the atlas
     """
 
@@ -34,7 +33,6 @@ class OnGrid:
     photos: np.ndarray
     far: np.ndarray
     reach: Reach | None
-    states: np.ndarray | None
     beyond: np.ndarray
 
 
@@ -126,7 +124,7 @@ def _placed(
     found = []
     for part in second.layer(layer.name).read_shards():
         of_part = photos[start : start + len(part)]
-        indices, distances = nearest(own, unit_rows(part.vectors), of_part, settings.neighbors, tick)
+        indices, distances = own.nearest(unit_rows(part.vectors), of_part, settings.neighbors, tick)
         found.append(placed(points, indices, distances, settings.together))
         nearness.append(distances[:, 0])
         start += len(part)
@@ -142,35 +140,33 @@ def _on_grid(
     settings: ProjectionSettings,
 ) -> OnGrid:
     pool, neighbours = own
-    number = np.full(grid.side**2, -1, np.int64)
-    number[grid.coordinates[:, 1] * grid.side + grid.coordinates[:, 0]] = np.arange(len(grid))
+    kept = grid.coordinates[:, 1].astype(np.int64) * grid.side + grid.coordinates[:, 0]
     square = squares(points, grid.side)
-    cell = number[square]
+    cell = cells_at(kept, square)
     asked_square = squares(grid.layer.layout[pool.rows[neighbours.asked]], grid.side)
     reach = None
     if len(grid) and len(neighbours.asked) >= settings.least_asked * len(grid):
-        reach = reach_of(neighbours, number[asked_square], len(grid), settings)
+        reach = reach_of(neighbours, cells_at(kept, asked_square), len(grid), settings)
     return OnGrid(
         grid=grid,
         counts=np.bincount(cell[cell >= 0], minlength=len(grid)),
-        photos=_distinct(cell, ids, len(grid)),
+        photos=_distinct_photos(cell, ids, len(grid)),
         far=np.bincount(cell[(cell >= 0) & is_far], minlength=len(grid)),
         reach=reach,
-        states=None if reach is None else reach.states(settings),
         beyond=_beyond(square[cell < 0], ids[cell < 0], grid.side),
     )
 
 
-def _distinct(cell: np.ndarray, ids: np.ndarray, cell_count: int) -> np.ndarray:
-    pairs = np.unique(np.stack([cell, ids])[:, cell >= 0], axis=1)
-    return np.bincount(pairs[0], minlength=cell_count)
+def _distinct_photos(cell: np.ndarray, ids: np.ndarray, cell_count: int) -> np.ndarray:
+    found, photos = squares_with_photos(cell, ids, 1)
+    counts = np.zeros(cell_count, np.int64)
+    counts[found] = photos
+    return counts
 
 
 def _beyond(square: np.ndarray, ids: np.ndarray, side: int) -> np.ndarray:
-    pairs = np.unique(np.stack([square, ids]), axis=1)
-    found, photos = np.unique(pairs[0], return_counts=True)
-    enough = photos >= _LEAST_PHOTOS
-    return np.stack([found[enough] % side, found[enough] // side, photos[enough]], axis=1).astype(np.int64)
+    found, photos = squares_with_photos(square, ids, _LEAST_PHOTOS)
+    return np.stack([found % side, found // side, photos], axis=1).astype(np.int64)
 
 
 def _interval(is_far: np.ndarray, ids: np.ndarray, seed: int) -> tuple[float, float]:

@@ -10,12 +10,14 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from actatlas.atlas import STATES, Grid, Projection
-from actatlas.lettering import wrapped
-from actatlas.picture import draw
+from actatlas.lettering import wrapped, write_wrapped
+from actatlas.picture import Colour, Sign, draw, draw_mark
 
 INK, FAINT, PAPER = (28, 30, 34), (110, 114, 120), (255, 255, 255)
 # Blue and orange are told apart by nearly everybody; a bar and a cross say the same without colour.
-MARKS = {"unreached": (0, 90, 181), "fewer": (120, 170, 220), "more": (213, 94, 0)}
+MARKS: dict[str, tuple[Colour, Sign]] = {
+    "unreached": ((0, 90, 181), "−"), "fewer": ((120, 170, 220), "−"), "more": ((213, 94, 0), "+"),
+}  # fmt: skip
 _MARGIN, _LINE_PX, _MAP_PX, _SIDE_PX, _PATCH_PX = 24, 20, 1120, 560, 128
 _FADED = 0.35  # of an icon's strength, where both sets are alike
 
@@ -46,29 +48,19 @@ def _marked(projection: Projection, grid: Grid) -> Image.Image:
     if "state" not in found:
         return board
     pen, pale = ImageDraw.Draw(board), Image.new("RGB", (px, px), PAPER)
-    width = max(px // 12, 2)
     for k, (column, row) in enumerate(grid.coordinates.tolist()):
         state, box = STATES[found["state"][k]], (column * px, row * px)
         if state == "alike":
             icon = board.crop((*box, box[0] + px, box[1] + px))
             board.paste(Image.blend(pale, icon, _FADED), box)
             continue
-        frame = (box[0] + 1, box[1] + 1, box[0] + px - 2, box[1] + px - 2)
-        pen.rectangle(frame, outline=MARKS[state], width=width)
-        _sign(pen, state, box, px)
+        _mark(pen, state, box, px)
     return board
 
 
-def _sign(pen: ImageDraw.ImageDraw, state: str, box: tuple[int, int], px: int) -> None:
-    """In the corner of a cell: a bar where the photos reach it less, a cross where more."""
-    size = max(px // 3, 6)
-    left, top = box[0] + px - size, box[1]
-    pen.rectangle((left, top, left + size - 1, top + size - 1), fill=MARKS[state])
-    middle, arm, thick = size / 2, size * 0.3, max(size // 7, 1)
-    x, y = left + middle, top + middle
-    pen.line((x - arm, y, x + arm, y), fill=PAPER, width=thick)
-    if state == "more":
-        pen.line((x, y - arm, x, y + arm), fill=PAPER, width=thick)
+def _mark(pen: ImageDraw.ImageDraw, state: str, corner: tuple[int, int], px: int) -> None:
+    colour, sign = MARKS[state]
+    draw_mark(pen, corner, px, sign, (colour, PAPER))
 
 
 def _legend(page: _Page, projection: Projection, grid: Grid) -> None:
@@ -80,7 +72,7 @@ def _legend(page: _Page, projection: Projection, grid: Grid) -> None:
     words = {"unreached": f"reach {most:g} or less", "fewer": "reach less than 1", "more": "reach more than 1"}
     for state, text in words.items():
         if np.any(found["state"] == STATES.index(state)):
-            _sign(page.pen, state, (page.x, page.y), 3 * _LINE_PX // 2)
+            _mark(page.pen, state, (page.x, page.y), 3 * _LINE_PX // 2)
             page.write(f"{text}, beyond chance", indent=2 * _LINE_PX)
     page.write(
         "Reach: of a cell's nearest activations in both sets, the share that is new over what it would be, were both "
@@ -124,8 +116,6 @@ class _Page:
         indent: int = 0,
         width: int = _SIDE_PX,
     ) -> None:
-        font = ImageFont.load_default(px)
-        for line in wrapped(text, font, width - indent):
-            self.pen.text((self.x + indent, self.y), line, fill=ink, font=font)
-            self.y += round(px * 1.35)
+        corner = self.x + indent, self.y
+        self.y = write_wrapped(self.pen, corner, text, px, width - indent, ink)
         self.y += px // 4

@@ -57,8 +57,8 @@ def _write_layer(files: AtlasFolder, key: str, one: OnLayer, second: Atlas, patc
 
 def _arrays(cells: OnGrid) -> dict[str, np.ndarray]:
     arrays = {"counts": cells.counts, "photos": cells.photos, "far": cells.far, "beyond": cells.beyond}
-    if cells.reach is not None and cells.states is not None:
-        states = np.array([STATES.index(state) for state in cells.states], np.int8)
+    if cells.reach is not None:
+        states = np.array([STATES.index(state) for state in cells.reach.states], np.int8)
         arrays |= {"reach": cells.reach.values, "p": cells.reach.p, "asked": cells.reach.asked, "state": states}
     return arrays
 
@@ -105,16 +105,16 @@ def _grid_facts(cells: OnGrid) -> dict[str, Any]:
         "beyond": [{"cell": [c, r], "photos": n} for c, r, n in cells.beyond.tolist()],
         "reach": None,
     }
-    if cells.reach is None or cells.states is None:
+    if cells.reach is None:
         return value
     is_in = np.maximum(grid.counts.sum(), 1)
     listed: dict[str, Any] = {}
     for state in ("unreached", "fewer", "more"):
-        chosen = np.flatnonzero(cells.states == state)
+        chosen = np.flatnonzero(cells.reach.states == state)
         values = np.nan_to_num(cells.reach.values[chosen], nan=1.0)
         order = chosen[np.argsort(-values if state == "more" else values, kind="stable")]
         listed[state] = [_cell_facts(grid, cells, int(k)) for k in order]
-    share = {state: round(float(grid.counts[cells.states == state].sum() / is_in), 5) for state in STATES}
+    share = {state: round(float(grid.counts[cells.reach.states == state].sum() / is_in), 5) for state in STATES}
     return value | {"reach": {"shares": share, **listed}}
 
 
@@ -158,9 +158,9 @@ def _more_rows(one: OnLayer, second: Atlas) -> list[int]:
     """Of the cells that the new photos have more of, those most so: the new activation nearest to its middle."""
     side = one.layer.grid_sides[0]
     cells = one.grids[side]
-    if cells.reach is None or cells.states is None:
+    if cells.reach is None:
         return []
-    chosen = np.flatnonzero((cells.states == "more") & (cells.counts > 0))
+    chosen = np.flatnonzero((cells.reach.states == "more") & (cells.counts > 0))
     chosen = chosen[np.argsort(-cells.reach.values[chosen], kind="stable")][:_MOST_LISTED]
     middles = (cells.grid.coordinates[chosen] + 0.5) / side
     rows = []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -91,9 +90,9 @@ def _same_photos(atlas: Atlas, second: Atlas) -> dict[int, int]:
     """Ids of the second set's files that the atlas is made of too → their ids there: no photo is its own neighbour."""
     if not (atlas.has_photos and atlas.plan["images"]["has_files"] and second.plan["images"]["has_files"]):
         return {}
-    own = {os.path.realpath(path): i for i, path in zip(atlas.images["id"], atlas.images["path"], strict=True)}
-    pairs = zip(second.images["id"], second.images["path"], strict=True)
-    return {int(i): int(own[real]) for i, path in pairs if (real := os.path.realpath(path)) in own}
+    own = dict(zip(atlas.images["path"], atlas.images["id"].tolist(), strict=True))
+    pairs = zip(second.images["id"].tolist(), second.images["path"], strict=True)
+    return {i: own[path] for i, path in pairs if path in own}
 
 
 def _name_of(spec: str) -> str:

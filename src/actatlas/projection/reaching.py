@@ -8,10 +8,10 @@ import numpy as np
 import scipy.sparse
 import scipy.stats
 
-from actatlas.projection.nearest import Pool, nearest
+from actatlas.projection.nearest import Pool
 from actatlas.projection.settings import ProjectionSettings
 
-_SHUFFLES_AT_ONCE = 500
+_DEALT_AT_ONCE = 1 << 23  # photos, over all shuffles that are looked at together
 
 
 @dataclass(frozen=True)
@@ -42,20 +42,13 @@ class Reach:
         they are, 0 where nothing new is near; NaN where none was asked
     p: (K,) float32, how often chance alone takes a cell as far from 1, false ones among many allowed for; 1 where none
         was asked
+    states: (K,) of "unreached", "fewer", "alike", "more"
     """
 
     asked: np.ndarray
     values: np.ndarray
     p: np.ndarray
-
-    def states(self, settings: ProjectionSettings) -> np.ndarray:
-        """(K,) of "unreached", "fewer", "alike", "more"."""
-        differs = self.p <= settings.false_share
-        found = np.full(len(self.p), "alike", object)
-        found[differs & (self.values < 1)] = "fewer"
-        found[differs & (self.values <= settings.unreached)] = "unreached"
-        found[differs & (self.values > 1)] = "more"
-        return found
+    states: np.ndarray
 
 
 def ask(own: Pool, new: Pool, settings: ProjectionSettings, tick) -> Neighbours:
@@ -63,8 +56,8 @@ def ask(own: Pool, new: Pool, settings: ProjectionSettings, tick) -> Neighbours:
     count = min(len(own), settings.most_asked)
     asked = np.sort(random.choice(len(own), count, replace=False))
     unit, photos, k = own.unit[asked], own.photos[asked], settings.neighbors
-    own_indices, own_distances = nearest(own, unit, photos, k, tick)
-    new_indices, new_distances = nearest(new, unit, photos, k, tick)
+    own_indices, own_distances = own.nearest(unit, photos, k, tick)
+    new_indices, new_distances = new.nearest(unit, photos, k, tick)
     of_own, own_numbers = np.unique(own.photos, return_inverse=True)
     of_new, new_numbers = np.unique(new.photos, return_inverse=True)
     found = np.hstack([own_numbers[own_indices], len(of_own) + new_numbers[new_indices]])
@@ -101,7 +94,16 @@ def reach_of(neighbours: Neighbours, cells: np.ndarray, cell_count: int, setting
     p = np.where(asked > 0, np.minimum(1.0, 2 * np.minimum(lower, higher)), 1.0)
     adjusted = scipy.stats.false_discovery_control(p) if len(p) else p
     values = np.where(wanted > 0, found / np.where(wanted > 0, wanted, 1), np.nan)
-    return Reach(asked, values.astype(np.float32), adjusted.astype(np.float32))
+    return Reach(asked, values.astype(np.float32), adjusted.astype(np.float32), _states(values, adjusted, settings))
+
+
+def _states(values: np.ndarray, p: np.ndarray, settings: ProjectionSettings) -> np.ndarray:
+    differs = p <= settings.false_share
+    found = np.full(len(p), "alike", object)
+    found[differs & (values < 1)] = "fewer"
+    found[differs & (values <= settings.unreached)] = "unreached"
+    found[differs & (values > 1)] = "more"
+    return found
 
 
 def _chances(
@@ -110,8 +112,9 @@ def _chances(
     """(K,) each: how often shuffled photos give as few new neighbours as were found, and as many."""
     random = np.random.default_rng((settings.seed, 2))
     as_few, as_many = np.ones(len(found)), np.ones(len(found))
-    for start in range(0, settings.shuffles, _SHUFFLES_AT_ONCE):
-        count = min(_SHUFFLES_AT_ONCE, settings.shuffles - start)
+    at_once = max(_DEALT_AT_ONCE // len(is_new), 1)
+    for start in range(0, settings.shuffles, at_once):
+        count = min(at_once, settings.shuffles - start)
         dealt = np.stack([random.permutation(is_new) for _ in range(count)], axis=1).astype(np.float64)
         by_chance = shares @ dealt  # (K, count)
         as_few += (by_chance <= found[:, None] + 1e-9).sum(axis=1)

@@ -1,8 +1,7 @@
 // What is drawn over the map: dimming by a lens, numbers on large cells, names of regions. One canvas, drawn anew when the
 // view moves. Dimming is a picture of one pixel a cell, stretched: its cost does not grow with the number of cells.
 import type { CellTable } from "../cells";
-import { percent } from "../dom";
-import { type CellNumbers, type Lens, type Sign, isShare, rooted, strength, times } from "../lens";
+import { type CellNumbers, type Lens, type Sign, isShare, rooted, sayerOf, strength } from "../lens";
 import type { Place, Point } from "../places";
 import type { AtlasMap } from "./map";
 
@@ -31,8 +30,7 @@ interface Dimming {
   readonly negative: HTMLCanvasElement | null;
   readonly table: CellTable;
   readonly numbers: CellNumbers;
-  readonly isShare: boolean;
-  readonly isReach: boolean;
+  readonly say: (value: number) => string;
 }
 
 export class Overlay {
@@ -58,7 +56,8 @@ export class Overlay {
     this.key = key;
     performance.mark("actatlas-dimmed");
     const shown = lens.kind === "lights" ? rooted(numbers) : numbers;
-    this.dimming = { ...dimmed(table, shown, isShare(lens) ? "both" : sign, gain), table, numbers, isShare: isShare(lens), isReach: lens.kind === "reach" };
+    const say = sayerOf(lens, (value) => rounded(value, numbers));
+    this.dimming = { ...dimmed(table, shown, isShare(lens) ? "both" : sign, gain), table, numbers, say };
   }
 
   clear(): void {
@@ -165,7 +164,7 @@ export class Overlay {
       const y = whole.y + (dimming.table.value.rows[k] ?? 0) * cell;
       if (x < -cell || y < -cell || x > width || y > height) return;
       const value = dimming.numbers.values[k] ?? 0;
-      const text = dimming.isReach ? times(value) : dimming.isShare ? percent(value) : rounded(value, dimming.numbers);
+      const text = dimming.say(value);
       const wide = context.measureText(text).width + 6;
       context.fillStyle = "rgb(20 20 22 / 72%)";
       context.fillRect(x + 2, y + cell - 17, wide, 15);

@@ -1,5 +1,6 @@
 // A dialogue over the page: a title, a body that is filled when it opens, and what closes it.
 import { closeButton, el } from "../dom";
+import { messageOf } from "../errors";
 import type { Dispatch } from "../store";
 
 export interface DialogueLook {
@@ -37,4 +38,22 @@ export abstract class Dialogue {
 
   /** Called before it opens. */
   protected abstract fill(): void;
+}
+
+/** A dialogue of what a file lists: fetched when it is first opened, a card each. */
+export abstract class ListDialogue<T> extends Dialogue {
+  private isFilled = false;
+
+  protected override fill(): void {
+    if (this.isFilled) return;
+    this.isFilled = true;
+    this.list().then(
+      (found) => this.body.append(...found.map((one) => this.card(one))),
+      (error: unknown) => this.body.append(el("p", { class: "remarks", text: messageOf(error) })),
+    );
+  }
+
+  protected abstract list(): Promise<readonly T[]>;
+
+  protected abstract card(one: T): HTMLElement;
 }

@@ -1,41 +1,33 @@
 // Misunderstandings: each in a line, with the patch, the cell that it lies in, and its proof beside the controls.
 import { button, el, percent, track } from "../dom";
-import { messageOf } from "../errors";
 import { showPicture, urlPath } from "../files";
 import type { LayerValue, StoryValue } from "../format";
 import { cellIcon } from "../pictures";
 import type { Site } from "../site";
 import { layerOf } from "../state";
 import type { Dispatch } from "../store";
-import { Dialogue } from "./dialogue";
+import { ListDialogue } from "./dialogue";
 
-export class Gallery extends Dialogue {
-  private isFilled = false;
-
+export class Gallery extends ListDialogue<StoryValue> {
   constructor(
     app: HTMLElement,
     private readonly site: Site,
     private readonly send: Dispatch,
   ) {
     super(app, { name: "Misunderstandings", testid: "gallery", class: "gallery" }, send);
-  }
-
-  protected override fill(): void {
-    if (this.isFilled) return;
-    this.isFilled = true;
-    this.body.replaceChildren(
+    this.body.append(
       el("p", {
         class: "quiet",
         text: "Patches of one thing that the network takes for another. The share is of photos on which neither the patch’s size nor its corner was chosen; noise, grey and another patch had the same search.",
       }),
     );
-    this.site.confusions().then(
-      (stories) => this.body.append(...stories.map((story) => this.card(story))),
-      (error: unknown) => this.body.append(el("p", { class: "remarks", text: messageOf(error) })),
-    );
   }
 
-  private card(story: StoryValue): HTMLElement {
+  protected override list(): Promise<readonly StoryValue[]> {
+    return this.site.confusions();
+  }
+
+  protected override card(story: StoryValue): HTMLElement {
     const { atlas } = this.site;
     const layer = layerOf(atlas, story.layer);
     const cell = { side: story.grid, column: story.column, row: story.row };

@@ -1,8 +1,8 @@
 // What the map is dimmed by: how to read it, how much of it to show, and where in each layer it is strongest.
-import { breakable, button, closeButton, el, logit, percent, press } from "../dom";
+import { breakable, button, closeButton, el, logit, press } from "../dom";
 import { messageOf } from "../errors";
 import type { LayerValue } from "../format";
-import { type CellNumbers, type Lens, type Sign, holdsInAllLayers, isShare, strongest, times, wordsOf } from "../lens";
+import { type CellNumbers, type Lens, type Sign, holdsInAllLayers, isShare, sayerOf, strongest, wordsOf } from "../lens";
 import type { Site } from "../site";
 import type { State } from "../state";
 import type { Dispatch } from "../store";
@@ -64,7 +64,7 @@ export class Legend {
     this.name.textContent = heading;
     const isOther = numbers !== null && numbers.side !== state.shown;
     this.note.textContent = isOther ? `${note}, by the ${numbers.side} × ${numbers.side} grid` : note;
-    const show = shown(lens);
+    const show = sayerOf(lens, logit);
     for (const [sign, text] of SIGNS) {
       const choice = this.signs.querySelector(`[data-sign="${sign}"]`);
       if (choice !== null) choice.textContent = lens.kind === "reach" ? FEWER_OR_MORE[sign] : text;
@@ -96,7 +96,7 @@ export class Legend {
       if (this.followed !== key) return; // another lens by now
       const cells = strongest(numbers, STRONGEST, isShare(lens) ? "both" : sign).map((k) => {
         const place = table.placeOf(k);
-        const value = shown(lens)(numbers.values[k] ?? 0);
+        const value = sayerOf(lens, logit)(numbers.values[k] ?? 0);
         const title = `${layer.name}, cell ${place.column}, ${place.row}: ${value}`;
         return cellButton(layer, place, { class: "follow-cell", px: 40, title }, () => this.dispatch({ type: "go", layer: layer.name, cell: place }));
       });
@@ -105,10 +105,4 @@ export class Legend {
       item.replaceChildren(el("span", { class: "quiet follow-layer", text: messageOf(error) }));
     }
   }
-}
-
-/** How a lens's numbers are said. */
-function shown(lens: Lens): (value: number) => string {
-  if (lens.kind === "reach") return times;
-  return isShare(lens) ? percent : logit;
 }

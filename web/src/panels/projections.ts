@@ -1,6 +1,5 @@
 // Second sets of photos on this map: what they reach of each layer, and what the atlas has nothing like.
 import { breakable, button, el, plural } from "../dom";
-import { messageOf } from "../errors";
 import { showPicture, urlPath } from "../files";
 import type { ProjectedLayer, ProjectedPatch, ProjectionValue } from "../format";
 import type { Place } from "../places";
@@ -8,13 +7,11 @@ import type { Site } from "../site";
 import { layerOf } from "../state";
 import type { Dispatch } from "../store";
 import { cellButton } from "./cell";
-import { Dialogue } from "./dialogue";
+import { ListDialogue } from "./dialogue";
 
 const MOST_CELLS = 16;
 
-export class Projections extends Dialogue {
-  private isFilled = false;
-
+export class Projections extends ListDialogue<ProjectionValue> {
   constructor(
     app: HTMLElement,
     private readonly site: Site,
@@ -23,17 +20,12 @@ export class Projections extends Dialogue {
     super(app, { name: "Other photos on this map", testid: "projections", class: "gallery" }, send);
   }
 
-  protected override fill(): void {
-    if (this.isFilled) return;
-    this.isFilled = true;
-    this.site.projections().then(
-      (found) => this.body.append(...found.map((one) => this.card(one))),
-      (error: unknown) => this.body.append(el("p", { class: "remarks", text: messageOf(error) })),
-    );
+  protected override list(): Promise<readonly ProjectionValue[]> {
+    return this.site.projections();
   }
 
   /** The latest layer first: there photos differ by what is on them. */
-  private card(one: ProjectionValue): HTMLElement {
+  protected override card(one: ProjectionValue): HTMLElement {
     const layers = [...one.layers].reverse().map((layer) => this.ofLayer(one, layer));
     return el("article", { class: "projection" }, el("h3", { text: `${one.name}: ${plural(one.photos, "photo")}` }), ...layers);
   }
