@@ -31,7 +31,7 @@ import umap.umap_
 from sklearn.cluster import MiniBatchKMeans
 
 from actatlas.layout import LayoutSettings
-from actatlas.layout.alignment import lay_out_aligned
+from actatlas.layout.alignment import lay_out_aligned, lay_out_beside
 from actatlas.layout.embedding import Curve, Graph, Optimiser, starting_points
 from actatlas.layout.flow import framed, lay_out_alone
 from actatlas.layout.neighbours import neighbour_graph, unit_rows
@@ -132,6 +132,8 @@ class Comparison:
             settings = replace(self.settings, pull=pull)
             yield "shared start, regions pulled", f"pull {pull}{is_default}", lambda s=settings: self._aligned(s)
         yield "shared start, regions pulled", "the default, another seed", lambda: self._aligned(other_seed)
+        for layer in self.graphs:
+            yield "a layer added beside the others", layer, lambda name=layer: self._added(name)
         yield "landmarks first, laid out alone, not turned", "", lambda: self._alone(landmarks)
         yield "landmarks first, regions pulled", "the default", lambda: self._aligned(landmarks)
 
@@ -140,6 +142,17 @@ class Comparison:
 
     def _aligned(self, settings: LayoutSettings) -> Points:
         return lay_out_aligned(self.graphs, self.vectors, self.curve, settings, Silent())
+
+    def _added(self, name: str) -> Points:
+        """The others aligned without it, as they are stored; then it, beside them."""
+        others = {layer: graph for layer, graph in self.graphs.items() if layer != name}
+        vectors = {layer: self.vectors[layer] for layer in others}
+        placed = lay_out_aligned(others, vectors, self.curve, self.settings, Silent())
+        frame = (self.settings.cut_percentile, self.settings.margin)
+        stored = {layer: framed(spread_out(points), *frame).points for layer, points in placed.items()}
+        beside = {layer: stored.get(layer) for layer in self.graphs}
+        added = lay_out_beside({name: self.graphs[name]}, beside, self.curve, self.settings, Silent())
+        return placed | added
 
     def _by_umap_learn(self) -> Points:
         placed = {}

@@ -81,6 +81,7 @@ def build(
     examples: Examples | None = None,
     isolate_decoding: bool = False,
     executor: Executor | str | None = None,
+    add: bool = False,
     progress: Progress | bool = True,
 ) -> WorkingAtlas:
     """Photos in, atlas out; the same call continues a build that was stopped.
@@ -100,6 +101,7 @@ def build(
     device: "cpu", "cuda", "mps"; "auto" takes a GPU where there is one. Icons are painted on all visible CUDA devices
     executor: where photos are collected and icons painted: None in this process; "ray" on a Ray cluster of this
         machine, actatlas.executors.Ray(address="auto") on one that is there (docs/cluster.md). The atlas is the same
+    add: photos and layers that the atlas in `out` does not have are added to it; its activations stay (docs/adding.md)
 
     Raises what the command line prints: an ActatlasError that says what is wrong, where, and what to do.
     """
@@ -114,7 +116,8 @@ def build(
     settings = build_settings(layers, grids, collect, placed, icons)
     settings = replace(settings, title=title, examples=examples, isolate_decoding=isolate_decoding)
     folder = Path(out).expanduser().resolve()
-    atlas = pipeline.build(network, open_source(images), folder, settings, _told(progress), executor_of(executor))
+    source, run = open_source(images), executor_of(executor)
+    atlas = pipeline.build(network, source, folder, settings, _told(progress), run, add=add)
     working = open(atlas.folder)
     working.network = network
     return working

@@ -56,9 +56,14 @@ class AttributionWork:
 
     def attribute(self) -> None:
         """Photos of the chosen members through the network, those that carry attributions already left out."""
-        done = min(len(layer.attribution_units) for layer in self._layers)
-        wanted = {layer.name: np.setdiff1d(self._chosen(layer), self._stored(layer, done)) for layer in self._layers}
-        names = [layer.name for layer in self._layers]
+        for names in self._atlas.layer_groups:
+            self._attribute([layer for layer in self._layers if layer.name in names])
+
+    def _attribute(self, layers: list[Layer]) -> None:
+        """Layers that came together have the same units."""
+        done = min(len(layer.attribution_units) for layer in layers)
+        wanted = {layer.name: np.setdiff1d(self._chosen(layer), self._stored(layer, done)) for layer in layers}
+        names = [layer.name for layer in layers]
         attributor = Attributor(self._network, self._source, names, self._settings, read_pilot(self._files))
         count = len(attributor.inputs(wanted))
         if count == 0:

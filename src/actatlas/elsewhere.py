@@ -60,26 +60,26 @@ class NetworkAddress:
 
 @dataclass(frozen=True)
 class SourceAddress:
-    """spec: as `open_source` takes it, from the folder; paths: in its place, of a list from Python"""
+    """spec: as `open_source` takes it, from the folder; entries: paths and columns, where no spec leads to these"""
 
     spec: str
-    paths: tuple[str, ...] | None
+    entries: tuple[tuple[str, Mapping[str, str]], ...] | None
     folder: str
     listing_sha256: str
 
     @classmethod
     def of(cls, source: ImageSource) -> SourceAddress:
-        paths = None
-        if isinstance(source, FileSource) and not os.path.exists(source.spec) and ":" not in source.spec:
-            paths = tuple(record.path for record in source.records)
-        return cls(source.spec, paths, os.getcwd(), listing_sha256(source))
+        entries = None
+        if isinstance(source, FileSource) and not source.is_found_by_spec:
+            entries = tuple((record.path, record.columns) for record in source.records)
+        return cls(source.spec, entries, os.getcwd(), listing_sha256(source))
 
     def open(self) -> ImageSource:
         """Raises ImageError where it cannot be opened, or is another than here."""
         where = f"{self.spec}, on the worker {socket.gethostname()}"
         try:
             with _working_in(self.folder):
-                source = open_source(self.spec if self.paths is None else list(self.paths))
+                source = open_source(self.spec) if self.entries is None else FileSource(self.spec, self.entries, False)
         except ActatlasError as error:
             raise ImageError(
                 f"{where}: {error.message}. Photos must be where every worker reads them: in storage that all machines "
@@ -113,13 +113,15 @@ class CollectRecipe:
     layers: tuple[str, ...]
     settings: CollectSettings
     pilot: Pilot
+    starts: tuple[int, ...]
     threads: int
     isolate_decoding: bool
 
     def ready(self) -> Callable[[int], Shard]:
         torch.set_num_threads(self.threads)
         _for_good.enter_context(isolated_decoding(self.isolate_decoding))
-        collector = Collector(self.network.load(), self.source.open(), self.layers, self.settings, self.pilot)
+        network, source = self.network.load(), self.source.open()
+        collector = Collector(network, source, self.layers, self.settings, self.pilot, self.starts)
 
         def collected(index: int) -> Shard:
             ((_, shard),) = collector.shards([index])

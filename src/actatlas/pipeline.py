@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from actatlas.adding import grown
 from actatlas.atlas import Atlas, Layer
 from actatlas.attributing import AttributionWork
 from actatlas.collect import Collector, Pilot, Shard, run_pilot
@@ -31,10 +33,10 @@ from actatlas.mending import forget_what_follows_layout
 from actatlas.networks import Network
 from actatlas.planning import MIN_IMAGES, BuildSettings, begin_or_continue, make_plan, planned_sides
 from actatlas.progress import Progress, Tick
-from actatlas.records import read_pilot, write_pilot, write_shard
+from actatlas.records import answers_at, read_pilot, write_activations, write_pilot, write_shard
 from actatlas.site import own_examples, write_own_site
 from actatlas.store import AtlasFolder, building, paths, write_cells
-from actatlas.values import ImageSource, Layout
+from actatlas.values import Collection, ImageSource, Layout
 
 
 def build(
@@ -44,13 +46,18 @@ def build(
     settings: BuildSettings,
     progress: Progress,
     executor: Executor | None = None,
+    add: bool = False,
 ) -> Atlas:
     """Photos in, atlas out. Called again with the same arguments it continues where it stopped.
 
     executor: where shards are collected and icons painted, None in this process; it ends what it started with the build
+    add: photos and layers that the atlas in `folder` does not have are added to it (adding.py)
     Everything that can be refused is refused before the folder is touched.
     """
-    plan = make_plan(network, source, settings)
+    found = grown(folder, network, source, settings, add)
+    if found is not None:
+        source, settings = found.source, found.settings
+    plan = make_plan(network, source, settings) if found is None else found.plan(network)
     executor = reaching(executor, network)
     with executor, building(folder) as files, isolated_decoding(settings.isolate_decoding):
         begin_or_continue(files, plan, network.labels, source, progress)
@@ -93,23 +100,45 @@ class Run:
 
     def collect(self) -> None:
         with self.timed("collect"):
-            pilot = self._pilot()
-            collect = self.settings.collect
-            wanted = replace(collect, attribution=None) if self._attributes_a_sample else collect
-            collector = Collector(self.network, self.source, self.layers, wanted, pilot)
-            missing = [i for i in range(collector.shard_count) if not self.files.has(paths.shard(i))]
-            if missing:
-                self._collect_shards(collector, missing)
+            pilot, collections = self._pilot(), self.atlas.collections
+            for number, collection in enumerate(collections):
+                is_first_of = all(other.first != collection.first for other in collections[:number])
+                self._collect(collection, pilot, is_first_of)
         self.check_images()
 
-    def _collect_shards(self, collector: Collector, missing: list[int]) -> None:
+    def _collect(self, collection: Collection, pilot: Pilot, is_first_of: bool) -> None:
+        """is_first_of: of its photos; a later one gives other layers' answers at the places that the first one chose"""
+        wanted = self.settings.collect
+        if self._attributes_a_sample:
+            wanted = replace(wanted, attribution=None)
+        if not is_first_of:
+            wanted = replace(wanted, predictions=False)
+        starts = sorted({each.first for each in self.atlas.collections})
+        collector = Collector(self.network, self.source, collection.layers, wanted, pilot, starts)
+        missing = [
+            index
+            for index in range(collector.shard_count)
+            if collection.first <= collector.image_ids(index)[0] < collection.last
+            and not (self.files.has(paths.shard(index)) if is_first_of else self._has_answers(collection, index))
+        ]
+        if missing:
+            self._collect_shards(collector, missing, is_first_of)
+
+    def _has_answers(self, collection: Collection, index: int) -> bool:
+        return all(self.files.has(paths.activations(layer, index)) for layer in collection.layers)
+
+    def _collect_shards(self, collector: Collector, missing: list[int], is_first_of: bool) -> None:
         """Workers in other processes give shards back; this one alone writes."""
         self.change()
         left = sum(len(collector.image_ids(index)) for index in missing)
         where = self.executor.begin(self._work_of(collector))
-        with self.progress.stage(f"Collecting activations{where}", left, "images") as tick:
+        of = "" if is_first_of else f" of {', '.join(collector.layers)}"
+        with self.progress.stage(f"Collecting activations{of}{where}", left, "images") as tick:
             for index, shard in self.executor.run(self._work_of(collector, tick), missing):
-                write_shard(self.files, index, shard)
+                if is_first_of:
+                    write_shard(self.files, index, shard)
+                else:
+                    write_activations(self.files, index, answers_at(shard, self._image_ids(index), self.source))
                 if not self.executor.is_here:  # in this process photos are counted batch by batch
                     tick(len(collector.image_ids(index)))
 
@@ -129,12 +158,24 @@ class Run:
             threads=threads, is_for_gpu=is_for_gpu,
         )  # fmt: skip
 
+    def _image_ids(self, index: int) -> np.ndarray:
+        return self.files.read_arrays(paths.places(index), ["image_ids"])["image_ids"]
+
     def _pilot(self) -> Pilot:
-        if self.files.has("pilot.json"):
-            return read_pilot(self.files)
-        pilot = run_pilot(self.network, self.source, self.layers, self.settings.collect, self.progress)
-        self.change()
-        write_pilot(self.files, pilot)
+        """Of layers that were added, beside what was measured before."""
+        pilot = read_pilot(self.files) if self.files.has("pilot.json") else None
+        starts = sorted({each.first for each in self.atlas.collections})
+        for group in self.atlas.layer_groups:
+            if pilot is not None and set(group) <= set(pilot.map_sizes):
+                continue
+            fixed = None if pilot is None else pilot.precision
+            more = run_pilot(
+                self.network, self.source, group, self.settings.collect, self.progress, starts=starts, fixed=fixed
+            )
+            pilot = more if pilot is None else pilot.with_more_layers(more)
+            self.change()
+            write_pilot(self.files, pilot)
+        assert pilot is not None  # an atlas has a layer
         return pilot
 
     def check_images(self) -> None:
@@ -162,20 +203,27 @@ class Run:
                     self.change()
                     layer = Atlas(self.files).layer(name)
                     self.files.write_arrays(path, _averages(layer, with_attributions=self.has_classes))
-            if all(self.files.has(paths.layout(paths.home(name))) for name in self.layers):
-                return
-            self.change()
-            atlas = Atlas(self.files)
-            for name, layout in self.layouts(atlas).items():
-                path = paths.layout(paths.home(name))
-                before = self.files.was(path)
-                self.files.write_arrays(path, {"points": layout.points})
-                if before not in (None, self.files.was(path)):  # it was lost, and this one is another
-                    forget_what_follows_layout(self.files, name)
+            for group in self.atlas.layer_groups:
+                if not all(self.files.has(paths.layout(paths.home(name))) for name in group):
+                    self.change()
+                    self._lay_out(group)
 
-    def layouts(self, atlas: Atlas) -> dict[str, Layout]:
+    def _lay_out(self, layers: list[str]) -> None:
+        for name, layout in self.layouts(Atlas(self.files), layers).items():
+            path = paths.layout(paths.home(name))
+            before = self.files.was(path)
+            self.files.write_arrays(path, {"points": layout.points})
+            if before not in (None, self.files.was(path)):  # it was lost, and this one is another
+                forget_what_follows_layout(self.files, name)
+
+    def layouts(self, atlas: Atlas, layers: list[str]) -> dict[str, Layout]:
+        """Of layers that came together. Those that came before them keep their places."""
+        before = itertools.takewhile(lambda group: group != layers, atlas.layer_groups)
+        fixed = {name: atlas.layer(name).layout for group in before for name in group}
+        beside = {name: fixed.get(name) for name in self.layers if name in fixed or name in layers}
         image_ids = atlas.layer(self.layers[0]).places.image_ids
-        return lay_out(_VectorsByLayer(atlas), image_ids, self.settings.layout, self.progress)
+        vectors = _VectorsByLayer(atlas, layers)
+        return lay_out(vectors, image_ids, self.settings.layout, self.progress, beside if fixed else {})
 
     def make_grids(self) -> None:
         with self.timed("grid"):
@@ -258,7 +306,8 @@ class Run:
 
     @property
     def _attributes_a_sample(self) -> bool:
-        return self.has_classes and self.settings.collect.attributes_a_sample(len(self.source.records))
+        """As it was begun: photos that are added do not change what single activations carry."""
+        return self.has_classes and self.settings.collect.attributes_a_sample(self.atlas.collections[0].last)
 
     def write_page(self) -> None:
         write_own_site(Atlas(self.files), self.progress, self.settings.examples)
@@ -290,8 +339,8 @@ class Run:
 class _VectorsByLayer(dict):
     """{layer: vectors (N, C) float16}, each read when it is asked for, so that one layer is in memory at a time."""
 
-    def __init__(self, atlas: Atlas):
-        super().__init__({name: None for name in atlas.layer_names})
+    def __init__(self, atlas: Atlas, layers: list[str]):
+        super().__init__(dict.fromkeys(layers))
         self._atlas = atlas
 
     def __getitem__(self, name: str) -> np.ndarray:

@@ -21,7 +21,7 @@ from actatlas.mending import mend
 from actatlas.networks import Network, other_names
 from actatlas.progress import Progress
 from actatlas.rerun import contents_sha256, listing_sha256, versions
-from actatlas.store import FORMAT_VERSION, AtlasFolder, to_json
+from actatlas.store import FORMAT_VERSION, AtlasFolder, paths, to_json
 from actatlas.values import Examples, ImageSource, LayerInfo
 
 MIN_IMAGES = GridSettings(side=2).min_images
@@ -124,7 +124,11 @@ def _is_painted(path: str) -> bool:
 def _is_laid_out(path: str) -> bool:
     # "/attributions/": of the cells' members some are chosen to carry them
     made = "/grids/", "/attributions/", "/classes/", "/confusions/", "/traces/"
-    return path.endswith("/layout.safetensors") or any(part in path for part in made) or path.startswith("site/")
+    return (
+        path.endswith("/layout.safetensors")
+        or any(part in path for part in made)
+        or path.startswith(("site/", paths.projections()))
+    )
 
 
 # What has to be made anew when this part of the plan is another: which committed files it stands in.
@@ -153,26 +157,31 @@ def begin_or_continue(
 ) -> None:
     """Write the plan, labels and listing of a new atlas, or go on with one that was begun.
 
-    Other layout or icon settings redo those stages and keep the activations. Raises PlanChanged for other differences.
+    Other layout or icon settings redo those stages and keep the activations, and so do photos and layers that the plan
+    adds to the atlas's own. Raises PlanChanged for other differences.
     """
     mend(files, progress)
     if _has_plan(files, plan):
-        differing = _differences(_as_begun(files, plan), _as_read(plan))
+        begun = _as_begun(files, plan)
+        grows = _grows(begun, plan)
+        wanted = _grown_plan(begun, plan) if grows else begun
+        differing = _differences(wanted, _as_read(plan))
         redone = [part for part in _REDONE if any(name.startswith(part) for name in differing)]
-        if redone and all(name.startswith(tuple(redone)) for name in differing):
+        if not all(name.startswith(tuple(redone)) for name in differing):
+            raise PlanChanged(
+                f"{files.root} was begun with other {', '.join(_told(differing))}; give the command that it was begun "
+                f"with, {'add them with --add, ' if _can_be_added(differing) else ''}or choose another --out",
+                differing=differing,
+            )
+        if grows:
+            _grow(files, begun, wanted, source, progress)
+        if redone:
             progress.say(f"{files.root} was begun with other {', '.join(differing)}: what depends on it is made anew")
             files.reopen()
             for path in files.committed():
                 if any(_REDONE[part](path) for part in redone):
                     files.forget(path)
             files.write_json("plan.json", plan)
-            differing = []
-        if differing:
-            raise PlanChanged(
-                f"{files.root} was begun with other {', '.join(_told(differing))}; give the command that it was begun "
-                "with, or choose another --out",
-                differing=differing,
-            )
     else:
         files.forget("")  # of a plan that nobody knows any more
         files.write_json("plan.json", plan)
@@ -182,6 +191,65 @@ def begin_or_continue(
         files.write_json("labels.json", labels)
     if not files.has("synonyms.json"):
         files.write_json("synonyms.json", other_names(labels))
+
+
+def _grows(begun: dict[str, Any], plan: dict[str, Any]) -> bool:
+    """Whether the plan has all that was begun, and collections after it; adding.py has seen to the photos."""
+    had = begun.get("collections") or [_first_collection(begun)]
+    wanted = plan.get("collections", [])
+    is_kept = all(layer in _as_read(plan)["layers"] for layer in begun["layers"])
+    return is_kept and len(wanted) > len(had) and _as_read(plan)["collections"][: len(had)] == had
+
+
+def _first_collection(plan: dict[str, Any]) -> dict[str, Any]:
+    return {"layers": [layer["name"] for layer in plan["layers"]], "first": 0, "last": plan["images"]["listed"]}
+
+
+def _grown_plan(begun: dict[str, Any], plan: dict[str, Any]) -> dict[str, Any]:
+    """What was begun, with what the plan adds."""
+    parts = "collections", "grids", "images", "layers", "icon_px", "origin"
+    return begun | {name: _as_read(plan)[name] for name in parts}
+
+
+def _grow(
+    files: AtlasFolder, begun: dict[str, Any], plan: dict[str, Any], source: ImageSource, progress: Progress
+) -> None:
+    """What depends on the photos or on which layers there are goes; the stored plan then has what is added.
+
+    Stopped at any moment, the same command finds the atlas as it was or grown, and what went is made again.
+    """
+    more = plan["images"]["listed"] - begun["images"]["listed"]
+    names = [layer["name"] for layer in plan["layers"] if layer not in begun["layers"]]
+    told = [f"{more:,} photos"] * (more > 0) + [", ".join(names)] * (len(names) > 0)
+    progress.say(f"{files.root}: {' and '.join(told)} will be added; activations that are there stay")
+    files.reopen()
+    files.write_json("plan.json", begun | {"grids": plan["grids"]})  # known even when the grids themselves have gone
+    if more:
+        _say_what_goes(files, progress)
+        files.write("images.csv", _images_csv(source))
+    for path in files.committed():
+        if _follows_photos(path) if more else _follows_layers(path):
+            files.forget(path)
+    files.write_json("plan.json", plan)
+
+
+def _say_what_goes(files: AtlasFolder, progress: Progress) -> None:
+    kinds = {"class atlases": "/classes/", "confusions": "/confusions/", "projections of other photos": "projections/"}
+    gone = [kind for kind, part in kinds.items() if any(part in path for path in files.committed())]
+    if gone:
+        progress.say(f"{', '.join(gone)} were of the old maps and go; their commands make them again")
+
+
+def _follows_photos(path: str) -> bool:
+    """Of what carries attributions only the averages go: rows keep their numbers."""
+    of_photos = path.endswith(("/statistics.safetensors", "/attributions/average.safetensors"))
+    is_unit = "/attributions/" in path and "/grids/" not in path
+    return of_photos or (not is_unit and (_is_laid_out(path) or _is_painted(path)))
+
+
+def _follows_layers(path: str) -> bool:
+    """Traces lead through all layers."""
+    return path.startswith("site/") or "/traces/" in path
 
 
 def _has_plan(files: AtlasFolder, plan: dict[str, Any]) -> bool:
@@ -211,7 +279,7 @@ def _as_begun(files: AtlasFolder, plan: dict[str, Any]) -> dict[str, Any]:
 
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:
-    ignored = {"title", "origin"}
+    ignored = {"title", "origin", "grids"}
     names = []
     for key in sorted((set(old) | set(new)) - ignored):
         a, b = old.get(key), new.get(key)
@@ -222,10 +290,16 @@ def _differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "
     return names
 
 
+def _can_be_added(differing: list[str]) -> bool:
+    """Whether photos and layers are all that differs."""
+    return all(name.startswith(("images.", "layers", "icon_px.", "collections")) for name in differing)
+
+
 def _told(differing: list[str]) -> list[str]:
     """Differences as people know them, each once, the weightiest first; what has no such name has the plan's own."""
     # Other layers have other sizes of icons.
     names = [name for name in differing if "layers" not in differing or not name.startswith("icon_px.")]
+    names = [name for name in names if name != "collections"]  # photos or layers differ too
     found = {_called(name): None for name in names}
     order = list(_CALLED.values())
     return sorted(found, key=lambda told: order.index(told) if told in order else len(order))

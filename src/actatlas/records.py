@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, fields
 
 import numpy as np
 
 from actatlas.collect import Attributed, Pilot, Shard
+from actatlas.errors import NetworkError
 from actatlas.store import AtlasFolder, paths
-from actatlas.values import CellAttributions, ColourStatistics, Expectation
+from actatlas.values import ActivationSet, CellAttributions, ColourStatistics, Expectation, ImageSource
 
 
 def write_pilot(files: AtlasFolder, pilot: Pilot) -> None:
@@ -21,7 +23,7 @@ def write_pilot(files: AtlasFolder, pilot: Pilot) -> None:
             "precision": pilot.precision, "agreement": pilot.agreement, "patch_px": pilot.patch_px,
             "windows": dict(pilot.windows),
             "map_sizes": {name: list(size) for name, size in pilot.map_sizes.items()},
-        },
+        } | ({"placed_by": list(pilot.placed_by)} if pilot.placed_by else {}),
     )  # fmt: skip
 
 
@@ -33,6 +35,7 @@ def read_pilot(files: AtlasFolder) -> Pilot:
         map_sizes={name: tuple(size) for name, size in stored["map_sizes"].items()},
         baselines={k.removeprefix("baseline/"): v for k, v in arrays.items() if k.startswith("baseline/")},
         colour=ColourStatistics(mean=arrays["colour_mean"], covariance=arrays["colour_covariance"]),
+        placed_by=tuple(stored.get("placed_by", ())),
     )  # fmt: skip
 
 
@@ -41,14 +44,38 @@ def write_shard(files: AtlasFolder, index: int, shard: Shard) -> None:
     files.write_arrays(
         paths.places(index), {"image_ids": first.image_ids, "positions": first.positions, "boxes": first.boxes}
     )
-    for layer, part in shard.activations.items():
-        arrays = {"vectors": part.vectors, "attributions": part.attributions}
-        files.write_arrays(paths.activations(layer, index), arrays)
+    write_activations(files, index, shard.activations)
     if shard.predictions is not None:
         files.write_arrays(paths.predictions(index), asdict(shard.predictions))
     # Last: a shard without it was not collected.
     skipped = {str(i): reason for i, reason in sorted(shard.skipped.items())}
     files.write_json(paths.shard(index), {"activations": len(first), "skipped": skipped})
+
+
+def write_activations(files: AtlasFolder, index: int, activations: Mapping[str, ActivationSet]) -> None:
+    """What each layer answers at the places of one shard."""
+    for layer, part in activations.items():
+        arrays = {"vectors": part.vectors, "attributions": part.attributions}
+        files.write_arrays(paths.activations(layer, index), arrays)
+
+
+def answers_at(shard: Shard, image_ids: np.ndarray, source: ImageSource) -> dict[str, ActivationSet]:
+    """Of layers that are added: their activations at the rows (N,) that the atlas has, of these photos.
+
+    Raises NetworkError for a photo that gives none.
+    """
+    found = {}
+    for layer, part in shard.activations.items():
+        kept = part.taken(np.flatnonzero(np.isin(part.image_ids, image_ids)))
+        if not np.array_equal(kept.image_ids, image_ids):
+            missing = int(np.setdiff1d(image_ids, part.image_ids)[0])
+            reason = shard.skipped.get(missing, "it gives other activations than before")
+            raise NetworkError(
+                f"{layer} cannot be added: {source.records[missing].path} is in the atlas, and now {reason}; put the "
+                "photo back as it was, or leave the layer out"
+            )
+        found[layer] = kept
+    return found
 
 
 def write_attributed(files: AtlasFolder, layer: str, unit: int, found: Attributed) -> None:

@@ -89,18 +89,23 @@ def is_finished_as(folder: Path, asked: dict[str, Any] | None, source: ImageSour
         return False
     with contextlib.suppress(StorageError):
         files = AtlasFolder.existing(folder)
-        if not files.is_finished or files.lost or files.read_json(_FILE) != asked:
+        noted = files.read_json(_FILE)
+        if not files.is_finished or files.lost or not isinstance(noted, dict):
             return False
-        photos = files.read_json("plan.json")["images"]
-        hashes = {"listing_sha256": listing_sha256(source), "contents_sha256": contents_sha256(source)}
-        return photos["spec"] == source.spec and hashes.items() <= photos.items()
+        photos = noted.pop("photos", None)
+        return noted == asked and photos == _photos(source)
     return False
 
 
-def note(folder: Path, asked: dict[str, Any] | None) -> None:
-    """Once it is finished."""
+def note(folder: Path, asked: dict[str, Any] | None, source: ImageSource) -> None:
+    """Once it is finished. source: as the command gave it, which may be only a part of the atlas's photos"""
     if asked is not None:
-        AtlasFolder.existing(folder).write_uncounted(_FILE, asked)
+        AtlasFolder.existing(folder).write_uncounted(_FILE, asked | {"photos": _photos(source)})
+
+
+def _photos(source: ImageSource) -> dict[str, Any]:
+    hashes = {"listing_sha256": listing_sha256(source), "contents_sha256": contents_sha256(source)}
+    return {"spec": source.spec, **hashes}
 
 
 def _file_size(path: str) -> int:

@@ -60,6 +60,15 @@ class ImageRecord:
     columns: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Collection:
+    """Activations that were collected in one go: of these layers, of the photos first … last − 1."""
+
+    layers: tuple[str, ...]
+    first: int
+    last: int
+
+
 class ImageSource(Protocol):
     """An ordered, finite list of images. Ids are 0 … len − 1, in the order of `records`.
 

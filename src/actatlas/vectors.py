@@ -246,9 +246,9 @@ class _VectorRun(Run):
 
     # --- layout and grids
 
-    def layouts(self, atlas: Atlas) -> dict[str, Layout]:
+    def layouts(self, atlas: Atlas, layers: list[str]) -> dict[str, Layout]:
         if self.given.points is None:
-            return super().layouts(atlas)
+            return super().layouts(atlas, layers)
         return {self.layers[0]: as_given(self.given.points[self._kept])}
 
     def planned_sides(self) -> list[int]:

@@ -76,3 +76,16 @@ def test_a_stronger_pull_holds_regions_closer(layers):
     free = [layout.points for layout in lay_out(vectors, np.arange(1200), replace(SETTINGS, pull=0), Silent()).values()]
     for i in range(2):
         assert displacement(aligned[i], aligned[i + 1], kind) < displacement(free[i], free[i + 1], kind)
+
+
+def test_a_layer_that_is_added_finds_its_regions_where_they_are(layers):
+    vectors, kind, aligned, alone = layers
+    names = list(vectors)
+    beside = {names[0]: aligned[0], names[1]: None, names[2]: aligned[2]}
+    found = lay_out({names[1]: vectors[names[1]]}, np.arange(1200), SETTINGS, Silent(), beside)
+    assert list(found) == [names[1]]
+    added = found[names[1]].points
+    for other in (0, 2):
+        independent = displacement(turned(alone[1], alone[other]), alone[other], kind)
+        assert displacement(added, aligned[other], kind) < 0.8 * independent
+    assert purity(added, kind) > 0.9 * purity(alone[1], kind)

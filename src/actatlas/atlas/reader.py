@@ -18,7 +18,7 @@ from actatlas.errors import LayerNotFound, NetworkError, PlanChanged, Unfinished
 from actatlas.images import open_source
 from actatlas.preprocessing import Preprocessing
 from actatlas.store import AtlasFolder, paths
-from actatlas.values import Icons, ImageSource, LayerInfo
+from actatlas.values import Collection, Icons, ImageSource, LayerInfo
 
 
 def open(folder: str | Path) -> Atlas:  # noqa: A001  the public name is actatlas.open
@@ -109,6 +109,24 @@ class Atlas:
         if name not in self._layers:
             self._layers[name] = Layer(self, LayerInfo(**_without_lists(self._layer_plan(name))))
         return self._layers[name]
+
+    @cached_property
+    def collections(self) -> list[Collection]:
+        """In the order in which they were asked for: the first alone, unless layers or photos were added later."""
+        told = self.plan.get("collections")
+        if told is None:
+            return [Collection(tuple(self.layer_names), 0, self.plan["images"]["listed"])]
+        return [Collection(tuple(each["layers"]), each["first"], each["last"]) for each in told]
+
+    @property
+    def layer_groups(self) -> list[list[str]]:
+        """Layers that came together, each group in forward order: later ones are laid out beside those before them."""
+        groups, seen = [], set[str]()
+        for collection in self.collections:
+            if group := [name for name in collection.layers if name not in seen]:
+                groups.append(group)
+                seen.update(group)
+        return groups
 
     @property
     def class_atlases(self) -> list[ClassAtlas]:

@@ -88,6 +88,11 @@ def build_options(command: argparse.ArgumentParser) -> None:
         help="cells along an edge, 2 to 320; repeatable; default: by the number of activations",
     )  # fmt: skip
     command.add_argument(
+        "--add", action="store_true",
+        help="photos and layers that the atlas in DIR does not have are added to it; its activations stay, and where "
+        "only layers are added, its maps and icons too (docs/adding.md)",
+    )  # fmt: skip
+    command.add_argument(
         "--crops", type=int, default=0, metavar="K", help="random crops a photo; default: the photo once, whole"
     )
     command.add_argument("--positions", type=int, default=1, metavar="K", help="activations a crop; default 1")
@@ -190,8 +195,8 @@ def build(options: argparse.Namespace) -> dict[str, Any]:
     )
     if options.dry_run:
         return _dry_run(options, network, source, settings, progress)
-    atlas = pipeline.build(network, source, out, settings, progress, executor)
-    rerun.note(out, asked)
+    atlas = pipeline.build(network, source, out, settings, progress, executor, add=options.add)
+    rerun.note(out, asked, source)
     return _told(options, atlas)
 
 
@@ -241,7 +246,7 @@ def _build_from_vectors(options: argparse.Namespace, executor: Executor | None) 
 
     for name, is_given in (
         ("--crops", options.crops), ("--positions", options.positions != 1), ("--dry-run", options.dry_run),
-        ("--isolate-decoding", options.isolate_decoding), ("--layout beside --layout-points",
+        ("--isolate-decoding", options.isolate_decoding), ("--add", options.add), ("--layout beside --layout-points",
         options.layout is not None and options.layout_points is not None),
         ("--attribution", options.attribution not in ("patch-replacement", "none")),
         ("--layer more than once", len(options.layer) > 1),
@@ -259,10 +264,15 @@ def _build_from_vectors(options: argparse.Namespace, executor: Executor | None) 
 
 
 def _dry_run(options: argparse.Namespace, network: Any, source: Any, settings: Any, progress: Any) -> dict[str, Any]:
-    from actatlas import estimate, planning
+    from actatlas import adding, estimate, planning
 
+    found = adding.grown(options.out.expanduser().resolve(), network, source, settings, options.add)
+    if found is not None:
+        source, settings = found.source, found.settings
     plan = planning.make_plan(network, source, settings)
     expected = estimate.expected(network, source, settings, plan, progress)
+    if found is not None:  # the rest was collected
+        expected["seconds"]["collect"] *= sum(each.last - each.first for each in found.new) / len(source.records)
     say(options, f"{expected['images']:,} images, {expected['activations']:,} activations a layer")
     say(options, f"layers: {', '.join(expected['layers'])}; grids: {', '.join(map(str, expected['grids']))}")
     stages = ", ".join(f"{stage} {duration(s)}" for stage, s in expected["seconds"].items())

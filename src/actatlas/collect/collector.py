@@ -14,7 +14,7 @@ import torch
 from actatlas.collect.attribution import GRADIENTS, attribute
 from actatlas.collect.decoding import Decoder, Prepared
 from actatlas.collect.pilot import Pilot, to_pixels
-from actatlas.collect.sampling import Box, inner_positions, map_index, order_of
+from actatlas.collect.sampling import Box, inner_positions, lots_of, map_index
 from actatlas.collect.settings import CollectSettings
 from actatlas.networks import folded
 from actatlas.values import ActivationSet, AttributionMethod, ImageSource
@@ -56,33 +56,48 @@ class Shard:
 
 
 class Collector:
-    """Streams activations; memory does not grow with the number of photos."""
+    """Streams activations; memory does not grow with the number of photos.
+
+    starts: the first id of each lot of photos that came later; a shard holds photos of one lot
+    """
 
     def __init__(
-        self, network: Network, source: ImageSource, layers: Sequence[str], settings: CollectSettings, pilot: Pilot
+        self,
+        network: Network,
+        source: ImageSource,
+        layers: Sequence[str],
+        settings: CollectSettings,
+        pilot: Pilot,
+        starts: Sequence[int] = (0,),
     ):
         self._layers = list(layers)
         self._network = as_collected(network, self._layers, pilot)
         self._settings = settings
         self._pilot = pilot
-        self._order = order_of(source, settings.seed)
+        self._starts = tuple(starts)
+        size = settings.shard_images
+        lots = lots_of(source, settings.seed, starts)
+        self._shards = [lot[first : first + size] for lot in lots for first in range(0, len(lot), size)]
         self._decoder = Decoder(source, network.preprocessing, settings)
         self._has_logits = network.class_count is not None
         self._batch_size = settings.batch_size or usual_batch(self._network)
 
     @property
     def shard_count(self) -> int:
-        return -(-len(self._order) // self._settings.shard_images)
+        return len(self._shards)
 
     @property
-    def asked(self) -> tuple[tuple[str, ...], CollectSettings, Pilot]:
+    def layers(self) -> tuple[str, ...]:
+        return tuple(self._layers)
+
+    @property
+    def asked(self) -> tuple[tuple[str, ...], CollectSettings, Pilot, tuple[int, ...]]:
         """What another process makes the same collector from, beside the network and the photos."""
-        return tuple(self._layers), self._settings, self._pilot
+        return self.layers, self._settings, self._pilot, self._starts
 
     def image_ids(self, index: int) -> np.ndarray:
         """The ids of one shard's photos, in order."""
-        size = self._settings.shard_images
-        return self._order[index * size : (index + 1) * size]
+        return self._shards[index]
 
     def shards(
         self, missing: Iterable[int] | None = None, on_photos: Callable[[int], None] = lambda count: None
@@ -136,7 +151,7 @@ class Collector:
     def _pass(self, inputs: np.ndarray, slots: list[_Slot], rows: _Rows) -> None:
         """One batch through the network; its rows, bad photos' included, are added to `rows`."""
         network, settings = self._network, self._settings
-        sizes = list(self._pilot.map_sizes.values())
+        sizes = self._pilot.placing_sizes
         positions = np.stack(
             [inner_positions(sizes, settings.positions, settings.seed, slot.image_id, slot.crop) for slot in slots]
         )  # (B, K, 2)

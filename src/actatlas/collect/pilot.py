@@ -12,9 +12,10 @@ import torch
 
 from actatlas.collect.agreement import attributions_agree
 from actatlas.collect.decoding import Decoder, Prepared
-from actatlas.collect.sampling import inner_positions, order_of
+from actatlas.collect.sampling import inner_positions, lots_of
 from actatlas.collect.settings import CollectSettings
-from actatlas.errors import NoImages
+from actatlas.errors import NetworkError, NoImages
+from actatlas.networks.precision import LEAST_COSINE
 from actatlas.progress import Progress
 from actatlas.values import ColourStatistics, ImageSource, Precision
 
@@ -39,6 +40,7 @@ class Pilot:
     map_sizes: layer → (H, W)
     baselines: layer → (C,) float32, mean over the inner positions of the pilot's maps
     colour: of the pilot's inputs
+    placed_by: layers by whose maps the positions were chosen, before others were added; empty: by all of them
     """
 
     precision: Precision
@@ -48,25 +50,56 @@ class Pilot:
     map_sizes: Mapping[str, tuple[int, int]]
     baselines: Mapping[str, np.ndarray]
     colour: ColourStatistics
+    placed_by: tuple[str, ...] = ()
+
+    @property
+    def placing_sizes(self) -> list[tuple[int, int]]:
+        """(H, W) of the maps by which positions are chosen."""
+        return [self.map_sizes[layer] for layer in self.placed_by or self.map_sizes]
+
+    def with_more_layers(self, more: Pilot) -> Pilot:
+        """Of the layers of both; positions and colour stay as they are."""
+        return replace(
+            self,
+            agreement={**self.agreement, **more.agreement},
+            patch_px={**self.patch_px, **more.patch_px},
+            windows={**self.windows, **more.windows},
+            map_sizes={**self.map_sizes, **more.map_sizes},
+            baselines={**self.baselines, **more.baselines},
+            placed_by=self.placed_by or tuple(self.map_sizes),
+        )
 
 
 def run_pilot(
-    network: Network, source: ImageSource, layers: Sequence[str], settings: CollectSettings, progress: Progress
+    network: Network,
+    source: ImageSource,
+    layers: Sequence[str],
+    settings: CollectSettings,
+    progress: Progress,
+    starts: Sequence[int] = (0,),
+    fixed: Precision | None = None,
 ) -> Pilot:
     """Reads the first 64 readable photos of the frozen order, a first crop of each.
 
-    Raises NoImages if none can be read, and the network's errors for a layer that cannot be used.
+    starts: as Collector takes them; fixed: the precision, where layers are added to others that have one
+    Raises NoImages if none can be read, NetworkError for a layer that the fixed precision does not suit, and the
+    network's errors for one that cannot be used.
     """
-    return pilot_on(network, _first_inputs(network, source, settings), layers, settings, progress)
+    return pilot_on(network, _first_inputs(network, source, settings, starts), layers, settings, progress, fixed)
 
 
 def pilot_on(
-    network: Network, inputs: np.ndarray, layers: Sequence[str], settings: CollectSettings, progress: Progress
+    network: Network,
+    inputs: np.ndarray,
+    layers: Sequence[str],
+    settings: CollectSettings,
+    progress: Progress,
+    fixed: Precision | None = None,
 ) -> Pilot:
     """The same of inputs that were read already: (n, H, W, channels) uint8."""
     pixels = to_pixels(inputs).to(network.device)
     with progress.stage("Measuring the layers on a few photos", len(inputs), "photos") as tick:
-        precision, agreement = network.resolve_precision(pixels, layers, settings.precision)
+        precision, agreement = network.resolve_precision(pixels, layers, fixed or settings.precision)
         sums: dict[str, torch.Tensor] = {}
         energies: dict[str, torch.Tensor] = {}
         map_sizes: dict[str, tuple[int, int]] = {}
@@ -91,7 +124,16 @@ def pilot_on(
         baselines={layer: (sums[layer] / len(pixels)).numpy().astype(np.float32) for layer in layers},
         colour=_colour(inputs),
     )
-    return pilot if _suits_attributions(network, pilot, pixels, settings) else _in_float32(pilot)
+    if fixed is None:
+        return pilot if _suits_attributions(network, pilot, pixels, settings) else _in_float32(pilot)
+    is_near = settings.precision != "auto" or min(agreement.values()) >= LEAST_COSINE
+    if not (is_near and _suits_attributions(network, pilot, pixels, settings)):
+        raise NetworkError(
+            f"{', '.join(layers)} cannot be added: the atlas was collected in {fixed}, which does not give "
+            f"{'this layer' if len(layers) == 1 else 'these layers'} as float32 does; build another with --precision "
+            "float32"
+        )
+    return pilot
 
 
 def to_pixels(inputs: np.ndarray) -> torch.Tensor:
@@ -99,10 +141,12 @@ def to_pixels(inputs: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(inputs).permute(0, 3, 1, 2).float() / 255
 
 
-def _first_inputs(network: Network, source: ImageSource, settings: CollectSettings) -> np.ndarray:
+def _first_inputs(
+    network: Network, source: ImageSource, settings: CollectSettings, starts: Sequence[int]
+) -> np.ndarray:
     """(≤ 64, H, W, channels) uint8."""
     decoder = Decoder(source, network.preprocessing, settings)
-    order = order_of(source, settings.seed)
+    order = np.concatenate(lots_of(source, settings.seed, starts))
     found: list[Prepared] = []
     first_reason = ""
     with closing(decoder.run_ahead(order.tolist(), photos_ahead=PILOT_PHOTOS)) as photos:
@@ -127,7 +171,7 @@ def _suits_attributions(network: Network, pilot: Pilot, pixels: torch.Tensor, se
     if settings.precision != "auto" or pilot.precision == "float32" or method is None or network.class_count is None:
         return True
     few = pixels[:_AGREEMENT_PHOTOS]
-    sizes = list(pilot.map_sizes.values())
+    sizes = pilot.placing_sizes
     positions = np.concatenate([inner_positions(sizes, 1, settings.seed, photo, 0) for photo in range(len(few))])
     return attributions_agree(network, pilot, few, positions, method)
 

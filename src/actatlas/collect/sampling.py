@@ -44,6 +44,16 @@ def order_of(source: ImageSource, seed: int) -> np.ndarray:
     return photo_order(len(source.records), seed, getattr(source, "blocks", None))
 
 
+def lots_of(source: ImageSource, seed: int, starts: Sequence[int] = (0,)) -> list[np.ndarray]:
+    """The same, of photos that came lot by lot, so that what was collected stays in its place.
+
+    starts: the first id of each lot, ascending from 0
+    """
+    order = order_of(source, seed)
+    lots = np.searchsorted(np.asarray(starts), order, side="right")
+    return [order[lots == lot] for lot in range(1, len(starts) + 1)]
+
+
 def _hashes(stage: str, count: int, seed: int) -> tuple[np.ndarray, ...]:
     """A hash of each number, as columns for lexsort: the last counts most."""
     digests = b"".join(hashlib.sha256(f"{seed} {stage} {i}".encode()).digest() for i in range(count))

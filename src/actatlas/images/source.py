@@ -116,10 +116,14 @@ class NamedSource:
 
 
 class FileSource(ListedPhotos):
-    """Photos in files. `spec` and the records' paths are absolute, so they hold from any working folder."""
+    """Photos in files. `spec` and the records' paths are absolute, so they hold from any working folder.
 
-    def __init__(self, spec: str, entries: Iterable[Entry]):
+    is_found_by_spec: whether `spec` leads to the same photos in the same order again
+    """
+
+    def __init__(self, spec: str, entries: Iterable[Entry], is_found_by_spec: bool = True):
         self.spec = spec
+        self.is_found_by_spec = is_found_by_spec
         self._records = Records.of(entries)
 
     def _photo(self, image_id: int, wanted_px: int | None) -> Image.Image:
@@ -168,4 +172,4 @@ def _from_paths(paths: Sequence[str | os.PathLike[str]]) -> FileSource:
     if wrong is not None:
         raise NoImages(f"a list of images holds paths, not {type(wrong).__name__}; save the pictures as files first")
     entries: Iterable[Entry] = ((os.path.abspath(os.path.expanduser(path)), {}) for path in paths)
-    return FileSource(f"a list of {len(paths):,} paths", entries)
+    return FileSource(f"a list of {len(paths):,} paths", entries, is_found_by_spec=False)

@@ -20,6 +20,7 @@ from actatlas.layout.settings import LayoutSettings
 from actatlas.progress import Progress
 
 _EPOCHS_BETWEEN_PULLS = 2
+_SPAN = 10.0  # of a map that others are laid out beside, in UMAP's units; wider ones tear
 # The last tenth, at the lowest rates, is the layer's own: order within cells comes back, places hardly change.
 _PULLED_SHARE = 0.9
 
@@ -54,6 +55,41 @@ def lay_out_aligned(
     return dict(zip(graphs, points, strict=True))
 
 
+def lay_out_beside(
+    graphs: Mapping[str, Graph],
+    beside: Mapping[str, np.ndarray | None],
+    curve: Curve,
+    settings: LayoutSettings,
+    progress: Progress,
+) -> dict[str, np.ndarray]:
+    """{layer: (N, 2)} of layers that are added to others, whose places stay: each starts from the nearest one's map.
+
+    beside: all layers in forward order; points (N, 2) in [0, 1] of those that stay, NaN where they are cut off; None
+        for those of `graphs`
+    """
+    manner = manner_of(settings, next(iter(graphs.values())).shape[0])
+    epochs, names = settings.epochs * 3 // 4, list(beside)
+    fixed = [number for number, name in enumerate(names) if name not in graphs]
+    regions = [Regions(graphs[name]) if name in graphs else None for name in names]
+    points: list[np.ndarray] = []
+    for number, around in enumerate(regions):
+        nearest = min(fixed, key=lambda other: (abs(other - number), other))
+        own = beside[names[number if around is None else nearest]]
+        assert own is not None
+        placed = own if around is None else around.filled(own)
+        points.append(np.nan_to_num(placed, nan=0.5).astype(manner.dtype) * _SPAN)
+    movers = {name: manner.mover(graph, curve, epochs, settings.seed_of(name)) for name, graph in graphs.items()}
+    with progress.stage("layout beside the others", epochs * len(graphs), "epochs") as tick:
+        for epoch in range(epochs):
+            for number, name in enumerate(names):
+                if name in movers:
+                    movers[name].run(points[number], epoch, manner.own_rate * (1 - epoch / epochs))
+                    tick(1)
+            if epoch % _EPOCHS_BETWEEN_PULLS == 0 and epoch < _PULLED_SHARE * epochs:
+                points = pulled(points, regions, settings.pull)
+    return {name: layer for name, layer in zip(names, points, strict=True) if name in graphs}
+
+
 class Regions:
     """Which activations of a layer move together: those within some random steps along its graph."""
 
@@ -71,11 +107,18 @@ class Regions:
             values = self._step @ values
         return values
 
+    def filled(self, points: np.ndarray) -> np.ndarray:
+        """(N, 2), those without a place put where their region has its middle."""
+        is_placed = ~np.isnan(points).any(axis=1, keepdims=True)
+        weighted = np.hstack([np.where(is_placed, points, 0), is_placed]).astype(np.float32)
+        sums = self.means(weighted)
+        return np.where(is_placed, points, sums[:, :2] / np.where(sums[:, 2:] > 0, sums[:, 2:], np.nan))
 
-def pulled(points: Sequence[np.ndarray], regions: Sequence[Regions], pull: float) -> list[np.ndarray]:
+
+def pulled(points: Sequence[np.ndarray], regions: Sequence[Regions | None], pull: float) -> list[np.ndarray]:
     """Each layer's points, moved by `pull` times the way from its regions' places to theirs in the neighbouring layers.
 
-    points: (N, 2) each; their type of number is kept
+    points: (N, 2) each; their type of number is kept. regions: None for a layer that stays where it is
 
     Members of a region are scattered in another layer, so their mean lies too near its middle. Only the order of the
     goals along each axis is used, therefore: the map keeps its extent, and drives no outer region out.
@@ -83,6 +126,9 @@ def pulled(points: Sequence[np.ndarray], regions: Sequence[Regions], pull: float
     centred = [layer - layer.mean(axis=0) for layer in points]
     moved = []
     for i, (layer, around) in enumerate(zip(points, regions, strict=True)):
+        if around is None:
+            moved.append(layer)
+            continue
         beside = [centred[j] for j in (i - 1, i + 1) if 0 <= j < len(points)]
         means = around.means(np.hstack([centred[i], np.mean(beside, axis=0)]).astype(np.float32))
         here, goal = means[:, :2], means[:, 2:]

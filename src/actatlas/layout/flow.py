@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import numpy as np
 
-from actatlas.layout.alignment import lay_out_aligned
+from actatlas.layout.alignment import lay_out_aligned, lay_out_beside
 from actatlas.layout.embedding import Curve, Graph, descend
 from actatlas.layout.foreign import points_of_plugin
 from actatlas.layout.framing import framed
@@ -20,12 +21,18 @@ from actatlas.values import Layout
 
 
 def lay_out(
-    vectors: Mapping[str, np.ndarray], image_ids: np.ndarray, settings: LayoutSettings, progress: Progress
+    vectors: Mapping[str, np.ndarray],
+    image_ids: np.ndarray,
+    settings: LayoutSettings,
+    progress: Progress,
+    beside: Mapping[str, np.ndarray | None] = MappingProxyType({}),
 ) -> dict[str, Layout]:
     """Every layer's layout, by UMAP with cosine distance. The same seed gives the same points.
 
     vectors: {layer: (N, C) float16}, finite, layers in forward order; row i is the same photo and place in every layer
     image_ids: (N,) the photo of each row: neighbours of the same photo are left out of the graph
+    beside: where layers are added to others, all of them in forward order: {layer: its points (N, 2) in [0, 1], which
+        stay as they are; None for one of `vectors`}
 
     `progress` is told where the data leave the map little to show. Points are multiples of 1/32768.
     """
@@ -48,9 +55,11 @@ def lay_out(
             for remark in remarks:
                 progress.say(f"layout of {layer}: {remark}")
     curve = Curve.fitted(settings.min_dist)
-    is_aligned = settings.align and len(vectors) > 1
-    place = lay_out_aligned if is_aligned else lay_out_alone
-    points = place(graphs, vectors, curve, settings, progress)
+    if settings.align and beside:
+        points = lay_out_beside(graphs, beside, curve, settings, progress)
+    else:
+        place = lay_out_aligned if settings.align and len(vectors) > 1 else lay_out_alone
+        points = place(graphs, vectors, curve, settings, progress)
     return {
         layer: framed(spread_out(points[layer].astype(np.float64)), settings.cut_percentile, settings.margin)
         for layer in vectors

@@ -22,6 +22,7 @@ class Manner:
 
     rate: of the first epoch, in UMAP's steps; own_rate: of an aligned layer's, which starts from the map of all layers
     epochs: of a layer laid out alone, for each of those of the settings
+    dtype: of the points that `mover` takes
     """
 
     start: Callable[[Graph, Iterable[np.ndarray], Curve, int], np.ndarray]
@@ -29,6 +30,7 @@ class Manner:
     rate: float
     own_rate: float
     epochs: float
+    dtype: type[np.floating]
 
     def epoch_count(self, settings: LayoutSettings) -> int:
         return max(int(settings.epochs * self.epochs), 1)
@@ -40,6 +42,7 @@ EVERYBODY = Manner(
     rate=1.0,
     own_rate=0.1,
     epochs=1.0,
+    dtype=np.float64,
 )
 # A good start needs no large steps, which would tear what is there, and half the epochs.
 LANDMARKS = Manner(
@@ -48,6 +51,7 @@ LANDMARKS = Manner(
     rate=0.3,
     own_rate=0.2,
     epochs=0.5,
+    dtype=np.float32,
 )
 
 

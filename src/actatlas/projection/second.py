@@ -24,7 +24,8 @@ def second_settings(atlas: Atlas, layers: list[Layer]) -> BuildSettings:
 def second_plan(atlas: Atlas, layers: list[Layer], source: ImageSource) -> dict[str, Any]:
     """That of an atlas of the second set that goes no further than collecting. Raises NoImages, TooFewImages."""
     names = [layer.name for layer in layers]
-    return atlas.plan | common_to_plans(second_settings(atlas, layers)) | {
+    own = {name: value for name, value in atlas.plan.items() if name not in ("collections", "grids")}
+    return own | common_to_plans(second_settings(atlas, layers)) | {
         "layers": [plan for plan in atlas.plan["layers"] if plan["name"] in names], "images": listed_photos(source),
     }  # fmt: skip
 

@@ -1,0 +1,131 @@
+"""Photos and layers that an atlas does not have yet: which these are, and what stays of what is there.
+
+Activations stay, and their rows. Layers that are added are laid out beside the others, which keep maps and icons.
+Photos that are added make other maps: all is laid out and painted anew.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from actatlas.atlas import Atlas
+from actatlas.errors import PlanChanged, UsageError
+from actatlas.images import FileSource
+from actatlas.networks import Network
+from actatlas.planning import BuildSettings, chosen_layers, make_plan
+from actatlas.rerun import contents_sha256, listing_sha256
+from actatlas.store import AtlasFolder
+from actatlas.values import Collection, ImageSource
+
+_TAKEN = ("id", "path", "skipped")  # a list's column of this name is list_NAME in the table of images
+
+
+@dataclass(frozen=True)
+class Grown:
+    """An atlas with what was added to it, as it is to be built.
+
+    source: its own photos in their order, then those that are added
+    settings: with all layers and grids
+    collections: all of it, in the order in which it was asked for
+    new: those of the collections that the atlas does not have yet
+    """
+
+    source: ImageSource
+    settings: BuildSettings
+    collections: list[Collection]
+    new: list[Collection]
+    title: str
+
+    def plan(self, network: Network) -> dict[str, Any]:
+        """As `make_plan`, with what tells how it grew."""
+        settings = self.settings if self.settings.title else replace(self.settings, title=self.title)
+        plan = make_plan(network, self.source, settings)
+        if len(self.collections) == 1:
+            return plan
+        told = [asdict(collection) for collection in self.collections]
+        return plan | {"collections": told, "grids": list(self.settings.grids)}
+
+
+def grown(folder: Path, network: Network, source: ImageSource, settings: BuildSettings, may_add: bool) -> Grown | None:
+    """The atlas in `folder` with these photos and layers added, or continued if it was added to before.
+
+    may_add: whether what it does not have may be added
+    None where there is no atlas, or where it has to be what its plan says: nothing was ever added, nor may be.
+    Raises UsageError for photos that cannot be added, PlanChanged where those that are there have changed.
+    """
+    if not (folder / "plan.json").is_file():
+        return None
+    files = AtlasFolder.existing(folder)
+    atlas = Atlas(files)
+    if not files.has("images.csv") or (not may_add and len(atlas.collections) == 1):
+        return None
+    for kind, said in (("vectors", "given vectors"), ("compared", "a comparison")):
+        if kind in atlas.plan:
+            raise UsageError(f"{folder} is an atlas of {said}; nothing can be added to it, so make it anew with all")
+    there = atlas.layer_names
+    named = [info.name for info in chosen_layers(network, settings.layers)] if settings.layers else []
+    layers = [name for name in named if name not in there]
+    whole, first = _all_photos(atlas, source)
+    last = len(whole.records)
+    new = [Collection(tuple(layers), 0, first)] if layers else []
+    if last > first:
+        in_order = [info.name for info in chosen_layers(network, [*there, *layers])]
+        new.append(Collection(tuple(in_order), first, last))
+    if new and not may_add:
+        return None  # refused as any other plan is
+    sides = {side for name in there for side in atlas.layer(name).grid_sides} | set(atlas.plan.get("grids", ()))
+    how = replace(settings, layers=(*there, *layers), grids=tuple(sorted(sides | set(settings.grids))))
+    return Grown(whole, how, [*atlas.collections, *new], new, atlas.title)
+
+
+def _all_photos(atlas: Atlas, source: ImageSource) -> tuple[ImageSource, int]:
+    """The atlas's photos, then those of the source that it does not have; and how many are its own."""
+    images = atlas.plan["images"]
+    if not (images["has_files"] and isinstance(source, FileSource)):
+        if listing_sha256(source) == images["listing_sha256"]:
+            return source, images["listed"]
+        raise UsageError(
+            f"photos can be added where they lie in files of their own; {source.spec} or {images['spec']} is read in "
+            "another way: give the photos that the atlas was begun with, to add layers, or build another of all"
+        )
+    own = list(_own_entries(atlas))[: images["listed"]]
+    _require_unchanged(atlas, FileSource(images["spec"], own))
+    known = {path for path, _ in own}
+    listed = [(record.path, record.columns) for record in source.records]
+    more = [(path, columns) for path, columns in listed if path not in known]
+    names = dict.fromkeys([*own[0][1], *source.column_names]) if more else dict.fromkeys(own[0][1])
+    entries = [(path, {name: columns.get(name, "") for name in names}) for path, columns in [*own, *more]]
+    holds_all = known <= {path for path, _ in listed}
+    if holds_all or source.spec in images["spec"].split(_AND):
+        spec = source.spec if holds_all else images["spec"]
+    else:
+        spec = f"{images['spec']}{_AND}{source.spec}" if more else images["spec"]
+    return FileSource(spec, entries, is_found_by_spec=False), len(own)
+
+
+_AND = " and "
+
+
+def _own_entries(atlas: Atlas) -> Iterator[tuple[str, dict[str, str]]]:
+    """Paths and columns, as they were listed."""
+    table = atlas.images
+    called = {f"list_{name}": name for name in _TAKEN}
+    columns = atlas.image_columns
+    for path, *values in zip(table["path"], *(table[name] for name in columns), strict=True):
+        yield path, {called.get(name, name): value for name, value in zip(columns, values, strict=True)}
+
+
+def _require_unchanged(atlas: Atlas, own: FileSource) -> None:
+    images = atlas.plan["images"]
+    is_same = listing_sha256(own) == images["listing_sha256"]
+    if is_same and images.get("contents_sha256") in (None, contents_sha256(own)):
+        return
+    gone = [record.path for record in own.records if not os.path.exists(record.path)]
+    which = f"{len(gone)} are gone, such as {gone[0]}" if gone else "some have other content"
+    raise PlanChanged(
+        f"of the photos that {atlas.folder} was made of, {which}; put them back as they were, or build another atlas"
+    )
