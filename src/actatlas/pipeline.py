@@ -60,7 +60,7 @@ def build(
     plan = make_plan(network, source, settings) if found is None else found.plan(network)
     executor = reaching(executor, network)
     with executor, building(folder) as files, isolated_decoding(settings.isolate_decoding):
-        begin_or_continue(files, plan, network.labels, source, progress)
+        begin_or_continue(files, plan, network.labels, source, progress, can_grow=True)
         Run(network, source, files, settings, progress, executor).all_stages()
     return Atlas(AtlasFolder.existing(folder))
 

@@ -153,10 +153,16 @@ _SAMPLING = ("attribute_all_up_to", "attributed_photos", "attributed_for_average
 
 
 def begin_or_continue(
-    files: AtlasFolder, plan: dict[str, Any], labels: list[str] | None, source: ImageSource, progress: Progress
+    files: AtlasFolder,
+    plan: dict[str, Any],
+    labels: list[str] | None,
+    source: ImageSource,
+    progress: Progress,
+    can_grow: bool = False,
 ) -> None:
     """Write the plan, labels and listing of a new atlas, or go on with one that was begun.
 
+    can_grow: whether --add is there to be named where photos or layers are others
     Other layout or icon settings redo those stages and keep the activations, and so do photos and layers that the plan
     adds to the atlas's own. Raises PlanChanged for other differences.
     """
@@ -170,7 +176,8 @@ def begin_or_continue(
         if not all(name.startswith(tuple(redone)) for name in differing):
             raise PlanChanged(
                 f"{files.root} was begun with other {', '.join(_told(differing))}; give the command that it was begun "
-                f"with, {'add them with --add, ' if _can_be_added(differing) else ''}or choose another --out",
+                f"with, {'add them with --add, ' if can_grow and _can_be_added(differing) else ''}or choose another "
+                "--out",
                 differing=differing,
             )
         if grows:

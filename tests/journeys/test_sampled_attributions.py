@@ -418,3 +418,29 @@ def test_a_dry_run_counts_the_stage(patchworks, network):
     few, every = expected(settings(grids=(3,))), expected(settings(grids=(3,), attribute_all_up_to=10**6))
     assert few["seconds"]["attributions"] > 0 and "attributions" not in every["seconds"]
     assert few["disk_bytes"] < every["disk_bytes"] and few["activations"] == PHOTOS * CROPS * POSITIONS
+
+
+def test_what_is_added_to_it_carries_some_too_and_what_carried_some_stays(patchworks, network, tmp_path):
+    half = sorted(patchworks.iterdir())[: PHOTOS // 2]
+    out, how = tmp_path / "atlas", {"attribute_all_up_to": 100}
+    begun = build(half, out, network, settings(layers=("felt",), **how))
+    units = {path: begun.files.read_bytes(path) for path in begun.layer("felt").attribution_units}
+    for photos, layers in ((half, LAYERS), (patchworks, LAYERS)):
+        pipeline.build(network, open_source(photos), out, settings(layers=layers, **how), Silent(), add=True)
+        grown = actatlas.open(out)
+        assert {path: grown.files.read_bytes(path) for path in units} == units
+        for layer in map(grown.layer, LAYERS):
+            rows = layer.attributed_rows
+            assert len(np.unique(rows)) == len(rows) < layer.activation_count
+            assert all(np.isfinite(layer.grid(side).attributions).all() for side in SIDES)
+    assert grown.layer("seen").activation_count == PHOTOS * CROPS * POSITIONS
+    assert (grown.layer("felt").attributed_rows >= PHOTOS // 2 * CROPS * POSITIONS).any()
+
+
+def test_where_all_carried_them_those_that_are_added_do_too(patchworks, network, tmp_path):
+    half = sorted(patchworks.iterdir())[: PHOTOS // 2]
+    out, wanted = tmp_path / "atlas", settings(layers=("felt",))
+    assert build(half, out, network, wanted).layer("felt").attributions is not None  # 384 of them, at most 500
+    pipeline.build(network, open_source(patchworks), out, wanted, Silent(), add=True)
+    found = actatlas.open(out).layer("felt").attributions
+    assert len(found) == PHOTOS * CROPS * POSITIONS
