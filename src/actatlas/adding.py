@@ -16,12 +16,10 @@ from actatlas.atlas import Atlas
 from actatlas.errors import PlanChanged, UsageError
 from actatlas.images import FileSource
 from actatlas.networks import Network
-from actatlas.planning import BuildSettings, chosen_layers, make_plan
+from actatlas.planning import TAKEN_COLUMNS, BuildSettings, chosen_layers, make_plan
 from actatlas.rerun import contents_sha256, listing_sha256
 from actatlas.store import AtlasFolder
 from actatlas.values import Collection, ImageSource
-
-_TAKEN = ("id", "path", "skipped")  # a list's column of this name is list_NAME in the table of images
 
 
 @dataclass(frozen=True)
@@ -38,12 +36,10 @@ class Grown:
     settings: BuildSettings
     collections: list[Collection]
     new: list[Collection]
-    title: str
 
     def plan(self, network: Network) -> dict[str, Any]:
         """As `make_plan`, with what tells how it grew."""
-        settings = self.settings if self.settings.title else replace(self.settings, title=self.title)
-        plan = make_plan(network, self.source, settings)
+        plan = make_plan(network, self.source, self.settings)
         if len(self.collections) == 1:
             return plan
         told = [asdict(collection) for collection in self.collections]
@@ -78,8 +74,9 @@ def grown(folder: Path, network: Network, source: ImageSource, settings: BuildSe
     if new and not may_add:
         return None  # refused as any other plan is
     sides = {side for name in there for side in atlas.layer(name).grid_sides} | set(atlas.plan.get("grids", ()))
-    how = replace(settings, layers=(*there, *layers), grids=tuple(sorted(sides | set(settings.grids))))
-    return Grown(whole, how, [*atlas.collections, *new], new, atlas.title)
+    grids, title = tuple(sorted(sides | set(settings.grids))), settings.title or atlas.title
+    how = replace(settings, layers=(*there, *layers), grids=grids, title=title)
+    return Grown(whole, how, [*atlas.collections, *new], new)
 
 
 def _all_photos(atlas: Atlas, source: ImageSource) -> tuple[ImageSource, int]:
@@ -95,25 +92,24 @@ def _all_photos(atlas: Atlas, source: ImageSource) -> tuple[ImageSource, int]:
     own = list(_own_entries(atlas))[: images["listed"]]
     _require_unchanged(atlas, FileSource(images["spec"], own))
     known = {path for path, _ in own}
-    listed = [(record.path, record.columns) for record in source.records]
-    more = [(path, columns) for path, columns in listed if path not in known]
-    names = dict.fromkeys([*own[0][1], *source.column_names]) if more else dict.fromkeys(own[0][1])
+    more = [(record.path, record.columns) for record in source.records if record.path not in known]
+    if not more:
+        return FileSource(images["spec"], own, is_found_by_spec=False), len(own)
+    names = dict.fromkeys([*own[0][1], *source.column_names])
     entries = [(path, {name: columns.get(name, "") for name in names}) for path, columns in [*own, *more]]
-    holds_all = known <= {path for path, _ in listed}
-    if holds_all or source.spec in images["spec"].split(_AND):
-        spec = source.spec if holds_all else images["spec"]
+    if known <= {record.path for record in source.records}:
+        spec = source.spec
+    elif images["spec"].endswith(source.spec):  # it was added to before
+        spec = images["spec"]
     else:
-        spec = f"{images['spec']}{_AND}{source.spec}" if more else images["spec"]
+        spec = f"{images['spec']} and {source.spec}"
     return FileSource(spec, entries, is_found_by_spec=False), len(own)
-
-
-_AND = " and "
 
 
 def _own_entries(atlas: Atlas) -> Iterator[tuple[str, dict[str, str]]]:
     """Paths and columns, as they were listed."""
     table = atlas.images
-    called = {f"list_{name}": name for name in _TAKEN}
+    called = {f"list_{name}": name for name in TAKEN_COLUMNS}
     columns = atlas.image_columns
     for path, *values in zip(table["path"], *(table[name] for name in columns), strict=True):
         yield path, {called.get(name, name): value for name, value in zip(columns, values, strict=True)}

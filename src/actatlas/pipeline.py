@@ -113,8 +113,7 @@ class Run:
             wanted = replace(wanted, attribution=None)
         if not is_first_of:
             wanted = replace(wanted, predictions=False)
-        starts = sorted({each.first for each in self.atlas.collections})
-        collector = Collector(self.network, self.source, collection.layers, wanted, pilot, starts)
+        collector = Collector(self.network, self.source, collection.layers, wanted, pilot, self.atlas.lot_starts)
         missing = [
             index
             for index in range(collector.shard_count)
@@ -164,13 +163,12 @@ class Run:
     def _pilot(self) -> Pilot:
         """Of layers that were added, beside what was measured before."""
         pilot = read_pilot(self.files) if self.files.has("pilot.json") else None
-        starts = sorted({each.first for each in self.atlas.collections})
         for group in self.atlas.layer_groups:
             if pilot is not None and set(group) <= set(pilot.map_sizes):
                 continue
             fixed = None if pilot is None else pilot.precision
             more = run_pilot(
-                self.network, self.source, group, self.settings.collect, self.progress, starts=starts, fixed=fixed
+                self.network, self.source, group, self.settings.collect, self.progress, self.atlas.lot_starts, fixed
             )
             pilot = more if pilot is None else pilot.with_more_layers(more)
             self.change()

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from actatlas.atlas import collections_of
 from actatlas.collect import CollectSettings
 from actatlas.errors import NetworkError, NoImages, PlanChanged, StorageError, TooFewImages
 from actatlas.grid import GridSettings, default_sides
@@ -24,6 +25,7 @@ from actatlas.rerun import contents_sha256, listing_sha256, versions
 from actatlas.store import FORMAT_VERSION, AtlasFolder, paths, to_json
 from actatlas.values import Examples, ImageSource, LayerInfo
 
+TAKEN_COLUMNS = ("id", "path", "skipped")  # of the table of images; a list's own are called list_NAME there
 MIN_IMAGES = GridSettings(side=2).min_images
 
 
@@ -192,7 +194,7 @@ def begin_or_continue(
     else:
         files.forget("")  # of a plan that nobody knows any more
         files.write_json("plan.json", plan)
-    if not files.has("images.csv"):
+    if not (files.has("images.csv") and files.is_finished):  # one that was to grow may hold more than the plan
         files.write("images.csv", _images_csv(source))
     if not files.has("labels.json"):
         files.write_json("labels.json", labels)
@@ -202,14 +204,9 @@ def begin_or_continue(
 
 def _grows(begun: dict[str, Any], plan: dict[str, Any]) -> bool:
     """Whether the plan has all that was begun, and collections after it; adding.py has seen to the photos."""
-    had = begun.get("collections") or [_first_collection(begun)]
-    wanted = plan.get("collections", [])
+    had, wanted = collections_of(begun), collections_of(plan)
     is_kept = all(layer in _as_read(plan)["layers"] for layer in begun["layers"])
-    return is_kept and len(wanted) > len(had) and _as_read(plan)["collections"][: len(had)] == had
-
-
-def _first_collection(plan: dict[str, Any]) -> dict[str, Any]:
-    return {"layers": [layer["name"] for layer in plan["layers"]], "first": 0, "last": plan["images"]["listed"]}
+    return is_kept and len(wanted) > len(had) and wanted[: len(had)] == had
 
 
 def _grown_plan(begun: dict[str, Any], plan: dict[str, Any]) -> dict[str, Any]:
@@ -230,7 +227,8 @@ def _grow(
     told = [f"{more:,} photos"] * (more > 0) + [", ".join(names)] * (len(names) > 0)
     progress.say(f"{files.root}: {' and '.join(told)} will be added; activations that are there stay")
     files.reopen()
-    files.write_json("plan.json", begun | {"grids": plan["grids"]})  # known even when the grids themselves have gone
+    stored = files.read_json("plan.json")
+    files.write_json("plan.json", stored | {"grids": plan["grids"]})  # known even when the grids themselves have gone
     if more:
         _say_what_goes(files, progress)
         files.write("images.csv", _images_csv(source))
@@ -337,4 +335,4 @@ def _images_csv(source: ImageSource) -> bytes:
 
 def _own_columns(source: ImageSource) -> dict[str, str]:
     """The list's columns, and their names in the table of images, where id, path and skipped are taken."""
-    return {name: f"list_{name}" if name in ("id", "path", "skipped") else name for name in source.column_names}
+    return {name: f"list_{name}" if name in TAKEN_COLUMNS else name for name in source.column_names}

@@ -67,11 +67,11 @@ def contents_sha256(source: ImageSource) -> str | None:
     return digest.hexdigest()
 
 
-def asked_of(spec: str, options: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What a command asks for beside its photos, as `asked.json` keeps it; None where the spec does not settle which
-    network it is.
+def asked_of(spec: str, options: Mapping[str, Any], source: ImageSource) -> dict[str, Any] | None:
+    """What a command asks for, as `asked.json` keeps it; None where the spec does not settle which network it is.
 
-    options: everything else that may change results
+    options: everything else that may change results; source: the photos as the command names them, which may be only
+    a part of the atlas's
     """
     kind = next((kind for kind in _SETTLED if spec.startswith(kind) and "?" not in spec), None)
     if kind is None:
@@ -80,32 +80,25 @@ def asked_of(spec: str, options: Mapping[str, Any]) -> dict[str, Any] | None:
     for name in _SETTLED[kind]:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             packages[name] = importlib.metadata.version(name)
-    return json.loads(json.dumps({"spec": spec, **options, "versions": versions() | packages}))
+    hashes = {"listing_sha256": listing_sha256(source), "contents_sha256": contents_sha256(source)}
+    photos = {"spec": source.spec, **hashes}
+    return json.loads(json.dumps({"spec": spec, **options, "photos": photos, "versions": versions() | packages}))
 
 
-def is_finished_as(folder: Path, asked: dict[str, Any] | None, source: ImageSource) -> bool:
+def is_finished_as(folder: Path, asked: dict[str, Any] | None) -> bool:
     """Whether the very same was asked for when this atlas was finished, of the same photos, and its files are there."""
     if asked is None or not (folder / _FILE).is_file():
         return False
     with contextlib.suppress(StorageError):
         files = AtlasFolder.existing(folder)
-        noted = files.read_json(_FILE)
-        if not files.is_finished or files.lost or not isinstance(noted, dict):
-            return False
-        photos = noted.pop("photos", None)
-        return noted == asked and photos == _photos(source)
+        return files.is_finished and not files.lost and files.read_json(_FILE) == asked
     return False
 
 
-def note(folder: Path, asked: dict[str, Any] | None, source: ImageSource) -> None:
-    """Once it is finished. source: as the command gave it, which may be only a part of the atlas's photos"""
+def note(folder: Path, asked: dict[str, Any] | None) -> None:
+    """Once it is finished."""
     if asked is not None:
-        AtlasFolder.existing(folder).write_uncounted(_FILE, asked | {"photos": _photos(source)})
-
-
-def _photos(source: ImageSource) -> dict[str, Any]:
-    hashes = {"listing_sha256": listing_sha256(source), "contents_sha256": contents_sha256(source)}
-    return {"spec": source.spec, **hashes}
+        AtlasFolder.existing(folder).write_uncounted(_FILE, asked)
 
 
 def _file_size(path: str) -> int:

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import jsonschema
 import numpy as np
+import pandas as pd
 import pytest
 
 import actatlas
 from actatlas.cli import main
 from actatlas.errors import NetworkError, PlanChanged, UsageError
 from actatlas.progress import Silent
+from actatlas.store import AtlasFolder
 
 FIRST, ADDED = "blocks.9.expanded", "blocks.4.expanded"
 SCHEMAS = Path(__file__).parents[2] / "docs" / "schema"
@@ -136,6 +138,30 @@ def test_layers_then_photos_then_the_same_command_without_add(atlas, lots, netwo
         jsonschema.validate(
             json.loads((atlas / f"{name}.json").read_text()), json.loads((SCHEMAS / f"{name}.json").read_text())
         )
+
+
+def test_the_same_photos_by_another_list_add_nothing(atlas, lots, network):
+    manifest = (atlas / "manifest.json").read_bytes()
+    build(sorted(lots[0].iterdir(), reverse=True), atlas, network, add=True)
+    assert (atlas / "manifest.json").read_bytes() == manifest
+
+
+def test_stopped_before_the_plan_grows_the_old_command_still_gives_the_old_atlas(atlas, lots, network, monkeypatch):
+    manifest = (atlas / "manifest.json").read_bytes()
+
+    def stop(files, prefix):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(AtlasFolder, "forget", stop)
+        build(lots[1], atlas, network, add=True)
+    assert len(pd.read_csv(atlas / "images.csv")) == 24
+    build(lots[0], atlas, network)
+    assert len(pd.read_csv(atlas / "images.csv")) == 16
+    files = [json.loads(content)["files"] for content in (manifest, (atlas / "manifest.json").read_bytes())]
+    assert files[0].keys() == files[1].keys()
+    other = {path for path in files[0] if files[0][path] != files[1][path]}
+    assert other == {"plan.json"}  # which has noted the grids
 
 
 def test_without_add_it_is_refused_and_says_how(atlas, lots, network):

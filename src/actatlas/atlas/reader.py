@@ -113,10 +113,12 @@ class Atlas:
     @cached_property
     def collections(self) -> list[Collection]:
         """In the order in which they were asked for: the first alone, unless layers or photos were added later."""
-        told = self.plan.get("collections")
-        if told is None:
-            return [Collection(tuple(self.layer_names), 0, self.plan["images"]["listed"])]
-        return [Collection(tuple(each["layers"]), each["first"], each["last"]) for each in told]
+        return collections_of(self.plan)
+
+    @property
+    def lot_starts(self) -> list[int]:
+        """The first id of the photos that it was begun with, and of each lot that was added."""
+        return sorted({collection.first for collection in self.collections})
 
     @property
     def layer_groups(self) -> list[list[str]]:
@@ -235,6 +237,15 @@ class Atlas:
     @cached_property
     def _layers(self) -> dict[str, Layer]:
         return {}
+
+
+def collections_of(plan: dict[str, Any]) -> list[Collection]:
+    """What a plan's atlas is collected by, in order."""
+    told = plan.get("collections")
+    if told is None:
+        layers = tuple(layer["name"] for layer in plan["layers"])
+        return [Collection(layers, 0, plan["images"]["listed"])]
+    return [Collection(tuple(each["layers"]), each["first"], each["last"]) for each in told]
 
 
 def _without_lists(layer_plan: dict[str, Any]) -> dict[str, Any]:

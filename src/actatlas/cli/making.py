@@ -175,8 +175,8 @@ def build(options: argparse.Namespace) -> dict[str, Any]:
 
     source, out = open_source(options.images), options.out.expanduser().resolve()
     spec = options.model or api.DEFAULT_NETWORK
-    asked = rerun.asked_of(spec, _what_matters(options))
-    if not options.dry_run and rerun.is_finished_as(out, asked, source):
+    asked = rerun.asked_of(spec, _what_matters(options), source)
+    if not options.dry_run and rerun.is_finished_as(out, asked):
         finished = api.open(out)
         if options.examples in (None, own_examples(finished)):
             return _told(options, finished)
@@ -196,7 +196,7 @@ def build(options: argparse.Namespace) -> dict[str, Any]:
     if options.dry_run:
         return _dry_run(options, network, source, settings, progress)
     atlas = pipeline.build(network, source, out, settings, progress, executor, add=options.add)
-    rerun.note(out, asked, source)
+    rerun.note(out, asked)
     return _told(options, atlas)
 
 

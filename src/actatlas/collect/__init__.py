@@ -5,10 +5,10 @@ from actatlas.collect.attribution import attribute
 from actatlas.collect.attributor import Attributed, Attributor
 from actatlas.collect.collector import Collector, Predictions, Shard
 from actatlas.collect.pilot import Pilot, pilot_on, run_pilot, to_pixels
-from actatlas.collect.sampling import lots_of, map_index, order_of, photo_order
+from actatlas.collect.sampling import map_index, order_of, photo_order
 from actatlas.collect.settings import CollectSettings
 
 __all__ = [
     "Attributed", "Attributor", "CollectSettings", "Collector", "Pilot", "Predictions", "Shard", "attribute",
-    "lots_of", "map_index", "order_of", "photo_order", "pilot_on", "run_pilot", "to_pixels",
+    "map_index", "order_of", "photo_order", "pilot_on", "run_pilot", "to_pixels",
 ]  # fmt: skip

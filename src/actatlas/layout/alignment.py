@@ -34,7 +34,7 @@ def lay_out_aligned(
 ) -> dict[str, np.ndarray]:
     """{layer: (N, 2)}, layers in forward order."""
     manner = manner_of(settings, next(iter(graphs.values())).shape[0])
-    shared_epochs, own_epochs = settings.epochs // 2, settings.epochs * 3 // 4
+    shared_epochs = settings.epochs // 2
     with progress.stage("shared layout", shared_epochs, "epochs") as tick:
         seed = settings.seed_of("all layers")
         shared_graph = sum(graphs.values(), start=scipy.sparse.csr_matrix(next(iter(graphs.values())).shape))
@@ -42,17 +42,8 @@ def lay_out_aligned(
         descend(shared, manner.mover(shared_graph, curve, shared_epochs, seed), shared_epochs, manner.rate, tick)
         del shared_graph
 
-    points = [shared.copy() for _ in graphs]
-    movers = [manner.mover(graph, curve, own_epochs, settings.seed_of(layer)) for layer, graph in graphs.items()]
-    regions = [Regions(graph) for graph in graphs.values()]
-    with progress.stage("layout", own_epochs * len(graphs), "epochs") as tick:
-        for epoch in range(own_epochs):
-            for layer_points, mover in zip(points, movers, strict=True):
-                mover.run(layer_points, epoch, manner.own_rate * (1 - epoch / own_epochs))
-                tick(1)
-            if epoch % _EPOCHS_BETWEEN_PULLS == 0 and epoch < _PULLED_SHARE * own_epochs:
-                points = pulled(points, regions, settings.pull)
-    return dict(zip(graphs, points, strict=True))
+    regions = {layer: Regions(graph) for layer, graph in graphs.items()}
+    return _settled({layer: shared.copy() for layer in graphs}, regions, graphs, curve, settings, progress)
 
 
 def lay_out_beside(
@@ -67,27 +58,49 @@ def lay_out_beside(
     beside: all layers in forward order; points (N, 2) in [0, 1] of those that stay, NaN where they are cut off; None
         for those of `graphs`
     """
-    manner = manner_of(settings, next(iter(graphs.values())).shape[0])
-    epochs, names = settings.epochs * 3 // 4, list(beside)
+    dtype = manner_of(settings, next(iter(graphs.values())).shape[0]).dtype
+    names = list(beside)
     fixed = [number for number, name in enumerate(names) if name not in graphs]
-    regions = [Regions(graphs[name]) if name in graphs else None for name in names]
-    points: list[np.ndarray] = []
-    for number, around in enumerate(regions):
-        nearest = min(fixed, key=lambda other: (abs(other - number), other))
-        own = beside[names[number if around is None else nearest]]
-        assert own is not None
-        placed = own if around is None else around.filled(own)
-        points.append(np.nan_to_num(placed, nan=0.5).astype(manner.dtype) * _SPAN)
-    movers = {name: manner.mover(graph, curve, epochs, settings.seed_of(name)) for name, graph in graphs.items()}
-    with progress.stage("layout beside the others", epochs * len(graphs), "epochs") as tick:
+    regions = {layer: Regions(graph) for layer, graph in graphs.items()}
+    starts = {}
+    for number, name in enumerate(names):
+        nearest = min(fixed, key=lambda other: (abs(other - number), other))  # itself, where it stays
+        points = beside[names[nearest]]
+        assert points is not None
+        placed = regions[name].filled(points) if name in regions else points
+        starts[name] = np.nan_to_num(placed, nan=0.5).astype(dtype) * _SPAN
+    settled = _settled(starts, regions, graphs, curve, settings, progress)
+    return {layer: settled[layer] for layer in graphs}
+
+
+def _settled(
+    starts: Mapping[str, np.ndarray],
+    regions: Mapping[str, Regions],
+    graphs: Mapping[str, Graph],
+    curve: Curve,
+    settings: LayoutSettings,
+    progress: Progress,
+) -> dict[str, np.ndarray]:
+    """{layer: (N, 2)}: each layer of `graphs` moved by its own, regions pulled between epochs; the others stay.
+
+    starts: of all layers, in forward order; they are changed
+    """
+    manner = manner_of(settings, next(iter(graphs.values())).shape[0])
+    epochs, points = settings.epochs * 3 // 4, list(starts.values())
+    movers = {
+        number: manner.mover(graphs[layer], curve, epochs, settings.seed_of(layer))
+        for number, layer in enumerate(starts)
+        if layer in graphs
+    }
+    around = [regions.get(layer) for layer in starts]
+    with progress.stage("layout", epochs * len(movers), "epochs") as tick:
         for epoch in range(epochs):
-            for number, name in enumerate(names):
-                if name in movers:
-                    movers[name].run(points[number], epoch, manner.own_rate * (1 - epoch / epochs))
-                    tick(1)
+            for number, mover in movers.items():
+                mover.run(points[number], epoch, manner.own_rate * (1 - epoch / epochs))
+                tick(1)
             if epoch % _EPOCHS_BETWEEN_PULLS == 0 and epoch < _PULLED_SHARE * epochs:
-                points = pulled(points, regions, settings.pull)
-    return {name: layer for name, layer in zip(names, points, strict=True) if name in graphs}
+                points = pulled(points, around, settings.pull)
+    return dict(zip(starts, points, strict=True))
 
 
 class Regions:
