@@ -16,6 +16,7 @@ from actatlas.collect.decoding import Decoder, Prepared
 from actatlas.collect.pilot import Pilot, to_pixels
 from actatlas.collect.settings import CollectSettings
 from actatlas.errors import UnreadableImage
+from actatlas.networks import kept_memory
 from actatlas.values import ActivationSet, ImageSource
 
 if TYPE_CHECKING:
@@ -72,7 +73,8 @@ class Attributor:
         crops = ((inputs[a:b] % crops_per_photo).tolist() for a, b in zip(first, ends, strict=True))
         image_ids = places.image_ids[photos * crops_per_photo * self._settings.positions]
         photos_ahead = max(3 * self._batch_size, 4)
-        with closing(self._decoder.run_ahead(image_ids.tolist(), photos_ahead, crops)) as prepared:
+        ahead = self._decoder.run_ahead(image_ids.tolist(), photos_ahead, crops)
+        with kept_memory(), closing(ahead) as prepared:
             for start in range(0, len(photos), self._settings.shard_images):
                 end = min(start + self._settings.shard_images, len(photos))
                 of_unit = inputs[first[start] : ends[end - 1]]

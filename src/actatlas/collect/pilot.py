@@ -15,6 +15,7 @@ from actatlas.collect.decoding import Decoder, Prepared
 from actatlas.collect.sampling import inner_positions, lots_of
 from actatlas.collect.settings import CollectSettings
 from actatlas.errors import NetworkError, NoImages
+from actatlas.networks.memory import kept_memory
 from actatlas.networks.precision import LEAST_COSINE
 from actatlas.progress import Progress
 from actatlas.values import ColourStatistics, ImageSource, Precision
@@ -88,6 +89,7 @@ def run_pilot(
     return pilot_on(network, _first_inputs(network, source, settings, starts), layers, settings, progress, fixed)
 
 
+@kept_memory()
 def pilot_on(
     network: Network,
     inputs: np.ndarray,

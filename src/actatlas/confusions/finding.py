@@ -17,7 +17,7 @@ from actatlas.confusions.pasting import side_px
 from actatlas.confusions.photos import columns_of, see_photos, truths_by_columns
 from actatlas.confusions.proposing import SearchSettings, propose
 from actatlas.confusions.proving import PHOTOS, Second, grey, halves, noise, prove, real
-from actatlas.networks import Network, folded
+from actatlas.networks import Network, folded, kept_memory
 from actatlas.progress import Progress
 from actatlas.store import AtlasFolder, paths, writing
 from actatlas.values import ImageSource
@@ -113,6 +113,7 @@ class Confusions:
         }  # fmt: skip
 
 
+@kept_memory()
 def find_confusions(
     network: Callable[[], Network], layer: Layer, grid: Grid, settings: SearchSettings, progress: Progress
 ) -> Confusions:
@@ -148,6 +149,7 @@ class Test:
         }  # fmt: skip
 
 
+@kept_memory()
 def prove_confusions(network: Callable[[], Network], found: Confusions, test: Test, progress: Progress) -> Confusions:
     """Each proposal on photos; the best proven first, by what the patch turns beyond the strongest control.
 

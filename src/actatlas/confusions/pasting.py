@@ -69,7 +69,7 @@ def laid_on(pixels: Tensor, patch: Tensor, top: int, left: int) -> Tensor:
     return changed
 
 
-def logits_of(network: Network, pixels: Tensor, together: int = 8) -> Tensor:
+def logits_of(network: Network, pixels: Tensor, together: int = 16) -> Tensor:
     """(B, classes) float32, on the processor, of pixels (B, channels, H, W) in [0, 1], so many at a time."""
     with torch.no_grad():
         parts = [network.logits(network.normalize(part)).float().cpu() for part in pixels.split(together)]

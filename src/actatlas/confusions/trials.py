@@ -200,7 +200,7 @@ class Trials:
             for start in range(0, len(jobs), _TOGETHER):
                 part = jobs[start : start + _TOGETHER]
                 inputs = torch.stack([pasted(photos[row], self._patch(p.cut), corner) for p, row, corner in part])
-                logits = logits_of(self.network, inputs.float() / 255, 16)
+                logits = logits_of(self.network, inputs.float() / 255, _TOGETHER)
                 for (pair, row, corner), margin in zip(
                     part, margins(logits, torch.tensor([p.target for p, _, _ in part])).tolist(), strict=True
                 ):
