@@ -34,15 +34,14 @@ def folded(network: Network, layers: Sequence[str]) -> Network:
     for convolution, norm in pairs:
         _fold(copy.module, convolution, norm)
     _let_convolutions_pad(copy.module, wanted)
-    if not agree(network, copy, layers, _LEAST_COSINE, with_logits=True):
-        return network
     in_place = _in_place(copy.module, inputs, wanted)
     for inner in in_place:
         inner.inplace = True
-    if not agree(network, copy, layers, _LEAST_COSINE, with_logits=True):
-        for inner in in_place:
-            inner.inplace = False
-    return copy
+    if agree(network, copy, layers, _LEAST_COSINE, with_logits=True):
+        return copy
+    for inner in in_place:
+        inner.inplace = False
+    return copy if in_place and agree(network, copy, layers, _LEAST_COSINE, with_logits=True) else network
 
 
 def agree(
