@@ -24,7 +24,7 @@ class CollectSettings:
     precision: "auto" takes the fastest that agrees with float32, measured by the pilot
     seed: of the photos' order, the crops and the positions
     shard_images: photos in one unit of work and one file
-    batch_size: inputs in one forward pass; None takes 64, on a CPU 4, or 8 in half precision
+    batch_size: inputs in one forward pass; None takes 64, on a CPU 16, or 32 in half precision
     predictions: keep the logits' top 5; without them and without attribution the pass stops at the last wanted layer
     attribute_all_up_to: so many activations a layer all carry attributions; where more are planned, a sample does,
         chosen when the cells are known
