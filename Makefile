@@ -25,9 +25,9 @@ ICONS_OUT ?= bench-icons
 PHOTOS := $(or $(ACTATLAS_PHOTOS),$(firstword $(wildcard ../*/images/imagenet-sample)))
 BENCHMARKS := collecting attribution attribution_judges whole_build alignment
 TEST_ARGS ?=
-# Files of tests are spread over the cores; what a file's tests share is made once.
+# Over the cores: by `loadfile` what a file's tests share is made once.
 PYTEST := OMP_WAIT_POLICY=passive $(BIN)/python -m pytest --strict-skips
-SPREAD := -n auto --maxprocesses 4 --dist loadfile
+SPREAD := -n auto --maxprocesses 4 --dist
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-docs test-ray matrix e2e notebooks bench bench-icons lint docs test-base shipped-atlas clean
@@ -44,7 +44,7 @@ demo: $(VENV)/.has-demo
 test: $(VENV)/.has-dev
 	@sh tools/find_chromium.sh || true
 	@sh tools/find_firefox.sh || true
-	$(PYTEST) $(SPREAD) --ignore=tests/test_docs_run.py --ignore=tests/matrix --ignore=tests/executors $(TEST_ARGS)
+	$(PYTEST) $(SPREAD) loadfile --ignore=tests/test_docs_run.py --ignore=tests/matrix --ignore=tests/executors $(TEST_ARGS)
 
 # As a reader would: it builds real atlases, so it has minutes of its own.
 test-docs: $(VENV)/.has-dev
@@ -56,12 +56,12 @@ test-ray: $(VENV)/.has-dev
 
 # Each is loaded, collected and painted: minutes of its own too.
 matrix: $(VENV)/.has-dev
-	$(PYTEST) $(SPREAD) --dist load tests/matrix $(TEST_ARGS)
+	$(PYTEST) $(SPREAD) load tests/matrix $(TEST_ARGS)
 
 e2e: $(VENV)/.has-dev
 	@sh tools/find_chromium.sh
 	@sh tools/find_firefox.sh || true
-	$(PYTEST) $(SPREAD) tests/browser $(TEST_ARGS)
+	$(PYTEST) $(SPREAD) loadfile tests/browser $(TEST_ARGS)
 
 # In a copy, so that what they build lies beside no source; nothing is kept from a run before.
 notebooks: $(VENV)/.has-dev

@@ -21,20 +21,22 @@ def folded(network: Network, layers: Sequence[str]) -> Network:
     """A float32 copy with its batch normalisations folded, or `network` itself where that cannot be done.
 
     A pair is folded if the normalisation takes the very tensor that the convolution gave, each is called once, and the
-    convolution is not one of `layers`. A non-linearity that takes what a convolution gave changes that in place. Nobody
-    sees whether code between modules uses those tensors as well, so either is kept only if `layers` and logits agree
-    with the network's. It takes half to two thirds of the time.
+    convolution is not one of `layers`. A non-linearity that takes what either gave changes that in place. Nobody sees
+    whether code between modules uses those tensors as well, so both are kept only if `layers` and logits agree with the
+    network's. It takes half to two thirds of the time.
     """
-    inputs = _noise(network)
     wanted = {layer.partition("#")[0] for layer in layers}
-    pairs = [pair for pair in _pairs(network.module, inputs) if pair[0] not in wanted]
+    follows = [pair for pair in _followers(network.module, _noise(network)) if pair[0] not in wanted]
+    inside = network.module.get_submodule
+    pairs = [(one, next_) for one, next_ in follows if isinstance(inside(one), nn.Conv2d) and _is_norm(inside(next_))]
     if not pairs:
         return network
     copy = network.converted(torch.float32)
     for convolution, norm in pairs:
         _fold(copy.module, convolution, norm)
     _let_convolutions_pad(copy.module, wanted)
-    in_place = _in_place(copy.module, inputs, wanted)
+    takers: list[Any] = [copy.module.get_submodule(next_) for _, next_ in follows]
+    in_place = [inner for inner in takers if getattr(inner, "inplace", None) is False]
     for inner in in_place:
         inner.inplace = True
     if agree(network, copy, layers, _LEAST_COSINE, with_logits=True):
@@ -63,31 +65,34 @@ def _noise(network: Network) -> Tensor:
     return network.normalize(torch.rand(shape, generator=torch.Generator().manual_seed(0)))
 
 
-def _pairs(module: nn.Module, inputs: Tensor) -> list[tuple[str, str]]:
-    """Names of (convolution, normalisation) that follow one another, seen in one pass."""
-    given: list[tuple[str, Tensor]] = []  # kept alive, so that no other tensor can take an output's place in memory
-    pairs: list[tuple[str, str]] = []
+def _followers(module: nn.Module, inputs: Tensor) -> list[tuple[str, str]]:
+    """Names of (convolution or normalisation, module that takes the very tensor which that gave), each called once.
+
+    The second is a convolution, a normalisation, or a non-linearity that could work in place. Seen in one pass.
+    """
+    given: list[tuple[str, Tensor]] = []  # the last one
+    follows: list[tuple[str, str]] = []
     counts: Counter[str] = Counter()
-
-    def gives(name: str):
-        def hook(_module: nn.Module, _inputs: Any, output: Tensor) -> None:
-            counts[name] += 1
-            given.append((name, output))
-
-        return hook
 
     def takes(name: str):
         def hook(_module: nn.Module, arguments: Any) -> None:
             counts[name] += 1
-            pairs.extend((giver, name) for giver, output in given[-1:] if output is arguments[0])
+            follows.extend((giver, name) for giver, output in given if arguments and output is arguments[0])
+
+        return hook
+
+    def gives(name: str):
+        def hook(_module: nn.Module, _inputs: Any, output: Tensor) -> None:
+            given[:] = [(name, output)]
 
         return hook
 
     handles = []
     for name, inner in module.named_modules():
-        if isinstance(inner, nn.Conv2d):
+        is_giver = isinstance(inner, nn.Conv2d) or _is_norm(inner)
+        if is_giver:
             handles.append(inner.register_forward_hook(gives(name)))
-        elif type(inner) is nn.BatchNorm2d and inner.running_mean is not None:
+        if is_giver or getattr(inner, "inplace", None) is False:
             handles.append(inner.register_forward_pre_hook(takes(name)))
     try:
         with torch.no_grad():
@@ -95,43 +100,11 @@ def _pairs(module: nn.Module, inputs: Tensor) -> list[tuple[str, str]]:
     finally:
         for handle in handles:
             handle.remove()
-    return [(convolution, norm) for convolution, norm in pairs if counts[convolution] == counts[norm] == 1]
+    return [(one, next_) for one, next_ in follows if counts[one] == counts[next_] == 1]
 
 
-def _in_place(module: nn.Module, inputs: Tensor, wanted: set[str]) -> list[Any]:
-    """Non-linearities of what a convolution just gave, unless that is wanted itself."""
-    names = {inner: name for name, inner in module.named_modules()}
-    given: list[Tensor] = []  # what the last convolution gave, if it may be changed
-    counts: Counter[nn.Module] = Counter()
-    found: list[Any] = []
-
-    def gives(inner: nn.Module, _inputs: Any, output: Tensor) -> None:
-        given[:] = [] if names[inner] in wanted else [output]
-
-    def passes(inner: nn.Module, _inputs: Any, output: Tensor) -> None:
-        if names[inner] in wanted:
-            given.clear()
-
-    def takes(inner: nn.Module, arguments: Any) -> None:
-        counts[inner] += 1
-        if given and arguments and given[0] is arguments[0]:
-            found.append(inner)
-
-    handles = []
-    for inner in module.modules():
-        if isinstance(inner, nn.Conv2d):
-            handles.append(inner.register_forward_hook(gives))
-        elif isinstance(inner, nn.Identity):
-            handles.append(inner.register_forward_hook(passes))
-        elif getattr(inner, "inplace", None) is False:
-            handles.append(inner.register_forward_pre_hook(takes))
-    try:
-        with torch.no_grad():
-            module(inputs)
-    finally:
-        for handle in handles:
-            handle.remove()
-    return [inner for inner in found if counts[inner] == 1]
+def _is_norm(inner: nn.Module) -> bool:
+    return type(inner) is nn.BatchNorm2d and inner.running_mean is not None
 
 
 def _fold(module: nn.Module, convolution_name: str, norm_name: str) -> None:

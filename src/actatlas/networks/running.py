@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from actatlas.errors import ChangedInPlace, LayerNotReached
+from actatlas.networks.switch import ProcessSwitch
 
 
 class _Enough(BaseException):
@@ -101,34 +101,14 @@ def watched(module: nn.Module, layers: Sequence[str], seen: Callable[[str, Any],
             handle.remove()
 
 
-class _PlainPaths:
-    """Fused transformer layers call no sub-modules, so no hook would hear of them, and they have no forward mode.
-
-    The switch is the whole process's: it is set back when the last thread that needs it so is done.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._count = 0
-        self._was_enabled = True
-
-    @contextmanager
-    def __call__(self) -> Iterator[None]:
-        with self._lock:
-            if self._count == 0:
-                self._was_enabled = torch.backends.mha.get_fastpath_enabled()
-                torch.backends.mha.set_fastpath_enabled(False)
-            self._count += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._count -= 1
-                if self._count == 0:
-                    torch.backends.mha.set_fastpath_enabled(self._was_enabled)
+def _leave_fast_paths() -> Callable[[], None]:
+    """Fused transformer layers call no sub-modules, so no hook would hear of them, and they have no forward mode."""
+    was_enabled = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    return lambda: torch.backends.mha.set_fastpath_enabled(was_enabled)
 
 
-plain_paths = _PlainPaths()
+plain_paths = ProcessSwitch(_leave_fast_paths)
 
 
 def _require(layers: Sequence[str], outputs: dict[str, Any], counts: Counter) -> None:
