@@ -118,7 +118,7 @@ def build(
     folder = Path(out).expanduser().resolve()
     source, run = open_source(images), executor_of(executor)
     atlas = pipeline.build(network, source, folder, settings, _told(progress), run, add=add)
-    working = open(atlas.folder)
+    working = _opened_with(source, atlas.folder)
     working.network = network
     return working
 
@@ -173,9 +173,17 @@ def build_from_vectors(
     atlas = build_given(
         given, Path(out).expanduser().resolve(), settings, _told(progress), network, executor_of(executor)
     )
-    working = open(atlas.folder)
+    working = _opened_with(given.source, atlas.folder)
     if network is not None:
         working.network = network
+    return working
+
+
+def _opened_with(source: ImageSource, folder: Path) -> WorkingAtlas:
+    """The atlas that was just built; of photos that are no files it holds the source, as nobody else may."""
+    working = open(folder)
+    if not working.plan["images"]["has_files"]:
+        working.source = source
     return working
 
 

@@ -1,5 +1,7 @@
 """Grey networks, networks of many channels and of 32 px build atlases as any other does."""
 
+import gc
+
 import numpy as np
 import pytest
 import torch
@@ -79,6 +81,7 @@ def test_a_network_of_five_channels(tmp_path):
     # Of noise, in which only a disc differs, a draft tells too little.
     whole = BUILD | {"draft": False}
     atlas = actatlas.build(Satellite(), out=tmp_path / "atlas", model=network_of(5), layers=["3"], **whole)
+    gc.collect()  # the atlas holds its photos, though nobody else does
     check(atlas, 5, identified=6)
     grid = atlas.layer("3").grid(3)
     assert np.array_equal(grid.icons, false_colours(grid.raw_icons))
