@@ -45,8 +45,8 @@ class Attributor:
     ):
         assert settings.attribution is not None  # what is asked for here
         self._layers = list(layers)
-        self._network = as_collected(network, self._layers, pilot)
         self._source, self._settings, self._pilot, self._method = source, settings, pilot, settings.attribution
+        self._network = as_collected(network, self._layers, pilot, self._method)
         self._decoder = Decoder(source, network.preprocessing, settings)
         self._batch_size = settings.batch_size or usual_batch(self._network)
 

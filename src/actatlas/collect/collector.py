@@ -70,7 +70,7 @@ class Collector:
         starts: Sequence[int] = (0,),
     ):
         self._layers = list(layers)
-        self._network = as_collected(network, self._layers, pilot)
+        self._network = as_collected(network, self._layers, pilot, settings.attribution)
         self._settings = settings
         self._pilot = pilot
         self._starts = tuple(starts)
@@ -201,9 +201,11 @@ class Collector:
         return Shard(activations, predictions, dict(sorted(rows.skipped.items())))
 
 
-def as_collected(network: Network, layers: Sequence[str], pilot: Pilot) -> Network:
+def as_collected(
+    network: Network, layers: Sequence[str], pilot: Pilot, attribution: AttributionMethod | None
+) -> Network:
     """The network as it is run here: batch norms folded, in the pilot's precision."""
-    quick = folded(network, list(layers))
+    quick = folded(network, list(layers), for_derivatives=attribution in GRADIENTS)
     return quick if pilot.precision == "float32" else quick.converted(getattr(torch, pilot.precision))
 
 

@@ -140,7 +140,7 @@ def pilot_on(
 
 def to_pixels(inputs: np.ndarray) -> torch.Tensor:
     """(B, H, W, channels) uint8 → (B, channels, H, W) float32 in [0, 1], channels_last, as `network.pixels` has it."""
-    return torch.from_numpy(inputs).permute(0, 3, 1, 2).float() / 255
+    return torch.from_numpy(inputs).permute(0, 3, 1, 2).float().div_(255)
 
 
 def _first_inputs(

@@ -11,19 +11,23 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
+from actatlas.networks.joining import join_all, replace_module
+
 if TYPE_CHECKING:
     from actatlas.networks.network import Network
 
 _LEAST_COSINE = 0.99999
 
 
-def folded(network: Network, layers: Sequence[str]) -> Network:
+def folded(network: Network, layers: Sequence[str], for_derivatives: bool = False) -> Network:
     """A float32 copy with its batch normalisations folded, or `network` itself where that cannot be done.
 
     A pair is folded if the normalisation takes the very tensor that the convolution gave, each is called once, and the
-    convolution is not one of `layers`. A non-linearity that takes what either gave changes that in place. Nobody sees
-    whether code between modules uses those tensors as well, so both are kept only if `layers` and logits agree with the
-    network's. It takes half to two thirds of the time.
+    convolution is not one of `layers`. A non-linearity that takes what either gave changes that in place, or is worked
+    out by the convolution itself (joining.py). Nobody sees whether code between modules uses those tensors as well, so
+    both are kept only if `layers` and logits agree with the network's. It takes half to two thirds of the time.
+
+    for_derivatives: nothing is joined, so that passes can be differentiated at full speed
     """
     wanted = {layer.partition("#")[0] for layer in layers}
     follows = [pair for pair in _followers(network.module, _noise(network)) if pair[0] not in wanted]
@@ -39,11 +43,22 @@ def folded(network: Network, layers: Sequence[str]) -> Network:
     in_place = [inner for inner in takers if getattr(inner, "inplace", None) is False]
     for inner in in_place:
         inner.inplace = True
+    chains = [] if for_derivatives or network.device.type != "cpu" else _chains(follows, pairs)
+    replaced = join_all(copy.module, chains)
     if agree(network, copy, layers, _LEAST_COSINE, with_logits=True):
         return copy
+    for name, inner in replaced.items():
+        replace_module(copy.module, name, inner)
     for inner in in_place:
         inner.inplace = False
-    return copy if in_place and agree(network, copy, layers, _LEAST_COSINE, with_logits=True) else network
+    is_other = in_place or replaced
+    return copy if is_other and agree(network, copy, layers, _LEAST_COSINE, with_logits=True) else network
+
+
+def _chains(follows: list[tuple[str, str]], pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """(what folds, what follows): a convolution and what takes its output, past a normalisation that is folded."""
+    convolution_of = {norm: convolution for convolution, norm in pairs}
+    return [(convolution_of.get(one, one), next_) for one, next_ in follows if next_ not in convolution_of]
 
 
 def agree(
@@ -68,7 +83,7 @@ def _noise(network: Network) -> Tensor:
 def _followers(module: nn.Module, inputs: Tensor) -> list[tuple[str, str]]:
     """Names of (convolution or normalisation, module that takes the very tensor which that gave), each called once.
 
-    The second is a convolution, a normalisation, or a non-linearity that could work in place. Seen in one pass.
+    The second is a convolution, a normalisation, or a non-linearity that could work in place or does. Seen in one pass.
     """
     given: list[tuple[str, Tensor]] = []  # the last one
     follows: list[tuple[str, str]] = []
@@ -92,7 +107,7 @@ def _followers(module: nn.Module, inputs: Tensor) -> list[tuple[str, str]]:
         is_giver = isinstance(inner, nn.Conv2d) or _is_norm(inner)
         if is_giver:
             handles.append(inner.register_forward_hook(gives(name)))
-        if is_giver or getattr(inner, "inplace", None) is False:
+        if is_giver or hasattr(inner, "inplace"):
             handles.append(inner.register_forward_pre_hook(takes(name)))
     try:
         with torch.no_grad():
@@ -121,13 +136,18 @@ def _fold(module: nn.Module, convolution_name: str, norm_name: str) -> None:
 
 
 def _let_convolutions_pad(module: nn.Module, wanted: set[str]) -> None:
-    """A convolution with a module of its own for padding by zeros: a copy of its input at every call, spared."""
+    """A convolution with a module of its own for padding by zeros: a copy of its input at every call, spared.
+
+    One whose own module does nothing becomes a plain one.
+    """
     for name, inner in list(module.named_modules()):
         children = list(inner.named_children())
         if not isinstance(inner, nn.Conv2d) or len(children) != 1 or f"{name}.{children[0][0]}" in wanted:
             continue
         _, padding = children[0]
-        if isinstance(padding, nn.ZeroPad2d) and inner.padding in (0, (0, 0), [0, 0]):
+        if isinstance(padding, nn.Identity):
+            replace_module(module, name, _plain(inner, inner.weight, inner.padding))
+        elif isinstance(padding, nn.ZeroPad2d) and inner.padding in (0, (0, 0), [0, 0]):
             plain = _padding_itself(inner, padding.padding)
             replace_module(module, name, plain or nn.Sequential(padding, _plain(inner, inner.weight, (0, 0))))
 
@@ -142,10 +162,11 @@ def _padding_itself(convolution: nn.Conv2d, padding: tuple[int, int, int, int]) 
     return _plain(convolution, pad(convolution.weight, zeros), (max(top, bottom), max(left, right)))
 
 
-def _plain(convolution: nn.Conv2d, weight: Tensor, padding: tuple[int, int]) -> nn.Conv2d:
+def _plain(convolution: nn.Conv2d, weight: Tensor, padding: Any) -> nn.Conv2d:
     plain = nn.Conv2d(
         convolution.in_channels, convolution.out_channels, _pair(weight.shape[2:]), _pair(convolution.stride), padding,
-        _pair(convolution.dilation), convolution.groups, bias=convolution.bias is not None, device="meta",
+        _pair(convolution.dilation), convolution.groups, bias=convolution.bias is not None,
+        padding_mode=convolution.padding_mode, device="meta",
     )  # fmt: skip
     plain.weight, plain.bias = nn.Parameter(weight.detach(), requires_grad=False), convolution.bias
     return plain.eval()
@@ -164,8 +185,3 @@ def _maps_and_logits(network: Network, inputs: Tensor, layers: Sequence[str]) ->
 
 def _cosine(one: Tensor, other: Tensor) -> float:
     return float(torch.nn.functional.cosine_similarity(one.double().flatten(), other.double().flatten(), dim=0))
-
-
-def replace_module(module: nn.Module, name: str, other: nn.Module) -> None:
-    parent, _, own_name = name.rpartition(".")
-    setattr(module.get_submodule(parent), own_name, other)

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d
 
-from actatlas.networks.folding import agree, folded, replace_module
+from actatlas.networks.folding import agree, folded
+from actatlas.networks.joining import replace_module
 
 if TYPE_CHECKING:
     from actatlas.networks.network import Network
@@ -17,16 +18,17 @@ if TYPE_CHECKING:
 _LEAST_COSINE = 0.98
 
 
-def lightened(network: Network, layers: Sequence[str]) -> Network:
+def lightened(network: Network, layers: Sequence[str], for_derivatives: bool = True) -> Network:
     """`folded`, and in bfloat16 on devices that are made for it.
 
     What does not agree with the network at `layers` is left out. Maps are bfloat16 or float32.
     """
-    light = folded(network, layers)
+    light = folded(network, layers, for_derivatives)
     if not _has_bfloat16(network.device):
         return light
     half = light.converted(torch.bfloat16)
-    _lead_strides_back(half.module)
+    if for_derivatives:
+        _lead_strides_back(half.module)
     return half if agree(light, half, layers, _LEAST_COSINE) else light
 
 
