@@ -92,8 +92,8 @@ def test_convolutions_pad_themselves_and_give_the_same(padding, groups):
 
 def test_non_linearities_change_what_convolutions_gave_unless_that_is_wanted():
     plain = network(uses_raw=False)
-    assert folded(plain, ["relu"], for_derivatives=True).module.relu.inplace
-    assert not folded(plain, ["norm"], for_derivatives=True).module.relu.inplace
+    assert folded(plain, ["relu"], joins=False).module.relu.inplace
+    assert not folded(plain, ["norm"], joins=False).module.relu.inplace
     assert not plain.module.relu.inplace
 
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from actatlas.networks import folded, joining, load_network
-from actatlas.networks.joining import _Joined
+from actatlas.networks import folded, joining, lightened, load_network
+from actatlas.networks.joining import Joined
 from actatlas.preprocessing import Preprocessing
 
 
@@ -29,7 +29,7 @@ def network(behind: nn.Module, has_norm: bool = True):
 
 
 def joined(net) -> list[nn.Module]:
-    return [inner for inner in net.module.modules() if isinstance(inner, _Joined)]
+    return [inner for inner in net.module.modules() if isinstance(inner, Joined)]
 
 
 KINDS = [
@@ -50,7 +50,7 @@ def test_layer_and_logits_stay(kind, has_norm):
     assert torch.allclose(plain.logits(inputs), other.logits(inputs), atol=1e-5)
 
 
-def test_a_pass_that_is_differentiated_goes_step_by_step():
+def test_derivatives_both_ways_are_those_of_one_after_the_other():
     plain = network(nn.ReLU6())
     other = folded(plain, ["behind"])
     inputs = plain.normalize(torch.rand(2, 3, 32, 32))
@@ -85,3 +85,36 @@ def test_without_the_operation_the_network_is_folded_all_the_same(monkeypatch):
     plain = network(nn.ReLU())
     other = folded(plain, ["behind"])
     assert not joined(other) and isinstance(other.module.middle, nn.Identity) and other.module.behind.inplace
+
+
+def test_joined_or_not_the_gradient_of_a_light_copy_is_the_networks():
+    for kind in (nn.ReLU(), nn.ReLU6(), nn.LeakyReLU(0.2), nn.SiLU()):
+        plain = network(kind)
+        light = lightened(plain, ["behind"])
+        inputs = plain.normalize(torch.rand(3, 3, 32, 32))
+        found = []
+        for each in (plain, light):
+            x = inputs.clone().requires_grad_()
+            answer = each.activations(x.to(each.dtype), ["behind"])["behind"].float()
+            (gradient,) = torch.autograd.grad(answer.square().sum(), x)
+            found.append(gradient.flatten())
+        assert torch.cosine_similarity(*found, dim=0) > 0.98 and found[0].abs().max() > 0
+
+
+class Changing(Chain):
+    """Code between modules changes what the non-linearity gave, of which the way back needs to know."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.behind(self.middle(self.second(self.norm(self.first(x)))))
+        x += 1.0
+        return self.head((x * x).mean(dim=(2, 3)))
+
+
+def test_what_is_changed_afterwards_is_not_joined_where_icons_are_painted():
+    torch.manual_seed(0)
+    plain = load_network(Changing(nn.ReLU6()), preprocessing=Preprocessing((32, 32), 32))
+    light = lightened(plain, ["norm", "head"])
+    inputs = plain.normalize(torch.rand(2, 3, 32, 32)).requires_grad_()
+    answer = light.activations(inputs.to(light.dtype), ["head"])["head"].float()
+    (gradient,) = torch.autograd.grad(answer.square().sum(), inputs)
+    assert gradient.abs().max() > 0 and not joined(light)

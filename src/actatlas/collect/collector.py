@@ -205,7 +205,7 @@ def as_collected(
     network: Network, layers: Sequence[str], pilot: Pilot, attribution: AttributionMethod | None
 ) -> Network:
     """The network as it is run here: batch norms folded, in the pilot's precision."""
-    quick = folded(network, list(layers), for_derivatives=attribution in GRADIENTS)
+    quick = folded(network, list(layers), joins=attribution not in GRADIENTS)
     return quick if pilot.precision == "float32" else quick.converted(getattr(torch, pilot.precision))
 
 

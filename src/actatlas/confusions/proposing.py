@@ -122,7 +122,7 @@ class _Search:
         self.truths = truths_by_columns(columns_of(self.atlas), self.names)
 
     def run(self) -> list[tuple[Proposal, Image.Image]]:
-        settings, quick = self.settings, lightened(self.network, [self.layer.name], for_derivatives=False)
+        settings, quick = self.settings, lightened(self.network, [self.layer.name])
         pool = self._see_pool()
         self.related = related_classes(self.network, pool.logits)
         self.said = PhotoClasses.of(self.atlas, self.truths)

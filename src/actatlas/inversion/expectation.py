@@ -86,7 +86,7 @@ def learn_expectation(
     mean: (C,) of the layer; look_every: see `InversionSettings`
     """
     layers = _look_layers(network, layer)[::-look_every][::-1]
-    looks = Looks(lightened(network, layers, for_derivatives=False), layers, colour, patches.shape[3])
+    looks = Looks(lightened(network, layers), layers, colour, patches.shape[3])
     measured = []
     with torch.no_grad():
         for batch in torch.from_numpy(patches).split(_BATCH):

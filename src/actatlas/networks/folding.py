@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 _LEAST_COSINE = 0.99999
 
 
-def folded(network: Network, layers: Sequence[str], for_derivatives: bool = False) -> Network:
+def folded(network: Network, layers: Sequence[str], joins: bool = True) -> Network:
     """A float32 copy with its batch normalisations folded, or `network` itself where that cannot be done.
 
     A pair is folded if the normalisation takes the very tensor that the convolution gave, each is called once, and the
@@ -27,10 +28,11 @@ def folded(network: Network, layers: Sequence[str], for_derivatives: bool = Fals
     out by the convolution itself (joining.py). Nobody sees whether code between modules uses those tensors as well, so
     both are kept only if `layers` and logits agree with the network's. It takes half to two thirds of the time.
 
-    for_derivatives: nothing is joined, so that passes can be differentiated at full speed
+    joins: False for passes in forward mode, which can use again what a convolution gave
     """
     wanted = {layer.partition("#")[0] for layer in layers}
-    follows = [pair for pair in _followers(network.module, _noise(network)) if pair[0] not in wanted]
+    seen = _watch(network.module, noise(network))
+    follows = [pair for pair in seen.follows if pair[0] not in wanted]
     inside = network.module.get_submodule
     pairs = [(one, next_) for one, next_ in follows if isinstance(inside(one), nn.Conv2d) and _is_norm(inside(next_))]
     if not pairs:
@@ -38,12 +40,12 @@ def folded(network: Network, layers: Sequence[str], for_derivatives: bool = Fals
     copy = network.converted(torch.float32)
     for convolution, norm in pairs:
         _fold(copy.module, convolution, norm)
-    _let_convolutions_pad(copy.module, wanted)
+    _let_convolutions_pad(copy.module, wanted, seen.idle)
     takers: list[Any] = [copy.module.get_submodule(next_) for _, next_ in follows]
     in_place = [inner for inner in takers if getattr(inner, "inplace", None) is False]
     for inner in in_place:
         inner.inplace = True
-    chains = [] if for_derivatives or network.device.type != "cpu" else _chains(follows, pairs)
+    chains = _chains(follows, pairs) if joins and network.device.type == "cpu" else []
     replaced = join_all(copy.module, chains)
     if agree(network, copy, layers, _LEAST_COSINE, with_logits=True):
         return copy
@@ -65,7 +67,7 @@ def agree(
     network: Network, copy: Network, layers: Sequence[str], least_cosine: float, with_logits: bool = False
 ) -> bool:
     """Whether `layers`, and logits if asked for and there are any, are nearly the same for one input of noise."""
-    inputs = _noise(network)
+    inputs = noise(network)
     with torch.no_grad():
         if network.class_count is None or not with_logits:
             one, other = network.activations(inputs, layers), copy.activations(inputs, layers)
@@ -74,19 +76,28 @@ def agree(
     return all(_cosine(one[name], other[name]) >= least_cosine for name in one)
 
 
-def _noise(network: Network) -> Tensor:
+def noise(network: Network) -> Tensor:
     """(1, channels, H, W), normalised."""
     shape = (1, network.preprocessing.channel_count, *network.preprocessing.input_px)
     return network.normalize(torch.rand(shape, generator=torch.Generator().manual_seed(0)))
 
 
-def _followers(module: nn.Module, inputs: Tensor) -> list[tuple[str, str]]:
-    """Names of (convolution or normalisation, module that takes the very tensor which that gave), each called once.
-
-    The second is a convolution, a normalisation, or a non-linearity that could work in place or does. Seen in one pass.
+@dataclass(frozen=True)
+class _Seen:
+    """follows: names of (convolution or normalisation, module that takes the very tensor which that gave), each called
+        once. The second is a convolution, a normalisation, or a non-linearity that could work in place or does
+    idle: names of modules that gave the very tensor which they took
     """
+
+    follows: list[tuple[str, str]]
+    idle: set[str]
+
+
+def _watch(module: nn.Module, inputs: Tensor) -> _Seen:
+    """One pass."""
     given: list[tuple[str, Tensor]] = []  # the last one
     follows: list[tuple[str, str]] = []
+    idle: set[str] = set()
     counts: Counter[str] = Counter()
 
     def takes(name: str):
@@ -102,12 +113,22 @@ def _followers(module: nn.Module, inputs: Tensor) -> list[tuple[str, str]]:
 
         return hook
 
+    def idles(name: str):
+        def hook(_module: nn.Module, arguments: Any, output: Any) -> None:
+            if arguments and output is arguments[0]:
+                idle.add(name)
+
+        return hook
+
     handles = []
     for name, inner in module.named_modules():
         is_giver = isinstance(inner, nn.Conv2d) or _is_norm(inner)
+        has_place = hasattr(inner, "inplace")
         if is_giver:
             handles.append(inner.register_forward_hook(gives(name)))
-        if is_giver or hasattr(inner, "inplace"):
+        elif not has_place:
+            handles.append(inner.register_forward_hook(idles(name)))
+        if is_giver or has_place:
             handles.append(inner.register_forward_pre_hook(takes(name)))
     try:
         with torch.no_grad():
@@ -115,7 +136,7 @@ def _followers(module: nn.Module, inputs: Tensor) -> list[tuple[str, str]]:
     finally:
         for handle in handles:
             handle.remove()
-    return [(one, next_) for one, next_ in follows if counts[one] == counts[next_] == 1]
+    return _Seen([(one, next_) for one, next_ in follows if counts[one] == counts[next_] == 1], idle)
 
 
 def _is_norm(inner: nn.Module) -> bool:
@@ -135,17 +156,17 @@ def _fold(module: nn.Module, convolution_name: str, norm_name: str) -> None:
     replace_module(module, norm_name, nn.Identity())
 
 
-def _let_convolutions_pad(module: nn.Module, wanted: set[str]) -> None:
+def _let_convolutions_pad(module: nn.Module, wanted: set[str], idle: set[str]) -> None:
     """A convolution with a module of its own for padding by zeros: a copy of its input at every call, spared.
 
-    One whose own module does nothing becomes a plain one.
+    One whose own module is idle becomes a plain one.
     """
     for name, inner in list(module.named_modules()):
         children = list(inner.named_children())
         if not isinstance(inner, nn.Conv2d) or len(children) != 1 or f"{name}.{children[0][0]}" in wanted:
             continue
-        _, padding = children[0]
-        if isinstance(padding, nn.Identity):
+        own_name, padding = children[0]
+        if f"{name}.{own_name}" in idle:
             replace_module(module, name, _plain(inner, inner.weight, inner.padding))
         elif isinstance(padding, nn.ZeroPad2d) and inner.padding in (0, (0, 0), [0, 0]):
             plain = _padding_itself(inner, padding.padding)

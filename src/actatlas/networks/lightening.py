@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d
 
-from actatlas.networks.folding import agree, folded
-from actatlas.networks.joining import replace_module
+from actatlas.networks.folding import agree, folded, noise
+from actatlas.networks.joining import part, replace_module
 
 if TYPE_CHECKING:
     from actatlas.networks.network import Network
@@ -18,18 +18,31 @@ if TYPE_CHECKING:
 _LEAST_COSINE = 0.98
 
 
-def lightened(network: Network, layers: Sequence[str], for_derivatives: bool = True) -> Network:
+def lightened(network: Network, layers: Sequence[str]) -> Network:
     """`folded`, and in bfloat16 on devices that are made for it.
 
     What does not agree with the network at `layers` is left out. Maps are bfloat16 or float32.
     """
-    light = folded(network, layers, for_derivatives)
+    light = folded(network, layers)
+    if not _goes_back(light, layers):
+        light = folded(network, layers, joins=False)
     if not _has_bfloat16(network.device):
         return light
     half = light.converted(torch.bfloat16)
-    if for_derivatives:
-        _lead_strides_back(half.module)
+    _lead_strides_back(half.module)
     return half if agree(light, half, layers, _LEAST_COSINE) else light
+
+
+def _goes_back(network: Network, layers: Sequence[str]) -> bool:
+    """Whether a pass can be differentiated: where code between modules changes what was joined, it cannot."""
+    inputs = noise(network).requires_grad_()
+    with torch.enable_grad():
+        found = torch.stack([maps.float().sum() for maps in network.activations(inputs, layers).values()]).sum()
+        try:
+            torch.autograd.grad(found, inputs)
+        except RuntimeError:
+            return False
+    return True
 
 
 def _has_bfloat16(device: torch.device) -> bool:
@@ -42,13 +55,18 @@ def _has_bfloat16(device: torch.device) -> bool:
 
 def _lead_strides_back(module: nn.Module) -> None:
     """Grouped convolutions with a stride: on processors their own way back in bfloat16 takes fifty times as long."""
+    part(module, lambda inner: _has_slow_way_back(inner.convolution))
     for name, inner in list(module.named_modules()):
-        if not isinstance(inner, nn.Conv2d) or inner.groups == 1 or max(inner.stride) == 1:
+        if not _has_slow_way_back(inner):
             continue
         if type(inner) is nn.Conv2d and inner.padding_mode == "zeros" and _reaches_edges(inner):
             replace_module(module, name, _Strided(inner))
         else:
             replace_module(module, name, _InFloat32(inner))
+
+
+def _has_slow_way_back(inner: nn.Module) -> TypeGuard[nn.Conv2d]:
+    return isinstance(inner, nn.Conv2d) and inner.groups > 1 and max(inner.stride) > 1
 
 
 def _reaches_edges(convolution: nn.Conv2d) -> bool:
