@@ -166,7 +166,7 @@ def _let_convolutions_pad(module: nn.Module, wanted: set[str], idle: set[str]) -
         if not isinstance(inner, nn.Conv2d) or len(children) != 1 or f"{name}.{children[0][0]}" in wanted:
             continue
         own_name, padding = children[0]
-        if f"{name}.{own_name}" in idle:
+        if f"{name}.{own_name}" in idle and inner.padding_mode == "zeros":
             replace_module(module, name, _plain(inner, inner.weight, inner.padding))
         elif isinstance(padding, nn.ZeroPad2d) and inner.padding in (0, (0, 0), [0, 0]):
             plain = _padding_itself(inner, padding.padding)
@@ -186,8 +186,7 @@ def _padding_itself(convolution: nn.Conv2d, padding: tuple[int, int, int, int]) 
 def _plain(convolution: nn.Conv2d, weight: Tensor, padding: Any) -> nn.Conv2d:
     plain = nn.Conv2d(
         convolution.in_channels, convolution.out_channels, _pair(weight.shape[2:]), _pair(convolution.stride), padding,
-        _pair(convolution.dilation), convolution.groups, bias=convolution.bias is not None,
-        padding_mode=convolution.padding_mode, device="meta",
+        _pair(convolution.dilation), convolution.groups, bias=convolution.bias is not None, device="meta",
     )  # fmt: skip
     plain.weight, plain.bias = nn.Parameter(weight.detach(), requires_grad=False), convolution.bias
     return plain.eval()

@@ -24,7 +24,7 @@ def lightened(network: Network, layers: Sequence[str]) -> Network:
     What does not agree with the network at `layers` is left out. Maps are bfloat16 or float32.
     """
     light = folded(network, layers)
-    if not _goes_back(light, layers):
+    if light is not network and not _goes_back(light, layers):
         light = folded(network, layers, joins=False)
     if not _has_bfloat16(network.device):
         return light
