@@ -6,12 +6,13 @@ float32, after blocks 3, 8, 11, 14's expansion): bfloat16 0.53, 0.96, 0.95, 0.98
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from actatlas.collect.attribution import attribute
+from actatlas.collect.attribution import GRADIENTS, attribute
 from actatlas.networks import folded
 from actatlas.values import AttributionMethod
 
@@ -22,6 +23,14 @@ if TYPE_CHECKING:
 MIN_CORRELATION = 0.97
 
 
+def as_collected(
+    network: Network, layers: Sequence[str], pilot: Pilot, attribution: AttributionMethod | None
+) -> Network:
+    """The network as photos are run through it: batch norms folded, in the pilot's precision."""
+    quick = folded(network, list(layers), joins=attribution not in GRADIENTS)
+    return quick if pilot.precision == "float32" else quick.converted(getattr(torch, pilot.precision))
+
+
 def attributions_agree(
     network: Network, pilot: Pilot, pixels: torch.Tensor, positions: np.ndarray, method: AttributionMethod
 ) -> bool:
@@ -29,7 +38,7 @@ def attributions_agree(
 
     pixels: (B, channels, H, W), on the network's device; positions: (B, 2), one a photo
     """
-    fast = folded(network, list(pilot.map_sizes)).converted(getattr(torch, pilot.precision))
+    fast = as_collected(network, list(pilot.map_sizes), pilot, method)
     exact, rounded = (attributions(each, pilot, pixels, positions, method) for each in (network, fast))
     return all(np.median(correlations(exact[layer], rounded[layer])) >= MIN_CORRELATION for layer in exact)
 

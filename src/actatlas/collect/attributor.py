@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from actatlas.collect.agreement import as_collected
 from actatlas.collect.attribution import GRADIENTS
-from actatlas.collect.collector import as_collected, attributions_at, clipped, usual_batch
+from actatlas.collect.collector import attributions_at, clipped, usual_batch
 from actatlas.collect.decoding import Decoder, Prepared
 from actatlas.collect.pilot import Pilot, to_pixels
 from actatlas.collect.settings import CollectSettings

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from actatlas.collect.agreement import as_collected
 from actatlas.collect.attribution import GRADIENTS, attribute
 from actatlas.collect.decoding import Decoder, Prepared
 from actatlas.collect.pilot import Pilot, to_pixels
 from actatlas.collect.sampling import Box, inner_positions, lots_of, map_index
 from actatlas.collect.settings import CollectSettings
-from actatlas.networks import folded, kept_memory
+from actatlas.networks import kept_memory
 from actatlas.values import ActivationSet, AttributionMethod, ImageSource
 
 if TYPE_CHECKING:
@@ -199,14 +200,6 @@ class Collector:
             classes, logits = (np.concatenate(part)[is_good] for part in zip(*rows.top, strict=True))
             predictions = Predictions(crop_ids[is_good], boxes[is_good], classes, logits)
         return Shard(activations, predictions, dict(sorted(rows.skipped.items())))
-
-
-def as_collected(
-    network: Network, layers: Sequence[str], pilot: Pilot, attribution: AttributionMethod | None
-) -> Network:
-    """The network as it is run here: batch norms folded, in the pilot's precision."""
-    quick = folded(network, list(layers), joins=attribution not in GRADIENTS)
-    return quick if pilot.precision == "float32" else quick.converted(getattr(torch, pilot.precision))
 
 
 def usual_batch(network: Network) -> int:

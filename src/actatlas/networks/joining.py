@@ -85,6 +85,10 @@ def join_all(module: nn.Module, pairs: Sequence[tuple[str, str]]) -> dict[str, n
     return before
 
 
+def has_joined(module: nn.Module) -> bool:
+    return any(isinstance(inner, Joined) for inner in module.modules())
+
+
 def part(module: nn.Module, is_parted: Callable[[Joined], bool]) -> None:
     """Those go one after the other again."""
     for name, inner in list(module.named_modules()):

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d
 
 from actatlas.networks.folding import agree, folded, noise
-from actatlas.networks.joining import part, replace_module
+from actatlas.networks.joining import has_joined, part, replace_module
 
 if TYPE_CHECKING:
     from actatlas.networks.network import Network
@@ -24,7 +24,7 @@ def lightened(network: Network, layers: Sequence[str]) -> Network:
     What does not agree with the network at `layers` is left out. Maps are bfloat16 or float32.
     """
     light = folded(network, layers)
-    if light is not network and not _goes_back(light, layers):
+    if has_joined(light.module) and not _goes_back(light, layers):
         light = folded(network, layers, joins=False)
     if not _has_bfloat16(network.device):
         return light
