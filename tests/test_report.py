@@ -78,6 +78,7 @@ def test_the_shipped_kind_of_atlas_is_reported_without_what_it_does_not_carry(tm
 
 def test_labels_are_held_against_what_the_network_predicts_for_the_photos(tmp_path):
     atlas = fake_atlas(tmp_path / "atlas", layers=1, sides=(6,))
+    atlas.files.forget("predictions/")
     grid = atlas.layer("layer.0").grid(6)
     assert report(atlas, seeds=0, progress=Silent())["layers"]["layer.0"]["grids"]["6"]["labels"] is None, (
         "no predictions"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from actatlas.site.regions import clusters_on_map, regions_of
+from actatlas.site.regions import as_arrays, clusters_on_map, regions_of
 from actatlas.testing import fake_atlas
 
 
@@ -24,26 +25,55 @@ def test_clusters_never_join_what_does_not_touch():
     assert clusters.tolist() == [0, 0, 1, 1, 1]
 
 
-def test_a_region_is_named_by_the_class_that_its_cells_speak_for_above_all_others(tmp_path):
-    atlas = fake_atlas(tmp_path / "atlas", layers=1, sides=(12,))
-    grid = atlas.layer("layer.0").grid(12)
-    attributions = np.zeros_like(grid.attributions)
-    attributions[:, [3, 6]] = np.random.default_rng(1).normal(0, 0.1, (len(grid), 2))
-    attributions[:, 0] = 5  # what all cells speak for names no region
+@pytest.fixture
+def halved(tmp_path):
+    """A map whose left is of photos of class 3 and whose right of class 6; class 0 is everywhere."""
+    grid = fake_atlas(tmp_path / "atlas", layers=1, sides=(12,)).layer("layer.0").grid(12)
     left = grid.coordinates[:, 0] < 5
-    attributions[left, 3] += 2
-    attributions[~left, 6] += 2
-    grid.__dict__["attributions"] = attributions
+    shares = np.random.default_rng(1).uniform(0, 0.02, (len(grid), len(grid.layer.atlas.labels)))
+    shares[:, 0] = 1
+    shares[left, 3] += 1
+    shares[~left, 6] += 1
+    grid.__dict__["photo_classes"] = shares / shares.sum(axis=1, keepdims=True)
+    return grid, left
+
+
+def test_a_region_is_named_by_the_class_of_which_it_has_more_photos_than_the_map(halved):
+    grid, left = halved
     regions = regions_of(grid)
     assert regions
     for region in regions:
         share = left[region.cells].mean()
-        assert region.classes[0] == (3 if share > 0.5 else 6) and share in (0, 1)
-        assert region.middle in region.cells and region.scores[0] > 0.5
+        assert region.classes == ((3,) if share > 0.5 else (6,)) and share in (0, 1)
+        assert region.middle in region.cells and region.scores[0] >= 1.5
     assert sum(len(region.cells) for region in regions) <= len(grid)
+
+
+def test_an_atlas_without_activations_keeps_its_regions(halved):
+    grid, _ = halved
+    found = regions_of(grid)
+    grid.__dict__["kept_regions"] = as_arrays(grid)
+    for region, kept in zip(found, regions_of(grid), strict=True):
+        np.testing.assert_array_equal(kept.cells, region.cells)
+        assert (kept.middle, kept.classes) == (region.middle, region.classes)
+        np.testing.assert_allclose(kept.scores, region.scores, rtol=1e-6)
+
+
+def test_classes_of_a_cells_photos_count_by_its_activations_and_by_their_rank(tmp_path):
+    atlas = fake_atlas(tmp_path / "atlas", layers=1, sides=(6,))
+    grid = atlas.layer("layer.0").grid(6)
+    ids, classes = atlas.top_classes
+    expected = np.zeros((len(grid), len(atlas.labels)))
+    for k in range(len(grid)):
+        for photo in grid.layer.places.image_ids[grid.members(k)]:
+            crops = np.flatnonzero(ids == photo)
+            for crop in crops:
+                for rank, number in enumerate(classes[crop]):
+                    expected[k, number] += 1 / (1 + rank) / len(crops)
+    np.testing.assert_allclose(grid.photo_classes, expected / expected.sum(axis=1, keepdims=True), rtol=1e-5)
 
 
 def test_a_network_without_classes_has_no_named_regions(tmp_path):
     grid = fake_atlas(tmp_path / "atlas", layers=1, sides=(6,)).layer("layer.0").grid(6)
-    grid.__dict__["attributions"] = None
+    grid.__dict__["photo_classes"] = None
     assert regions_of(grid) == []

@@ -165,11 +165,11 @@ export interface RegionValue {
    */
   cells: number;
   /**
-   * that its cells speak for above all others' cells
+   * that its photos are taken for more often than the map's, the clearest first
    */
   classes: number[];
   /**
-   * their attribution over the average cell's, in deviations over the cells
+   * by how many of Poisson's deviations more of the region's photos are taken for them
    */
   scores: number[];
   /**

@@ -1,4 +1,4 @@
-"""Parts of a map whose cells speak for the same classes, and their names: what a reader finds his way by."""
+"""Parts of a map whose photos are of the same classes, and their names: what a reader finds his way by."""
 
 from __future__ import annotations
 
@@ -14,14 +14,13 @@ _CELLS_A_REGION = 14
 _MOST_REGIONS = 24
 _LEAST_CELLS = 3
 _NAMES = 3
-_LEAST_SCORE = 0.5  # deviations: below it no class stands out
+_LEAST_SCORE = 1.5  # deviations: below it no class stands out
 
 
 @dataclass(frozen=True)
 class Region:
-    """cells: indices of its cells; middle: of the one nearest to their middle on the map; classes: that its cells speak
-    for above all others' cells, the clearest first; scores: their attributions over the average cell's, in deviations
-    over the cells, mean over the region's."""
+    """cells: indices of its cells; middle: of the one nearest to their middle on the map; classes: that its photos are
+    taken for more often than the map's, the clearest first; scores: by how many deviations."""
 
     cells: np.ndarray
     middle: int
@@ -30,18 +29,48 @@ class Region:
 
 
 def regions_of(grid: Grid) -> list[Region]:
-    """Regions of a grid's map, the largest and clearest first; none without attributions."""
-    attributions = grid.attributions_over_mean
-    if attributions is None or len(grid) < 2 * _LEAST_CELLS:
+    """Regions of a grid's map, the largest and clearest first; none where the network has no classes."""
+    kept = grid.kept_regions
+    return _computed(grid) if kept is None else _as_kept(grid, **kept)
+
+
+def as_arrays(grid: Grid) -> dict[str, np.ndarray]:
+    """A grid's regions as an atlas without activations keeps them (`Grid.kept_regions`)."""
+    found = regions_of(grid)
+    region_of = np.full(len(grid), -1, np.int32)
+    classes, scores = np.full((len(found), _NAMES), -1, np.int32), np.zeros((len(found), _NAMES), np.float32)
+    for number, region in enumerate(found):
+        region_of[region.cells] = number
+        classes[number, : len(region.classes)] = region.classes
+        scores[number, : len(region.scores)] = region.scores
+    return {"region_of": region_of, "region_classes": classes, "region_scores": scores}
+
+
+def _as_kept(grid: Grid, region_of: np.ndarray, region_classes: np.ndarray, region_scores: np.ndarray) -> list[Region]:
+    found = []
+    for number, (classes, scores) in enumerate(zip(region_classes, region_scores, strict=True)):
+        cells, is_named = np.flatnonzero(region_of == number), classes >= 0
+        names, by = tuple(classes[is_named].tolist()), tuple(scores[is_named].tolist())
+        found.append(Region(cells, middle_of(grid.coordinates, cells), names, by))
+    return found
+
+
+def _computed(grid: Grid) -> list[Region]:
+    shares = grid.photo_classes if len(grid) >= 2 * _LEAST_CELLS else None
+    if shares is None:
         return []
-    scores = (attributions - attributions.mean(axis=0)) / np.maximum(attributions.std(axis=0), 1e-9)
-    profiles = scores / np.maximum(np.linalg.norm(scores, axis=1, keepdims=True), 1e-9)
+    # Roots: the distance of two cells is Hellinger's, and a class of few photos is heard beside common ones.
+    profiles = np.sqrt(shares) - np.sqrt(shares).mean(axis=0)
+    profiles /= np.maximum(np.linalg.norm(profiles, axis=1, keepdims=True), 1e-9)
     count = int(np.clip(len(grid) // _CELLS_A_REGION, 2, _MOST_REGIONS))
     region_of = clusters_on_map(grid.coordinates, profiles, count)
+    usual = grid.counts @ shares / grid.counts.sum()
     found = []
     for number in range(region_of.max() + 1):
         cells = np.flatnonzero(region_of == number)
-        over = scores[cells].mean(axis=0)
+        here = grid.counts[cells] @ shares[cells] / grid.counts[cells].sum()
+        photos = len(np.unique(np.concatenate([grid.photos(int(k)) for k in cells])))
+        over = photos * (here - usual) / np.sqrt(photos * usual + 0.5)  # Poisson's deviation, and half a photo
         named = [int(c) for c in np.argsort(-over, kind="stable")[:_NAMES] if over[c] >= _LEAST_SCORE]
         if len(cells) >= _LEAST_CELLS and named:
             middle = middle_of(grid.coordinates, cells)

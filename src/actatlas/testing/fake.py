@@ -55,6 +55,7 @@ def fake_atlas(
         files.write("images.csv", f"id,path,label\n{rows}".encode())
         files.write_json(paths.shard(0), {"activations": photos * 4, "skipped": {}})
         files.write_arrays(paths.places(0), _places(photos))
+        files.write_arrays(paths.predictions(0), _predictions(photos, len(labels)))
     for index, name in enumerate(names):
         for side in sides:
             _write_grid(files, name, (index, side), photos, painted, icon_px, len(labels))
@@ -136,6 +137,8 @@ def _write_grid(
         "member_offsets": np.cumsum([0, *image_counts]), "member_rows": np.concatenate(members),
         "example_rows": np.full((count, 12), -1, np.int64),
     }  # fmt: skip
+    if not photos:
+        arrays |= _quarters(coordinates, side, classes)
     for k in range(count):
         nearest = rng.permutation(members[k])[:12]
         arrays["example_rows"][k, : len(nearest)] = nearest
@@ -176,6 +179,22 @@ def _places(photos: int) -> dict[str, np.ndarray]:
         "positions": rng.uniform(0.1, 0.9, (photos * 4, 2)).astype(np.float32),
         "boxes": np.tile(np.array([0, 0, 1, 1], np.float32), (photos * 4, 1)),
     }
+
+
+def _predictions(photos: int, classes: int) -> dict[str, np.ndarray]:
+    """Each photo is taken for its label, and then for the classes that follow."""
+    ranked = (np.arange(photos)[:, None] % 5 + np.arange(min(5, classes))) % classes
+    return {"crop_image_ids": np.arange(photos), "classes": ranked.astype(np.int32)}
+
+
+def _quarters(coordinates: np.ndarray, side: int, classes: int) -> dict[str, np.ndarray]:
+    """Regions as an atlas without activations keeps them: the map's quarters, each of one class."""
+    named = np.full((4, 3), -1, np.int32)
+    named[:, 0] = np.arange(4) % classes
+    return {
+        "region_of": (coordinates >= side / 2).astype(np.int32) @ np.array([1, 2], np.int32),
+        "region_classes": named, "region_scores": np.tile(np.array([3, 0, 0], np.float32), (4, 1)),
+    }  # fmt: skip
 
 
 def _plan(names: Sequence[str], icon_px: int, photos: int, classes: int) -> dict[str, object]:
