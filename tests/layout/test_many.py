@@ -24,7 +24,7 @@ MANY = LayoutSettings(method="landmarks", align=False, epochs=100)
 
 @pytest.fixture(autouse=True)
 def _few_are_many(monkeypatch):
-    monkeypatch.setattr("actatlas.layout.landmarks._FEW", 100)
+    monkeypatch.setattr("actatlas.layout.landmarks.FEW", 100)
 
 
 def test_the_search_finds_nearly_all_of_the_nearest_and_none_of_the_own_photo():

@@ -108,8 +108,7 @@ def build_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--no-align", action="store_true", help="lay each layer out on its own")
     command.add_argument(
         "--layout", metavar="NAME",
-        help="umap, landmarks, tsne, or a plug-in's; default: UMAP up to 50,000 activations a layer, and above UMAP of "
-        "landmarks, refined with all",
+        help="landmarks (the default: UMAP of landmarks, refined with all), umap (of all), tsne, or a plug-in's",
     )  # fmt: skip
     command.add_argument("--icon-px", type=int, metavar="PX", help="side of an icon, 8 to 512 input pixels; default 80")
     command.add_argument(

@@ -20,13 +20,14 @@ from actatlas.networks import Network
 from actatlas.networks.imagenet import other_names
 from actatlas.progress import StderrProgress
 from actatlas.site import write_own_site
+from actatlas.site.regions import as_arrays
 from actatlas.site.tour import parse_tour
 from actatlas.store import AtlasFolder, levels, paths, pictures, write_icons
 
 LAYERS = ("blocks.3.expanded", "blocks.6.expanded", "blocks.11.expanded", "blocks.15.expanded")
 SIDE = 20
 ICONS_PER_FILE = 64
-ICON_QUALITY = 85
+ICON_QUALITY = 84
 NEAREST, CHANNELS = 6, 5
 TRACED = ("sandbar", "head cabbage", "fire engine", "tile roof", "artichoke", "beacon", "tabby", "daisy")
 STORIES = 12
@@ -87,7 +88,7 @@ def _thin_out_grid(layer: Layer, files: AtlasFolder, network: Network) -> None:
     near, cosines = grid.nearest_cells(NEAREST)
     channels, scores = grid.strongest_channels(CHANNELS)
     arrays |= {"near_cells": near.astype(np.int32), "near_cosines": cosines}
-    arrays |= {"strong_channels": channels.astype(np.int32), "strong_scores": scores}
+    arrays |= {"strong_channels": channels.astype(np.int32), "strong_scores": scores, **as_arrays(grid)}
     if grid.attributions_over_mean is not None:
         found, arrays["attribution_peaks"] = levels.to_levels(grid.attributions_over_mean)
         arrays["attribution_levels"] = levels.deflated(found)

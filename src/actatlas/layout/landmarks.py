@@ -1,4 +1,4 @@
-"""A map of landmarks first, then of everybody: the layout of a graph too large to be begun all at once.
+"""A map of landmarks first, then of everybody: the layout of more than a few.
 
 No two landmarks are neighbours, and everybody is a landmark or has one for a neighbour. They are laid out by the graph
 that is left when each takes its followers' edges, itself from landmarks of landmarks; followers start beside theirs.
@@ -16,7 +16,7 @@ from actatlas.layout.crowd import Crowd
 from actatlas.layout.embedding import Curve, Graph, descend, starting_points
 from actatlas.layout.search import mixed
 
-_FEW = 3_000  # landmarks that are laid out as a small map is
+FEW = 3_000  # activations, or landmarks, that are laid out as a small map is
 _FIRST_EPOCHS, _NEXT_EPOCHS = 200, 100
 _FIRST_RATE, _NEXT_RATE = 1.0, 0.5
 _SCATTER = 0.05  # of followers around their landmark
@@ -28,7 +28,7 @@ def landmark_start(graph: Graph, vectors: Iterable[np.ndarray], curve: Curve, se
     vectors: of each layer (N, C), gone through only where the landmarks' graph falls apart
     """
     graphs, leaders, rows = [graph], [], np.arange(graph.shape[0])
-    while graphs[-1].shape[0] > _FEW:
+    while graphs[-1].shape[0] > FEW:
         leader, landmarks = _landmarks(graphs[-1].indptr, graphs[-1].indices, graphs[-1].data, seed + len(graphs))
         if len(landmarks) > 0.9 * len(leader):
             break  # islands of few: nothing is gained by going on

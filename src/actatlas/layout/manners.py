@@ -7,13 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from actatlas.layout import landmarks
 from actatlas.layout.crowd import Crowd
 from actatlas.layout.embedding import Curve, Graph, Mover, Optimiser, starting_points
-from actatlas.layout.landmarks import landmark_start
 from actatlas.layout.settings import LayoutSettings
-
-# Up to here a layout by everybody at once takes a minute or two, and is the one that umap-learn would make.
-_EVERYBODY_UP_TO = 50_000
 
 
 @dataclass(frozen=True)
@@ -46,7 +43,7 @@ EVERYBODY = Manner(
 )
 # A good start needs no large steps, which would tear what is there, and half the epochs.
 LANDMARKS = Manner(
-    start=landmark_start,
+    start=landmarks.landmark_start,
     mover=lambda graph, curve, epochs, seed: Crowd(graph, curve, seed),
     rate=0.3,
     own_rate=0.2,
@@ -56,8 +53,8 @@ LANDMARKS = Manner(
 
 
 def lays_out_landmarks(settings: LayoutSettings, count: int) -> bool:
-    """Whether so many activations are laid out from landmarks."""
-    return settings.method == "landmarks" or (settings.method is None and count > _EVERYBODY_UP_TO)
+    """Whether so many activations are laid out from landmarks: a few are no fewer than their landmarks."""
+    return settings.method in (None, "landmarks") and count > landmarks.FEW
 
 
 def manner_of(settings: LayoutSettings, count: int) -> Manner:

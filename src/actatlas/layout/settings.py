@@ -13,8 +13,8 @@ from actatlas.layout.foreign import METHODS, require_layout_plugin
 class LayoutSettings:
     """How activations become points. Part of the fingerprint: a change redoes the layout.
 
-    method: "umap" of everybody at once, "landmarks" of some first and everybody from there, "tsne", or a plug-in's
-        name. None takes UMAP up to 50,000 activations, and landmarks above
+    method: None or "landmarks": UMAP, of landmarks first and of everybody from there where there are more than 3,000;
+        "umap": of everybody at once; "tsne"; or a plug-in's name (decision 0016)
     neighbors: of each activation, by cosine, of other photos
     min_dist: how near points may come, in units of UMAP's layout before scaling
     align: regions keep their places from layer to layer; False lays out each layer alone
@@ -28,7 +28,7 @@ class LayoutSettings:
     neighbors: int = 20
     min_dist: float = 0.05
     align: bool = True
-    pull: float = 0.4
+    pull: float = 0.6
     epochs: int = 200
     seed: int = 0
     cut_percentile: float = 1.0
