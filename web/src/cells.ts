@@ -19,6 +19,8 @@ export interface Cell {
   readonly photoColumns: readonly { readonly name: string; readonly values: readonly (readonly [string, number])[] }[];
   readonly channels: readonly { readonly index: number; readonly score: number }[];
   readonly near: readonly { readonly place: Place; readonly cosine: number }[];
+  /** What a comparison of two networks says of it; null in other atlases. */
+  readonly compared: NonNullable<CellsValue["compared"]>[number] | null;
 }
 
 export class CellTable {
@@ -73,6 +75,7 @@ export class CellTable {
       })),
       channels: (value.channels?.[k] ?? []).map((index, i) => ({ index, score: value.channel_scores?.[k]?.[i] ?? 0 })),
       near: (value.near?.[k] ?? []).map((other, i) => ({ place: this.placeOf(other), cosine: value.near_cosines?.[k]?.[i] ?? 0 })),
+      compared: value.compared?.[k] ?? null,
     };
   }
 

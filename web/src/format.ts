@@ -307,6 +307,36 @@ export interface CellsValue {
    */
   near_cosines: (number | null)[][] | null;
   /**
+   * only of a comparison's map: what it says of each cell (docs/schema/comparison.json)
+   */
+  compared?: {
+    /**
+     * of an activation's nearest, the share that both networks give it
+     */
+    overlap: number;
+    /**
+     * of what the first network's groups hold together, what they keep in the second
+     */
+    kept_of_first: number;
+    kept_of_second: number;
+    change: "vanishes" | "appears" | "class" | null;
+    /**
+     * of its activations, those of cells that vanish
+     */
+    vanishing: number;
+    appearing: number;
+    /**
+     * that it speaks for most in the first network
+     */
+    first_class: string | null;
+    second_class: string | null;
+    /**
+     * of its region; null where that has too few photos
+     */
+    cka: number | null;
+    cka_error: number | null;
+  }[];
+  /**
    * of each cell the numbers of its patches in the layer's pool, the member nearest the mean first; null where there is no pool
    */
   patches: number[][] | null;

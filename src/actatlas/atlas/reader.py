@@ -65,6 +65,11 @@ class Atlas:
         sides: list[dict[str, Any]] = self.plan.get("compared", {}).get("sides", [])
         return sides
 
+    @cached_property
+    def comparison(self) -> dict[str, Any] | None:
+        """What a comparison says of its cells and its counts (docs/schema/comparison.json). None of others."""
+        return self._files.read_json(paths.COMPARISON) if self.compared else None
+
     def require_weights(self, spec: str, weights_sha256: str) -> None:
         """Raises PlanChanged where these are not the weights of the atlas's network."""
         if weights_sha256 != self.plan["network"]["weights_sha256"]:

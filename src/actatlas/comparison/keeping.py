@@ -28,7 +28,7 @@ from actatlas.site import write_own_site
 from actatlas.store import FORMAT_VERSION, AtlasFolder, building, paths, pictures, write_cells, write_icons
 from actatlas.values import Cells, Examples, Icons
 
-VALUE, PICTURE = "comparison.json", "comparison.png"
+PICTURE = "comparison.png"
 NOT_IN_BOTH = "not in both atlases at the same places"
 _SHARD_ROWS = 65_536
 
@@ -91,7 +91,7 @@ def keep_comparison(
         _write_whole(files, found)
         for number, name in enumerate(names):
             _write_layer(files, found, number, name, icons[number])
-        files.write_json(VALUE, comparison_value(found))
+        files.write_json(paths.COMPARISON, comparison_value(found))
         atlas = Atlas(files)
         grids = tuple(atlas.layer(name).grid(found.side) for name in names)
         drawn = draw_comparison((grids[0], grids[1]), found.shared)

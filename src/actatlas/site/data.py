@@ -186,6 +186,8 @@ def cells_value(grid: Grid, pool: Pool | None) -> dict[str, Any]:
         "near_cosines": None,
         "patches": pool and pool.of_cells[grid.side],
     } | fidelity_value(grid)
+    if grid.layer.atlas.comparison is not None:
+        value["compared"] = _compared(grid, grid.layer.atlas.comparison)
     top = grid.top_classes(TOP_CLASSES)
     if top is not None:
         value["classes"] = top[0].tolist()
@@ -202,6 +204,22 @@ def cells_value(grid: Grid, pool: Pool | None) -> dict[str, Any]:
             "near": near.tolist(), "near_cosines": [_rounded(row, 2) for row in cosines],
         }  # fmt: skip
     return value
+
+
+def _compared(grid: Grid, comparison: dict[str, Any]) -> list[dict[str, Any]]:
+    """What a comparison says of each cell of its map."""
+    at = {(cell["column"], cell["row"]): cell for cell in comparison["cells"]}
+    as_told = ("overlap", "kept_of_first", "kept_of_second", "change", "vanishing", "appearing")
+    found = []
+    for column, row in grid.coordinates.tolist():
+        cell = at[column, row]
+        value = {name: cell[name] for name in as_told}
+        for side in ("first", "second"):
+            top = cell[f"{side}_classes"]
+            value[f"{side}_class"] = top[0]["name"] if top else None
+        cka = cell["cka"] or {"value": None, "error": None}
+        found.append(value | {"cka": cka["value"], "cka_error": cka["error"]})
+    return found
 
 
 def fidelity_value(grid: Grid) -> dict[str, Any]:

@@ -163,3 +163,4 @@ def projection_patch(key: str, layer: str, kind: str, number: int) -> str:
 
 
 TOUR = "tour.json"
+COMPARISON = "comparison.json"

@@ -5,6 +5,7 @@ import type { LayerValue } from "../format";
 import { cellIcon } from "../pictures";
 import type { Site } from "../site";
 import { classBars, counts, fidelityLine, mark, patches, pictureName, remarks } from "./cell";
+import { comparedLine } from "./compared";
 
 const GAP_PX = 18;
 
@@ -61,7 +62,7 @@ export class Card {
       ),
     );
     const real = patches(this.site, layer, cell, 40, 6);
-    this.element.replaceChildren(head, ...[remarks(cell)].filter((part) => part !== null));
+    this.element.replaceChildren(head, ...[comparedLine(cell), remarks(cell)].filter((part) => part !== null));
     if (real !== null) this.element.append(real);
     if (cell.classes.length > 0) this.element.append(classBars(cell, null));
   }

@@ -14,6 +14,7 @@ import { gridOf, layerOf } from "../state";
 import type { Dispatch } from "../store";
 import { allClasses } from "./all-classes";
 import { attributionNote, cellButton, classBars, counts, fidelity, fidelityLine, mark, patches, pictureName, remarks } from "./cell";
+import { comparedNote, comparedValues } from "./compared";
 
 export class Inspector {
   readonly element = el("section", { class: "inspector", testid: "inspector", "aria-label": "Cell", tabindex: "-1" });
@@ -144,6 +145,7 @@ export class Inspector {
       el("p", { class: "note", text: fidelity(cell, table.length, this.site.atlas.pictures)[1] }),
       ...[remarks(cell)].filter((part) => part !== null),
     ];
+    if (cell.compared !== null) parts.push(section("In both networks", comparedValues(this.site.atlas, cell.compared), comparedNote(cell.compared)));
     const real = patches(this.site, layer, cell, 96, 12, true);
     if (real !== null) {
       const size = layer.patch_px === null || this.site.atlas.pictures === "photos" ? "" : `, ${layer.patch_px} px of the network’s input`;
