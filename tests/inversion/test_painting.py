@@ -91,6 +91,19 @@ def test_mending_changes_pictures_that_are_not_told_from_the_others_and_those_al
     assert np.isin(np.flatnonzero(ranks[0] > 1), rows).all()
 
 
+def test_as_few_as_may_stay_mistaken_are_not_painted_on(network: Network):
+    answers = measure_icons(network, LAYER, _random_canvases(12))
+    mean = answers.mean(axis=0)
+    wrong = np.roll(np.arange(12), 1)
+    for mistaken, is_mended in ((1.0, False), (0.5, True)):
+        settings = InversionSettings(size_px=64, steps=(8, 8), repeats=(), mistaken=mistaken)
+        painting = Painting(Renderer(network, LAYER, mean, COLOUR, settings), answers, mean, settings, np.arange(12))
+        painting.paint_rounds()
+        painting.settle(painting.pictures[wrong])
+        rows, _ = painting.mend()
+        assert (len(rows) > 0) == is_mended
+
+
 def test_the_prior_has_the_photos_own_colours_and_a_falling_spectrum():
     prior = NaturalPrior(COLOUR, 48, 3, FEW)
     planes = torch.logit(prior.picture(prior.draw(range(200)))).double()

@@ -56,6 +56,10 @@ export interface AtlasValue {
  * what further files there are
  */
 export interface FindingsValue {
+  /**
+   * its two layers are those of two networks
+   */
+  comparison: boolean;
   confusions: boolean;
   /**
    * second sets of photos were placed on it

@@ -20,7 +20,7 @@ export function atlas(...layers: LayerValue[]): AtlasValue {
     examples: "none",
     labels: null,
     columns: [],
-    has: { confusions: false, projections: false, traces: false, tour: false, names: false },
+    has: { comparison: false, confusions: false, projections: false, traces: false, tour: false, names: false },
     layers,
   };
 }

@@ -141,6 +141,8 @@ class Painting:
         margins = self._margins(np.arange(len(self._directions)))
         for _ in range(_MENDINGS):
             rows = np.flatnonzero(margins < _SLIM)
+            if len(rows) <= self._settings.mistaken * len(margins):
+                break
             start = self.pictures[rows]
             steps, contrast = self._settings.steps_of_round(1), _FIRMER * self._settings.contrast
             self.pictures[rows] = paint(self._asked(rows, steps, start, contrast))

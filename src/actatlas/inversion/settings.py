@@ -30,6 +30,7 @@ class InversionSettings:
     emphasis: how many times as far from the usual look as such photos are on average; means are calmer than each of
         what they are means of
     contrast: weight of the log-probability that the answer is its own target's among the most similar ones
+    mistaken: share of the pictures whose answer may stay nearer to another's target: so few are not painted on
     learning_patches: how many patches of photos teach what photos with an activation look like; 0 does without
     shift_px: while painting, the picture is shifted by up to so many pixels each way, if that is no more than a quarter
         of the layer's stride
@@ -50,6 +51,7 @@ class InversionSettings:
     look_every: int = 1
     emphasis: float = 2.5
     contrast: float = 0.03
+    mistaken: float = 0.0
     learning_patches: int = 1024
     shift_px: int = 4
     start: float = 0.01
@@ -68,6 +70,7 @@ class InversionSettings:
             ("look_every", self.look_every >= 1, "at least 1"),
             ("emphasis", self.emphasis >= 0, "at least 0"),
             ("contrast", self.contrast >= 0, "at least 0"),
+            ("mistaken", 0 <= self.mistaken <= 1, "from 0 to 1"),
             ("learning_patches", self.learning_patches >= 0, "at least 0"),
             ("shift_px", self.shift_px >= 0, "at least 0"),
             ("start", self.start > 0, "above 0"),
@@ -86,6 +89,7 @@ class InversionSettings:
             repeats=(5,),
             likeness=min(self.likeness, 4.0),
             look_every=2,
+            mistaken=max(self.mistaken, 0.02),
             shift_px=0,
             learning_patches=min(self.learning_patches, 512),
         )

@@ -73,7 +73,10 @@ def atlas_value(
         "examples": shown,
         "labels": atlas.labels,
         "columns": list(found["columns"]),
-        "has": {key: bool(found[key]) for key in ("confusions", "projections", "traces", "tour", "names")},
+        "has": {
+            "comparison": atlas.comparison is not None,
+            **{key: bool(found[key]) for key in ("confusions", "projections", "traces", "tour", "names")},
+        },
         "layers": [_layer_value(layer, settings.sides_of(layer), pools.get(layer.slug)) for layer in layers],
     }
 

@@ -82,7 +82,7 @@ export function updateGrids(element: HTMLElement, atlas: AtlasValue, state: Stat
 }
 
 export function layerStrip(atlas: AtlasValue, dispatch: Dispatch): HTMLElement {
-  const strip = el("nav", { class: "layers", testid: "layers", "aria-label": "Layers, from early to late" });
+  const strip = el("nav", { class: "layers", testid: "layers", "aria-label": atlas.has.comparison ? "Two networks" : "Layers, from early to late" });
   const item = (layer: LayerValue): HTMLElement => {
     const of = layer.of === null ? `${layer.type}, ${number(layer.shape[0] ?? 0)} channels` : plural(layer.activations, "activation");
     const title = `${layer.name}: ${of}`;
@@ -94,7 +94,8 @@ export function layerStrip(atlas: AtlasValue, dispatch: Dispatch): HTMLElement {
   const end = (text: string): HTMLElement => el("span", { class: "quiet strip-end", text });
   const layers = atlas.layers.filter((layer) => layer.of === null);
   const classes = atlas.layers.filter((layer) => layer.of !== null);
-  strip.append(end("early"), ...layers.map(item), end("late"));
+  const [first, last] = atlas.has.comparison ? ["first", "second"] : ["early", "late"];
+  strip.append(end(first), ...layers.map(item), end(last));
   if (classes.length > 0) strip.append(end("classes"), ...classes.map(item));
   return strip;
 }
