@@ -189,8 +189,9 @@ def cells_value(grid: Grid, pool: Pool | None) -> dict[str, Any]:
         "near_cosines": None,
         "patches": pool and pool.of_cells[grid.side],
     } | fidelity_value(grid)
-    if grid.layer.atlas.comparison is not None:
-        value["compared"] = _compared(grid, grid.layer.atlas.comparison)
+    comparison = grid.layer.atlas.comparison
+    if comparison is not None and not isinstance(grid.layer, ClassAtlas):
+        value["compared"] = _compared(grid, comparison)
     top = grid.top_classes(TOP_CLASSES)
     if top is not None:
         value["classes"] = top[0].tolist()
