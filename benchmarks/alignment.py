@@ -36,6 +36,7 @@ from actatlas.layout import LayoutSettings
 from actatlas.layout.alignment import lay_out_aligned, lay_out_beside
 from actatlas.layout.embedding import Curve, Graph, Optimiser, starting_points
 from actatlas.layout.flow import framed, lay_out_alone
+from actatlas.layout.manners import LANDMARKS
 from actatlas.layout.neighbours import neighbour_graph, unit_rows
 from actatlas.layout.spreading import spread_out
 from actatlas.progress import Silent, StderrProgress
@@ -133,7 +134,7 @@ class Comparison:
             settings = replace(self.everybody, pull=pull)
             yield "shared start, regions pulled", f"pull {pull}", lambda s=settings: self._aligned(s)
         for pull in (0.0, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0):
-            is_default = " (the default)" if pull == self.settings.pull else ""
+            is_default = " (the default)" if pull == LANDMARKS.pull else ""
             settings = replace(self.settings, pull=pull)
             yield "from landmarks, regions pulled", f"pull {pull}{is_default}", lambda s=settings: self._aligned(s)
         for seed in (1, 2):

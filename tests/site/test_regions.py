@@ -34,7 +34,7 @@ def halved(tmp_path):
     shares[:, 0] = 1
     shares[left, 3] += 1
     shares[~left, 6] += 1
-    grid.__dict__["photo_classes"] = shares / shares.sum(axis=1, keepdims=True)
+    grid.__dict__ |= {"photo_classes": shares / shares.sum(axis=1, keepdims=True), "kept_regions": None}
     return grid, left
 
 
@@ -75,5 +75,5 @@ def test_classes_of_a_cells_photos_count_by_its_activations_and_by_their_rank(tm
 
 def test_a_network_without_classes_has_no_named_regions(tmp_path):
     grid = fake_atlas(tmp_path / "atlas", layers=1, sides=(6,)).layer("layer.0").grid(6)
-    grid.__dict__["photo_classes"] = None
+    grid.__dict__ |= {"photo_classes": None, "kept_regions": None}
     assert regions_of(grid) == []

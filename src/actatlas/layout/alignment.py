@@ -93,13 +93,14 @@ def _settled(
         if layer in graphs
     }
     around = [regions.get(layer) for layer in starts]
+    pull = manner.pull if settings.pull is None else settings.pull
     with progress.stage("layout", epochs * len(movers), "epochs") as tick:
         for epoch in range(epochs):
             for number, mover in movers.items():
                 mover.run(points[number], epoch, manner.own_rate * (1 - epoch / epochs))
                 tick(1)
             if epoch % _EPOCHS_BETWEEN_PULLS == 0 and epoch < _PULLED_SHARE * epochs:
-                points = pulled(points, around, settings.pull)
+                points = pulled(points, around, pull)
     return dict(zip(starts, points, strict=True))
 
 

@@ -18,6 +18,7 @@ class Manner:
     """start: graph, layers' vectors, curve, seed → points (N, 2); mover: graph, curve, epochs, seed → what moves them
 
     rate: of the first epoch, in UMAP's steps; own_rate: of an aligned layer's, which starts from the map of all layers
+    pull: of an aligned layer's regions, where the settings name none
     epochs: of a layer laid out alone, for each of those of the settings
     dtype: of the points that `mover` takes
     """
@@ -26,6 +27,7 @@ class Manner:
     mover: Callable[[Graph, Curve, int, int], Mover]
     rate: float
     own_rate: float
+    pull: float
     epochs: float
     dtype: type[np.floating]
 
@@ -38,6 +40,7 @@ EVERYBODY = Manner(
     mover=Optimiser,
     rate=1.0,
     own_rate=0.1,
+    pull=0.4,
     epochs=1.0,
     dtype=np.float64,
 )
@@ -47,6 +50,7 @@ LANDMARKS = Manner(
     mover=lambda graph, curve, epochs, seed: Crowd(graph, curve, seed),
     rate=0.3,
     own_rate=0.2,
+    pull=0.6,
     epochs=0.5,
     dtype=np.float32,
 )

@@ -18,7 +18,8 @@ class LayoutSettings:
     neighbors: of each activation, by cosine, of other photos
     min_dist: how near points may come, in units of UMAP's layout before scaling
     align: regions keep their places from layer to layer; False lays out each layer alone
-    pull: how strongly an aligned layer's regions are held to their places in its neighbours, 0 to 1 (decision 0003)
+    pull: how strongly an aligned layer's regions are held to their places in its neighbours, 0 to 1; None takes 0.6
+        from landmarks, and 0.4 of everybody at once, whom more would cost too much of a layer's order (decision 0003)
     epochs: passes over the graph of a layer laid out alone; an aligned layer's phases take half and three quarters
     cut_percentile, margin: the map spans `cut_percentile` to 100 less it, on each axis, and `margin` of that span more
         on each side; points beyond are cut off
@@ -28,7 +29,7 @@ class LayoutSettings:
     neighbors: int = 20
     min_dist: float = 0.05
     align: bool = True
-    pull: float = 0.6
+    pull: float | None = None
     epochs: int = 200
     seed: int = 0
     cut_percentile: float = 1.0
@@ -38,7 +39,7 @@ class LayoutSettings:
         for name, is_possible, allowed in (
             ("neighbors", self.neighbors >= 1, "at least 1"),
             ("min_dist", 0 <= self.min_dist <= 1, "from 0 to 1"),
-            ("pull", 0 <= self.pull <= 1, "from 0 to 1"),
+            ("pull", self.pull is None or 0 <= self.pull <= 1, "from 0 to 1"),
             ("epochs", self.epochs >= 4, "at least 4"),
             ("cut_percentile", 0 <= self.cut_percentile < 50, "at least 0 and below 50"),
             ("margin", self.margin >= 0, "at least 0"),

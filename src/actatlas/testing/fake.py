@@ -137,8 +137,7 @@ def _write_grid(
         "member_offsets": np.cumsum([0, *image_counts]), "member_rows": np.concatenate(members),
         "example_rows": np.full((count, 12), -1, np.int64),
     }  # fmt: skip
-    if not photos:
-        arrays |= _quarters(coordinates, side, classes)
+    arrays |= _quarters(coordinates, side, classes)
     for k in range(count):
         nearest = rng.permutation(members[k])[:12]
         arrays["example_rows"][k, : len(nearest)] = nearest
@@ -188,7 +187,7 @@ def _predictions(photos: int, classes: int) -> dict[str, np.ndarray]:
 
 
 def _quarters(coordinates: np.ndarray, side: int, classes: int) -> dict[str, np.ndarray]:
-    """Regions as an atlas without activations keeps them: the map's quarters, each of one class."""
+    """Regions as an atlas without activations keeps them: the map's quarters, of a class each."""
     named = np.full((4, 3), -1, np.int32)
     named[:, 0] = np.arange(4) % classes
     return {
