@@ -50,6 +50,8 @@ def _as_kept(grid: Grid, region_of: np.ndarray, region_classes: np.ndarray, regi
     found = []
     for number, (classes, scores) in enumerate(zip(region_classes, region_scores, strict=True)):
         cells, is_named = np.flatnonzero(region_of == number), classes >= 0
+        if len(cells) == 0:
+            continue
         names, by = tuple(classes[is_named].tolist()), tuple(scores[is_named].tolist())
         found.append(Region(cells, middle_of(grid.coordinates, cells), names, by))
     return found
