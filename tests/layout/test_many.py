@@ -100,6 +100,15 @@ def test_landmarks_keep_classes_together(align):
         assert kept - by_chance > 0.9 * (whole_kept - by_chance)
 
 
+@pytest.mark.parametrize(("few", "way"), [(100, "landmarks"), (10_000, "umap")])
+def test_without_a_name_many_are_laid_out_from_landmarks_and_few_all_at_once(few, way, monkeypatch):
+    monkeypatch.setattr("actatlas.layout.landmarks.FEW", few)
+    vectors, image_ids, _ = clustered(layers=2, photos=200)
+    found, named = (lay_out(vectors, image_ids, LayoutSettings(method=m, epochs=20), Silent()) for m in (None, way))
+    for layer in vectors:
+        np.testing.assert_array_equal(found[layer].points, named[layer].points)
+
+
 def test_the_graph_of_many_is_umaps():
     vectors, image_ids, _ = clustered(photos=200)
     unit = unit_rows(vectors["layer0"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from actatlas.site.regions import as_arrays, clusters_on_map, regions_of
+from actatlas.site.regions import as_arrays, clusters_on_map, photo_classes, regions_of
 from actatlas.testing import fake_atlas
 
 
@@ -26,7 +26,7 @@ def test_clusters_never_join_what_does_not_touch():
 
 
 @pytest.fixture
-def halved(tmp_path):
+def halved(tmp_path, monkeypatch):
     """A map whose left is of photos of class 3 and whose right of class 6; class 0 is everywhere."""
     grid = fake_atlas(tmp_path / "atlas", layers=1, sides=(12,)).layer("layer.0").grid(12)
     left = grid.coordinates[:, 0] < 5
@@ -34,7 +34,8 @@ def halved(tmp_path):
     shares[:, 0] = 1
     shares[left, 3] += 1
     shares[~left, 6] += 1
-    grid.__dict__ |= {"photo_classes": shares / shares.sum(axis=1, keepdims=True), "kept_regions": None}
+    grid.__dict__["kept_regions"] = None
+    monkeypatch.setattr("actatlas.site.regions.photo_classes", lambda grid: shares / shares.sum(axis=1, keepdims=True))
     return grid, left
 
 
@@ -70,10 +71,12 @@ def test_classes_of_a_cells_photos_count_by_its_activations_and_by_their_rank(tm
             for crop in crops:
                 for rank, number in enumerate(classes[crop]):
                     expected[k, number] += 1 / (1 + rank) / len(crops)
-    np.testing.assert_allclose(grid.photo_classes, expected / expected.sum(axis=1, keepdims=True), rtol=1e-5)
+    np.testing.assert_allclose(photo_classes(grid), expected / expected.sum(axis=1, keepdims=True), rtol=1e-5)
 
 
 def test_a_network_without_classes_has_no_named_regions(tmp_path):
-    grid = fake_atlas(tmp_path / "atlas", layers=1, sides=(6,)).layer("layer.0").grid(6)
-    grid.__dict__ |= {"photo_classes": None, "kept_regions": None}
-    assert regions_of(grid) == []
+    atlas = fake_atlas(tmp_path / "atlas", layers=1, sides=(6,))
+    atlas.files.forget("predictions/")
+    grid = type(atlas)(atlas.files).layer("layer.0").grid(6)
+    grid.__dict__["kept_regions"] = None
+    assert photo_classes(grid) is None and regions_of(grid) == []

@@ -104,27 +104,6 @@ class Grid:
         return None if self.attributions is None else self.attributions - self.layer.attribution_mean
 
     @cached_property
-    def photo_classes(self) -> np.ndarray | None:
-        """(K, classes) float32: shares of what the photos of a cell's activations are taken for.
-
-        Each crop's, or photo's, strongest classes count 1, 1/2, 1/3 … of their sum. None for a network without logits.
-        """
-        found = self.layer.atlas.top_classes
-        if found is None or not self.layer.atlas.labels:
-            return None
-        by_photo = np.argsort(found[0], kind="stable")
-        ids, classes = found[0][by_photo], found[1][by_photo]
-        by_rank = 1 / np.arange(1, classes.shape[1] + 1)
-        image_ids, shares = self.layer.places.image_ids, np.zeros((len(self), len(self.layer.atlas.labels)), np.float32)
-        for k in range(len(self)):
-            photos, counts = np.unique(image_ids[self.members(k)], return_counts=True)
-            first, end = np.searchsorted(ids, photos, "left"), np.searchsorted(ids, photos, "right")
-            rows = np.concatenate([np.arange(a, b) for a, b in zip(first, end, strict=True)])
-            weights = np.repeat(counts / np.maximum(end - first, 1), end - first)[:, None] * by_rank
-            shares[k] = np.bincount(classes[rows].ravel(), weights.ravel(), shares.shape[1])
-        return shares / np.maximum(shares.sum(axis=1, keepdims=True), 1e-9)
-
-    @cached_property
     def kept_regions(self) -> dict[str, np.ndarray] | None:
         """What an atlas without activations carries of its regions: `region_of` (K,), −1 for none; and of each region
         `region_classes` and `region_scores` (R, n), classes that are none −1. None in other atlases."""

@@ -50,15 +50,13 @@ def _as_kept(grid: Grid, region_of: np.ndarray, region_classes: np.ndarray, regi
     found = []
     for number, (classes, scores) in enumerate(zip(region_classes, region_scores, strict=True)):
         cells, is_named = np.flatnonzero(region_of == number), classes >= 0
-        if len(cells) == 0:
-            continue
         names, by = tuple(classes[is_named].tolist()), tuple(scores[is_named].tolist())
         found.append(Region(cells, middle_of(grid.coordinates, cells), names, by))
     return found
 
 
 def _computed(grid: Grid) -> list[Region]:
-    shares = grid.photo_classes if len(grid) >= 2 * _LEAST_CELLS else None
+    shares = photo_classes(grid) if len(grid) >= 2 * _LEAST_CELLS else None
     if shares is None:
         return []
     # Roots: the distance of two cells is Hellinger's, and a class of few photos is heard beside common ones.
@@ -78,6 +76,28 @@ def _computed(grid: Grid) -> list[Region]:
             middle = middle_of(grid.coordinates, cells)
             found.append(Region(cells, middle, tuple(named), tuple(float(over[c]) for c in named)))
     return sorted(found, key=lambda region: -region.scores[0] * np.sqrt(len(region.cells)))
+
+
+def photo_classes(grid: Grid) -> np.ndarray | None:
+    """(K, classes) float32: shares of what the photos of a cell's activations are taken for.
+
+    Each crop's, or photo's, strongest classes count 1, 1/2, 1/3 … of their sum. None for a network without logits.
+    """
+    atlas = grid.layer.atlas
+    if atlas.top_classes is None or not atlas.labels:
+        return None
+    ids, classes = atlas.top_classes
+    by_photo = np.argsort(ids, kind="stable")
+    ids, classes = ids[by_photo], classes[by_photo]
+    by_rank = 1 / np.arange(1, classes.shape[1] + 1)
+    image_ids, shares = grid.layer.places.image_ids, np.zeros((len(grid), len(atlas.labels)), np.float32)
+    for k in range(len(grid)):
+        photos, counts = np.unique(image_ids[grid.members(k)], return_counts=True)
+        first, end = np.searchsorted(ids, photos, "left"), np.searchsorted(ids, photos, "right")
+        rows = np.concatenate([np.arange(a, b) for a, b in zip(first, end, strict=True)])
+        weights = np.repeat(counts / np.maximum(end - first, 1), end - first)[:, None] * by_rank
+        shares[k] = np.bincount(classes[rows].ravel(), weights.ravel(), shares.shape[1])
+    return shares / np.maximum(shares.sum(axis=1, keepdims=True), 1e-9)
 
 
 def named_regions(grid: Grid) -> list[dict[str, Any]]:

@@ -187,13 +187,11 @@ def _predictions(photos: int, classes: int) -> dict[str, np.ndarray]:
 
 
 def _quarters(coordinates: np.ndarray, side: int, classes: int) -> dict[str, np.ndarray]:
-    """Regions as an atlas without activations keeps them: the map's quarters, of a class each."""
-    named = np.full((4, 3), -1, np.int32)
-    named[:, 0] = np.arange(4) % classes
-    return {
-        "region_of": (coordinates >= side / 2).astype(np.int32) @ np.array([1, 2], np.int32),
-        "region_classes": named, "region_scores": np.tile(np.array([3, 0, 0], np.float32), (4, 1)),
-    }  # fmt: skip
+    """Regions as an atlas without activations keeps them: the map's quarters that hold cells, of a class each."""
+    quarters, region_of = np.unique((coordinates >= side / 2) @ np.array([1, 2]), return_inverse=True)
+    named, scores = np.full((len(quarters), 3), -1, np.int32), np.zeros((len(quarters), 3), np.float32)
+    named[:, 0], scores[:, 0] = quarters % classes, 3
+    return {"region_of": region_of.astype(np.int32), "region_classes": named, "region_scores": scores}
 
 
 def _plan(names: Sequence[str], icon_px: int, photos: int, classes: int) -> dict[str, object]:

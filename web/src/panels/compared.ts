@@ -5,7 +5,9 @@ import type { AtlasValue } from "../format";
 
 type Compared = NonNullable<Cell["compared"]>;
 
-const CHANGES: Record<"vanishes" | "appears" | "class", string> = { vanishes: "vanishes", appears: "appears", class: "other class" };
+type Change = NonNullable<Compared["change"]>;
+
+const CHANGES: Record<Change, string> = { vanishes: "vanishes", appears: "appears", class: "other class" };
 
 /** One line for the card; null where nothing is compared. */
 export function comparedLine(cell: Cell): HTMLElement | null {
@@ -32,7 +34,7 @@ export function comparedValues(atlas: AtlasValue, compared: Compared): HTMLEleme
   return el("ul", { class: "values" }, ...rows.map(([name, value]) => el("li", {}, el("span", { text: name }), el("span", { class: "quiet", text: value }))));
 }
 
-const TOLD: Record<"vanishes" | "appears" | "class", string> = {
+const TOLD: Record<Change, string> = {
   vanishes: "Vanishes: most of it is of cells that hold together in the first network, and less than half as well in the second.",
   appears: "Appears: most of it is of cells that hold together in the second network, and less than half as well in the first.",
   class: "Other class: both hold it together, and speak for different classes most, clearly so.",
