@@ -47,7 +47,7 @@ class InversionSettings:
     brightness_exponent: float = 1.5
     colour_exponent: float = 2.2
     surroundings: float = 4.0
-    likeness: float = 8.0
+    likeness: float = 14.0
     look_every: int = 1
     emphasis: float = 2.5
     contrast: float = 0.03

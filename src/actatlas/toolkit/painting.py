@@ -14,6 +14,8 @@ FIRST_STEPS, THEN_STEPS = 48, 64
 # What an answer as strong as the photos' is worth, beside a cosine's 1: with less the channel hardly shows, with more
 # the picture is no sharper.
 _PULL = 4.0
+# Drawn to the look of photos as firmly as icons are (14), a channel's picture answers less.
+_LIKENESS = 8.0
 _TOGETHER = 2  # few pictures are spread over all easels, and no batch is filled up
 
 
@@ -33,7 +35,9 @@ def paint_directions(
     usual = float(np.linalg.norm(means, axis=1).mean())
     # Where the photos hardly answer, a unit of the answer is not worth a fortune.
     pulls = _PULL * directions / np.maximum(amounts, max(0.1 * usual, 1e-6))
-    settings = replace(InversionSettings(), size_px=ground.size_px, batch_size=_TOGETHER, start=start)
+    settings = replace(
+        InversionSettings(), size_px=ground.size_px, likeness=_LIKENESS, batch_size=_TOGETHER, start=start
+    )
     renderer = Renderer(
         ground.network, ground.layer, ground.mean, ground.colour, settings, ground.expectation,
         position=ground.position,
