@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from actatlas.inversion import InversionSettings, learn_expectation, measure_icons
+from actatlas.inversion import InversionSettings, expectation, learn_expectation, measure_icons
 from actatlas.inversion.expectation import Looks
 from actatlas.inversion.renderer import Renderer
 from actatlas.networks import Network
@@ -102,3 +102,17 @@ def test_what_all_pictures_lack_is_made_good_by_a_correction(network: Network, l
 def test_an_expectation_that_does_not_fit_together_is_refused():
     with pytest.raises(ValueError, match="weights are"):
         Expectation(("a",), (4, 2), (0.0, 0.0), np.zeros((3, 2)), np.zeros((2, 5)), np.zeros(6), np.ones(6))
+
+
+@pytest.mark.parametrize("rows", [24, 64, 200])
+def test_what_is_learnt_is_a_ridge_whether_there_are_more_patches_or_more_channels(rows: int):
+    random = np.random.default_rng(0)
+    x = (random.normal(size=(rows, 64)) * np.geomspace(3, 0.1, 64)).astype(np.float32)
+    y = random.normal(size=(rows, 5)).astype(np.float32)
+    weights, offset = expectation._Spread(torch.from_numpy(x), torch.from_numpy(y)).solved(torch.tensor(3.0))
+    centred = (x - x.mean(axis=0)).astype(np.float64)
+    scatter = centred.T @ centred
+    penalty = 3.0 * np.trace(scatter) / 64
+    ridge = np.linalg.solve(scatter + penalty * np.eye(64), centred.T @ (y - y.mean(axis=0)))
+    assert np.allclose(weights.numpy(), ridge, atol=1e-5)
+    assert np.allclose(offset.numpy(), y.mean(axis=0) - x.mean(axis=0) @ ridge, atol=1e-5)

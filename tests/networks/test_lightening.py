@@ -61,6 +61,26 @@ def test_what_bfloat16_cannot_tell_stays_in_float32():
     assert lightened(network, ["0"]).dtype == usual
 
 
+def test_a_light_copy_is_made_once_until_a_weight_changes():
+    module = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU())
+    network = load_network(module, preprocessing=Preprocessing((32, 32), 32))
+    light = lightened(network, ["2", "1"])
+    assert lightened(network, ["1", "2", "2"]) is light
+    assert lightened(network, ["2"]) is not light
+    assert lightened(network, ["1", "2"]) is light
+    network.module[0].weight.mul_(2)
+    written_to = lightened(network, ["1", "2"])
+    assert written_to is not light
+    network.module[0].weight = nn.Parameter(network.module[0].weight.clone(), requires_grad=False)
+    assert lightened(network, ["1", "2"]) is not written_to
+    for layer in "012":
+        lightened(network, [layer])
+    assert len(network.light_copies) == 4
+    lightened(network, ["0", "1"])
+    assert ("1", "2") not in network.light_copies  # the one that was not asked for longest
+    assert len(network.light_copies) == 4
+
+
 def test_copies_share_weights_and_may_run_side_by_side(network: Network):
     copies = [network.sharing_weights(network.device) for _ in range(3)]
     first = next(network.module.parameters())

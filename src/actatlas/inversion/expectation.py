@@ -86,7 +86,8 @@ def learn_expectation(
     mean: (C,) of the layer; look_every: see `InversionSettings`
     """
     layers = _look_layers(network, layer)[::-look_every][::-1]
-    looks = Looks(lightened(network, layers), layers, colour, patches.shape[3])
+    # The very copy that will paint.
+    looks = Looks(lightened(network, {layer, *layers}), layers, colour, patches.shape[3])
     measured = []
     with torch.no_grad():
         for batch in torch.from_numpy(patches).split(_BATCH):
@@ -155,9 +156,8 @@ class _Spread:
         self._count = len(x)
         self._x_mean, self._y_mean = x.mean(dim=0), y.mean(dim=0)
         centred = x - self._x_mean
-        variances, axes = _principal(centred.T @ centred)
-        self._mean_variance = variances.mean().clamp(min=1e-12)
-        self._variances, self._axes = variances[-_AXES:].clamp(min=0), axes[:, -_AXES:]  # (A,) summed over rows; (C, A)
+        self._mean_variance = (centred.square().sum() / x.shape[1]).clamp(min=1e-12)
+        self._variances, self._axes = _principal_axes(centred, _AXES)  # (A,) summed over rows; (C, A)
         self._along = (centred @ self._axes).T @ (y - self._y_mean)  # (A, F)
 
     def solved(self, penalties: Tensor) -> tuple[Tensor, Tensor]:
@@ -175,6 +175,20 @@ class _Spread:
 
     def _shrunk(self, penalties: Tensor) -> Tensor:
         return self._along / (self._variances[:, None] + penalties * self._mean_variance)
+
+
+def _principal_axes(centred: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Of rows (n, C) the sums of squares (A,) along the A principal axes (C, A) of most, A at most `count`.
+
+    From the scatter of channels or, where rows are fewer, from that of rows: both have the same values above 0.
+    """
+    if len(centred) >= centred.shape[1]:
+        variances, axes = _principal(centred.T @ centred)
+        return variances[-count:].clamp(min=0), axes[:, -count:]
+    variances, mixtures = _principal(centred @ centred.T)
+    variances, axes = variances[-count:].clamp(min=0), centred.T @ mixtures[:, -count:]
+    lengths = axes.norm(dim=0)
+    return variances, torch.where(lengths > 1e-4 * lengths.max(), axes / lengths, 0.0)
 
 
 def _principal(scatter: Tensor) -> tuple[Tensor, Tensor]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import operator
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 import torch
@@ -16,13 +17,43 @@ if TYPE_CHECKING:
     from actatlas.networks.network import Network
 
 _LEAST_COSINE = 0.98
+_KEPT = 4  # copies of a network, each for other layers
 
 
-def lightened(network: Network, layers: Sequence[str]) -> Network:
+def lightened(network: Network, layers: Collection[str]) -> Network:
     """`folded`, and in bfloat16 on devices that are made for it.
 
-    What does not agree with the network at `layers` is left out. Maps are bfloat16 or float32.
+    What does not agree with the network at `layers` is left out. Maps are bfloat16 or float32. Copies are kept with
+    the network until its weights change, for making one takes as long as painting a few icons: run none of them in
+    two threads, but what `sharing_weights` makes of them.
     """
+    wanted = tuple(sorted(set(layers)))
+    kept = network.light_copies.pop(wanted, None)
+    if kept is None or not kept[0].are_still_of(network.module):
+        kept = Weights(network.module), _made(network, wanted)
+    network.light_copies[wanted] = kept
+    while len(network.light_copies) > _KEPT:
+        network.light_copies.pop(next(iter(network.light_copies)))
+    return kept[1]
+
+
+class Weights:
+    """Tensors of a module, and how often each was written to."""
+
+    def __init__(self, module: nn.Module):
+        self._tensors = [*module.parameters(), *module.buffers()]
+        self._versions = [_version(tensor) for tensor in self._tensors]
+
+    def are_still_of(self, module: nn.Module) -> bool:
+        now = Weights(module)
+        return self._versions == now._versions and all(map(operator.is_, self._tensors, now._tensors))
+
+
+def _version(tensor: Tensor) -> int:
+    return 0 if tensor.is_inference() else tensor._version
+
+
+def _made(network: Network, layers: Sequence[str]) -> Network:
     light = folded(network, layers)
     if has_joined(light.module) and not _goes_back(light, layers):
         light = folded(network, layers, joins=False)

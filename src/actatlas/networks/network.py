@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -26,6 +26,9 @@ from actatlas.networks.running import forward, vet
 from actatlas.preprocessing import Preprocessing, upright_rgb
 from actatlas.values import LayerInfo, Precision
 
+if TYPE_CHECKING:
+    from actatlas.networks.lightening import Weights
+
 
 class Network:
     """A module in eval mode, its preprocessing, labels, class count and layers.
@@ -36,6 +39,7 @@ class Network:
     has_logits: False where an output (B, n) holds features, not classes
     recommended: layers that the maker of the network recommends; empty lets actatlas choose
     loaded_by: the spec and device that lead to it in any process; None for what was given as an object
+    light_copies: {layers: (the weights then, copy)}, see `lightened`
     """
 
     def __init__(
@@ -53,6 +57,7 @@ class Network:
         self.spec = spec or f"python:{type(module).__name__}"
         self.dtype = torch.float32
         self.loaded_by: tuple[str, str] | None = None
+        self.light_copies: dict[tuple[str, ...], tuple[Weights, Network]] = {}
         self._recommended = tuple(recommended)
         self._has_logits = has_logits
         self._vetted: set[str] = set()
