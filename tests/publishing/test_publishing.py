@@ -125,6 +125,14 @@ def test_a_site_takes_the_place_of_an_earlier_one_and_of_nothing_else(atlas, tmp
     assert cli.main(["site", str(atlas.folder), "-o", str(atlas.folder / "site")]) == 2
 
 
+@pytest.mark.parametrize("command", ["verify", "view", "report"])
+def test_a_page_is_not_taken_for_its_atlas(command: str, atlas, tmp_path, capsys):
+    publish(atlas, tmp_path / "out", capsys)
+    assert cli.main([command, str(tmp_path / "out")]) == 7
+    told = capsys.readouterr().err
+    assert "page and not the atlas" in told and str(tmp_path / "out" / "index.html") in told
+
+
 def test_what_cannot_be_published_is_refused_in_a_sentence(atlas, tmp_path, capsys):
     growing = fake_atlas(tmp_path / "half" / "atlas", layers=1, sides=(5,), photos=0, painted=0.5, icon_px=24)
     for folder, out, options, code, told in (

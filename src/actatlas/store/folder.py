@@ -26,6 +26,7 @@ from actatlas.store.lock import writing
 
 FORMAT_VERSION = 4
 Found = TypeVar("Found")
+_PAGE = "index.html", "app.js", "atlas.js"  # of a page that stands alone
 _OURS = {"plan.json", "journal.jsonl", "manifest.json", "timings.json", "asked.json", ".lock", ".lock-holder"}
 # What only we write into: a file there that no list names was cut short on its way into the journal.
 _OWN_FOLDERS = ("layers", "shards", "places", "predictions", "site/layers", "site/thumbs", "site/originals")
@@ -78,11 +79,7 @@ class AtlasFolder:
         """An atlas, finished or growing. Raises NotAnAtlas."""
         folder = cls(root)
         if not (root / "plan.json").is_file():
-            found = "is not an atlas (it has no plan.json)" if root.exists() else "is not there"
-            raise NotAnAtlas(
-                f"{root} {found}; give a folder that actatlas build wrote: actatlas build IMAGES --out DIR",
-                path=str(root),
-            )
+            raise NotAnAtlas(_no_atlas(root), path=str(root))
         version = folder.read_json("plan.json").get("format_version")
         if version != FORMAT_VERSION:
             raise NotAnAtlas(
@@ -344,6 +341,14 @@ def _is_entry(path: Any, entry: Mapping[str, Any]) -> bool:
         return False
     pure = PurePath(path)
     return bool(path) and not pure.anchor and ".." not in pure.parts and "\0" not in path
+
+
+def _no_atlas(root: Path) -> str:
+    if all((root / name).is_file() for name in _PAGE):
+        page = root / "index.html"
+        return f"{root} is an atlas's page and not the atlas; open {page}, or give the folder that it was made from"
+    found = "is not an atlas (it has no plan.json)" if root.exists() else "is not there"
+    return f"{root} {found}; give a folder that actatlas build wrote: actatlas build IMAGES --out DIR"
 
 
 def _unreadable(error: OSError, path: Path) -> StorageError:
