@@ -279,6 +279,9 @@ def test_keys_go_from_cell_to_cell(open_page, address):
 
 def test_a_tap_on_a_phone_opens_the_cell_and_nothing_is_cut_off(open_page, address):
     page = open_page(address, "#layer=layer.0&grid=20", **PHONE)
+    for button in page.locator(".corner button").all():
+        lies = button.bounding_box()
+        assert lies["x"] >= 0 and lies["x"] + lies["width"] <= 390 and min(lies["width"], lies["height"]) >= 24
     box = page.get_by_test_id("map").bounding_box()
     x, y = int(box["x"] + box["width"] / 2), int(box["y"] + box["height"] / 2 - 40)
     x, y, colour = flat_point(settled(page)[::2, ::2], x, y)  # two pixels of the screen are one of the page
