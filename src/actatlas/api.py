@@ -243,7 +243,8 @@ def _comparison_paint(layers: tuple[Layer, Layer], draft: bool, seed: int, progr
         layer.atlas.require_weights(networks[-1].spec, networks[-1].weights_sha256)
 
     def paint(number: int, cells: Cells) -> Icons:
-        return paint_cells(networks[number], layers[number], cells, f"comparison/{seed}", progress, draft)
+        salt = f"comparison/{seed}"
+        return paint_cells(networks[number], layers[number], cells, salt, progress, "draft" if draft else "plain")
 
     return paint
 

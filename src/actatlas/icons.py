@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -27,6 +27,8 @@ from actatlas.records import read_expectation, read_pilot, write_expectation
 from actatlas.store import AtlasFolder, paths, pictures, write_icons
 from actatlas.studio import Studio
 from actatlas.values import Cells, Icons
+
+Manner = Literal["plain", "draft", "named"]
 
 
 class IconWork:
@@ -258,17 +260,20 @@ def paint_on(
 
 
 def paint_cells(
-    network: Network, layer: Layer, cells: Cells, salt: str, progress: Progress, draft: bool = False
+    network: Network, layer: Layer, cells: Cells, salt: str, progress: Progress, how: Manner = "plain"
 ) -> Icons:
-    """Icons of cells that stand alone, such as a class atlas's, painted as the atlas's own are.
+    """Icons of cells that stand alone, such as a class atlas's.
 
-    salt: what, beside places, their starting pictures depend on; draft: in less than half of the time, less well
+    salt: what, beside places, their starting pictures depend on; how: as the atlas's own are painted, as its drafts
+    would be, or so that each is best named (see `InversionSettings.to_be_named`)
     Raises PlanChanged for a network with other weights than the atlas's.
     """
     plan, files = layer.atlas.plan, layer.atlas.files
     layer.atlas.require_weights(network.spec, network.weights_sha256)
-    how: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in plan["settings"]["icons"].items()}
-    settings = InversionSettings(**how).as_draft() if draft else InversionSettings(**how)
+    stored = plan["settings"]["icons"]
+    how_painted: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in stored.items()}
+    settings = InversionSettings(**how_painted)
+    settings = {"plain": settings, "draft": settings.as_draft(), "named": settings.to_be_named()}[how]
     expectation, colour = read_expectation(files, layer.name), read_pilot(files).colour
     renderer = Renderer(network, layer.name, layer.mean, colour, settings, expectation)
     keys = [picture_key(salt, layer.name, *place) for place in cells.coordinates.tolist()]

@@ -7,11 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from actatlas.errors import NetworkError, UsageError
 from actatlas.inversion import InversionSettings, Painting, Renderer, directions_of, invert, measure, measure_icons
 from actatlas.inversion.prior import NaturalPrior
+from actatlas.inversion.renderer import enlarged_px
 from actatlas.networks import Network
 from actatlas.preprocessing import Preprocessing
 from actatlas.values import ColourStatistics
@@ -89,6 +91,32 @@ def test_mending_changes_pictures_that_are_not_told_from_the_others_and_those_al
     ranks = [measure(network, LAYER, p, targets, np.arange(12), mean).rank for p in (before, painting.pictures)]
     assert (ranks[1] == 0).sum() > (ranks[0] == 0).sum()
     assert np.isin(np.flatnonzero(ranks[0] > 1), rows).all()
+
+
+def test_what_is_seen_enlarged_too_answers_at_both_scales(network: Network):
+    layer = "blocks.15.expanded"
+    answers = measure_icons(network, layer, _random_canvases(12))
+    targets, mean, rows = answers[:4], answers.mean(axis=0), np.arange(4)
+    cosines = {}
+    for factor in (1.0, 5 / 3):
+        settings = replace(FEW, size_px=80, enlarged=factor)
+        pictures = invert(network, layer, targets, mean, COLOUR, settings, rows)
+        assert pictures.shape == (4, 96, 96, 3)
+        large = np.stack([np.array(Image.fromarray(p).resize((160, 160), Image.Resampling.BILINEAR)) for p in pictures])
+        cosines[factor] = [measure(network, layer, p, targets, rows, mean).cosine.mean() for p in (pictures, large)]
+    assert cosines[5 / 3][1] > cosines[1.0][1] + 0.05
+    assert cosines[5 / 3][0] > cosines[1.0][0] - 0.25
+
+
+def test_only_what_a_layer_sees_at_once_is_enlarged(network: Network):
+    for layer, side, enlarged in (
+        ("blocks.3.expanded", 80, 80),  # it sees 19 px
+        ("blocks.11.expanded", 80, 144),
+        ("blocks.15.expanded", 96, 160),
+        ("blocks.15.expanded", 224, 224),  # more than the network's input
+    ):
+        assert enlarged_px(network, layer, side, 5 / 3) == enlarged
+        assert enlarged_px(network, layer, side, 1.0) == side
 
 
 def test_as_few_as_may_stay_mistaken_are_not_painted_on(network: Network):

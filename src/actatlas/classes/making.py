@@ -76,7 +76,7 @@ def make_class_atlas(
             speak = None
             if chosen.attributions is None and layer.attribution_units:
                 speak = attribute_cells(network(), layer, choice.rows, cells, progress)
-            icons = paint_cells(network(), layer, cells, f"{target.key}/{settings.seed}", progress)
+            icons = paint_cells(network(), layer, cells, f"{target.key}/{settings.seed}", progress, "named")
             with files.reopened():
                 files.forget(home)
                 files.forget(f"site/layers/{layer.slug}~{target.key}/")  # the page's share of the one before

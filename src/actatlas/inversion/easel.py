@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -29,6 +29,7 @@ class Scene:
 
     mean: (C,) of the layer; colour, expectation: of the photos
     side: of a picture; shift_px: the canvas is wider by so much all around; channel_count: of the network's input
+    enlarged_px: every second step sees the picture at this side
     surroundings: what the mean cosine over the whole map weighs beside that at the centre
     position: row and column of the map where the answer is read, None reads it at the centre
     """
@@ -39,6 +40,7 @@ class Scene:
     settings: InversionSettings
     expectation: Expectation | None
     side: int
+    enlarged_px: int
     shift_px: int
     channel_count: int
     surroundings: float
@@ -97,7 +99,9 @@ class Easel:
         first = last = torch.zeros(len(keys))
         for step, shift in enumerate(_shifts(steps, self._scene.shift_px)):
             coefficients.requires_grad_()
-            value, cosines = self._value(self._cropped(self._prior.picture(coefficients), shift), here)
+            pixels = self._cropped(self._prior.picture(coefficients), shift)
+            is_enlarged = self._scene.enlarged_px > self._scene.side and (steps - step) % 2 == 0
+            value, cosines = self._enlarged_value(pixels, here) if is_enlarged else self._value(pixels, here)
             (gradient,) = torch.autograd.grad(value, coefficients)
             coefficients = optimiser.climb(coefficients.detach(), gradient)
             last = cosines.detach()
@@ -143,6 +147,11 @@ class Easel:
         if aim.looks is not None:
             value = value - ((self._looks.of_maps(pixels, maps) - aim.looks).square() * self._look_weights).sum()
         return value, cosines
+
+    def _enlarged_value(self, pixels: Tensor, aim: _Here) -> tuple[Tensor, Tensor]:
+        """The same of the pictures enlarged. What photos look like is known at their own size alone."""
+        size = (self._scene.enlarged_px,) * 2
+        return self._value(interpolate(pixels, size, mode="bilinear", align_corners=False), replace(aim, looks=None))
 
     def _maps(self, pixels: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
         return self._network.activations(self._network.normalize(self._network.fit(pixels)), layers)

@@ -17,7 +17,6 @@ from actatlas.inversion.sheet import Sheet
 from actatlas.networks import Network
 from actatlas.values import ColourStatistics, Expectation
 
-_FIRMER = 4.0  # contrast, in mending
 _MENDINGS = 3  # of those that still are not told from the others
 _SLIM = 0.01  # a margin that may be none in the network's full precision
 _PART = 256  # rows whose cosines to all targets are held at once
@@ -144,7 +143,7 @@ class Painting:
             if len(rows) <= self._settings.mistaken * len(margins):
                 break
             start = self.pictures[rows]
-            steps, contrast = self._settings.steps_of_round(1), _FIRMER * self._settings.contrast
+            steps, contrast = self._settings.steps_of_round(1), self._settings.mending_contrast
             self.pictures[rows] = paint(self._asked(rows, steps, start, contrast))
             mended = self._margins(rows)
             is_worse = mended < margins[rows]

@@ -58,6 +58,7 @@ class Renderer:
         scene = Scene(
             layer, mean, colour, settings, self._expectation,
             side=side,
+            enlarged_px=enlarged_px(network, layer, side, settings.enlarged),
             shift_px=min(settings.shift_px, side // 16) if 4 * settings.shift_px <= info.stride else 0,
             channel_count=network.preprocessing.channel_count,
             surroundings=0.0 if position else min(settings.surroundings * field_share, _MOST_SURROUNDINGS),
@@ -224,6 +225,19 @@ def side_px(network: Network, layer: str, size_px: int) -> int:
     across = -(-side // info.stride)
     raised = (across + 1 - across % 2) * info.stride
     return raised if is_map and across < 5 and side < raised <= min(native, MOST_PX) else side
+
+
+def enlarged_px(network: Network, layer: str, side: int, factor: float) -> int:
+    """The side at which every second step sees a picture: the odd multiple of the layer's stride next to `factor` times
+    its own, so that one position lies in the centre, but no more than the network's input.
+
+    The picture's own side where that is less, or more than the layer sees at once: what it says of a texture it does
+    not say of one twice as coarse.
+    """
+    info = network.layer(layer)
+    enlarged = (2 * round((side * factor / info.stride - 1) / 2) + 1) * info.stride
+    is_seen = side < enlarged <= min(info.receptive_field_px, *network.preprocessing.input_px)
+    return enlarged if is_seen and factor > 1 else side
 
 
 def _devices(device: torch.device) -> list[torch.device]:

@@ -30,10 +30,13 @@ class InversionSettings:
     emphasis: how many times as far from the usual look as such photos are on average; means are calmer than each of
         what they are means of
     contrast: weight of the log-probability that the answer is its own target's among the most similar ones
+    mending_contrast: the same, in painting on those that are not told from the others
     mistaken: share of the pictures whose answer may stay nearer to another's target: so few are not painted on
     learning_patches: how many patches of photos teach what photos with an activation look like; 0 does without
     shift_px: while painting, the picture is shifted by up to so many pixels each way, if that is no more than a quarter
         of the layer's stride
+    enlarged: every second step sees the picture so many times as large, so that it answers at both scales, as what is
+        in a photo does; 1 is never. See `enlarged_px`
     start: the starting picture's noise, in standard deviations of the prior
     batch_size: the most pictures that a processor paints at once, a GPU four times as many; part of the last bits
     """
@@ -51,9 +54,11 @@ class InversionSettings:
     look_every: int = 1
     emphasis: float = 2.5
     contrast: float = 0.03
+    mending_contrast: float = 0.12
     mistaken: float = 0.0
     learning_patches: int = 1024
     shift_px: int = 4
+    enlarged: float = 1.0
     start: float = 0.01
     batch_size: int = 32
 
@@ -70,9 +75,11 @@ class InversionSettings:
             ("look_every", self.look_every >= 1, "at least 1"),
             ("emphasis", self.emphasis >= 0, "at least 0"),
             ("contrast", self.contrast >= 0, "at least 0"),
+            ("mending_contrast", self.mending_contrast >= 0, "at least 0"),
             ("mistaken", 0 <= self.mistaken <= 1, "from 0 to 1"),
             ("learning_patches", self.learning_patches >= 0, "at least 0"),
             ("shift_px", self.shift_px >= 0, "at least 0"),
+            ("enlarged", self.enlarged >= 1, "at least 1"),
             ("start", self.start > 0, "above 0"),
             ("batch_size", self.batch_size >= 1, "at least 1"),
         ):
@@ -92,6 +99,18 @@ class InversionSettings:
             mistaken=max(self.mistaken, 0.02),
             shift_px=0,
             learning_patches=min(self.learning_patches, 512),
+        )
+
+    def to_be_named(self) -> InversionSettings:
+        """Four times as long: for a few icons, each of which is to say what it is of. Steps count double, and half of
+        them see the picture enlarged; told from the others are only those that would not be.
+        """
+        return replace(
+            self,
+            steps=tuple(2 * count for count in self.steps),
+            repeats=tuple(2 * count for count in self.repeats),
+            contrast=0.0,
+            enlarged=5 / 3,
         )
 
     def steps_of_round(self, number: int) -> int:
