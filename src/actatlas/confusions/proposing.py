@@ -123,7 +123,7 @@ class _Search:
 
     def run(self) -> list[tuple[Proposal, Image.Image]]:
         settings, quick = self.settings, lightened(self.network, [self.layer.name])
-        pool = self._see_pool(quick)
+        pool = self._see_pool()
         self.related = related_classes(self.network, pool.logits)
         self.said = PhotoClasses.of(self.atlas, self.truths)
         rows = draw_rows(self.layer, self.grid, settings.effort * _PATCHES, settings.seed)
@@ -133,10 +133,11 @@ class _Search:
         pairs = self._drawn() if settings.at_random else self.trials.best(evidence, settings.effort, self.progress)
         return self._listed(pairs)
 
-    def _see_pool(self, quick: Network) -> Photos:
+    def _see_pool(self) -> Photos:
         ids = self.used[photo_order(len(self.used), self.settings.seed)][:_POOL].tolist()
         every = range(len(self.names))
-        pool = see_photos(quick, self.atlas.source, ids, self.truths, every, self.progress)
+        # By the network itself: a proof ranks the photos anew, and what was tried on may not be scored.
+        pool = see_photos(self.network, self.atlas.source, ids, self.truths, every, self.progress)
         if len(pool) < 2:
             raise TooFewImages(
                 f"{len(pool)} of {len(ids)} photos of {self.atlas.folder} can be read; put them back where they were"
