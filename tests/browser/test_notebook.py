@@ -118,6 +118,16 @@ def run(page, index: int):
     return cell.locator(".jp-OutputArea-output")
 
 
+def runs_to(page, index: int, text: str) -> None:
+    """A cell prints this, at the latest the fifth time: what the page tells may reach Python after the first run."""
+    for _ in range(4):
+        try:
+            return expect(run(page, index)).to_have_text(text)
+        except AssertionError:
+            continue
+    expect(run(page, index)).to_have_text(text)
+
+
 def test_what_is_chosen_in_jupyterlab_is_chosen_in_python_and_back(notebook, shown_atlas):
     opening = f"import actatlas\natlas = actatlas.open({str(shown_atlas.folder)!r})\n"
     opening += "widget = atlas.show(height=560)\nwidget"
@@ -132,7 +142,7 @@ def test_what_is_chosen_in_jupyterlab_is_chosen_in_python_and_back(notebook, sho
     inspector = atlas.get_by_test_id("inspector")
     expect(inspector).to_be_visible()
     column, row = place_in(inspector)
-    expect(run(page, 1)).to_have_text(f'[["layer.1",10,"{column},{row}"]] {column} {row}')
+    runs_to(page, 1, f'[["layer.1",10,"{column},{row}"]] {column} {row}')
 
     atlas.get_by_test_id("map").press("s")
     page.keyboard.press("ArrowLeft")
@@ -140,7 +150,7 @@ def test_what_is_chosen_in_jupyterlab_is_chosen_in_python_and_back(notebook, sho
     page.keyboard.press("s")
     expect(atlas.get_by_test_id("picked")).to_contain_text("2 cells")
     both = f'[["layer.1",10,"{column},{row}"],["layer.1",10,"{column - 1},{row}"]]'
-    expect(run(page, 1)).to_have_text(f"{both} {column - 1} {row}")
+    runs_to(page, 1, f"{both} {column - 1} {row}")
 
     # Nothing of this layer's finer grid came with the page.
     run(page, 2)
@@ -148,7 +158,7 @@ def test_what_is_chosen_in_jupyterlab_is_chosen_in_python_and_back(notebook, sho
     expect(atlas.locator("html[data-ready]")).to_be_attached(timeout=MS)
     assert place_in(inspector) == [7, 9]
     assert code_of(colour_in(inspector)) == cell_code(0, 20, 7, 9), "the icon that Python sent is this cell's"
-    expect(run(page, 1)).to_have_text('[["layer.0",20,"7,9"]] 7 9')
+    runs_to(page, 1, '[["layer.0",20,"7,9"]] 7 9')
 
 
 def test_a_converted_notebook_shows_the_atlas_without_python(shown_atlas, browser, tmp_path):
