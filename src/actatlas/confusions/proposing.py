@@ -29,7 +29,7 @@ from actatlas.progress import Progress
 
 # Photos that patches are tried on are drawn from so many of the atlas's: their logits are all kept.
 _POOL = 1000
-_PATCHES = 4000  # activations whose patches are looked at
+_PATCHES = 5000  # activations whose patches are looked at
 
 
 @dataclass(frozen=True)

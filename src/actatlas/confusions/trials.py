@@ -23,7 +23,7 @@ NEAREST_PHOTOS = 50  # to the target: every second is tried on, the others are l
 # logits lose a tenth, and move towards what the patch gives alone.
 _LOSS, _PULL = 0.1, 0.15
 _LOOKED_AT, _EACH = 40, 4  # patches of a class: by their own logit, then by what is expected
-_HOPEFUL = 620  # pairs that are tried
+_HOPEFUL = 700  # pairs that are tried
 
 
 class _Round(NamedTuple):
@@ -35,7 +35,7 @@ class _Round(NamedTuple):
 
 _FIRST, _SECOND = _Round(slice(0, 3), 0), _Round(slice(3, 9), 0)
 _THIRD, _RESCALED, _LAST = _Round(slice(0, None, 3), 4), _Round(slice(0, None, 3), 1), _Round(slice(None), 2)
-_LEFT = (180, 36, 25)  # pairs, after the first three
+_LEFT = (200, 40, 26)  # pairs, after the first three
 _SCALES = (0.3, 0.5, 0.75, 1.0)  # sides of what is cut around an activation, of the input's
 _SHARPNESS = 1.5  # of a logit between "is not taken for it" and "is"
 _TOGETHER = 32
