@@ -270,9 +270,8 @@ def paint_cells(
     """
     plan, files = layer.atlas.plan, layer.atlas.files
     layer.atlas.require_weights(network.spec, network.weights_sha256)
-    stored = plan["settings"]["icons"]
-    how_painted: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in stored.items()}
-    settings = InversionSettings(**how_painted)
+    stored: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in plan["settings"]["icons"].items()}
+    settings = InversionSettings(**stored)
     settings = {"plain": settings, "draft": settings.as_draft(), "named": settings.to_be_named()}[how]
     expectation, colour = read_expectation(files, layer.name), read_pilot(files).colour
     renderer = Renderer(network, layer.name, layer.mean, colour, settings, expectation)

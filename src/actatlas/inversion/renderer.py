@@ -58,7 +58,7 @@ class Renderer:
         scene = Scene(
             layer, mean, colour, settings, self._expectation,
             side=side,
-            enlarged_px=enlarged_px(network, layer, side, settings.enlarged),
+            enlarged_px=side if position else enlarged_px(network, layer, side, settings.enlarged),
             shift_px=min(settings.shift_px, side // 16) if 4 * settings.shift_px <= info.stride else 0,
             channel_count=network.preprocessing.channel_count,
             surroundings=0.0 if position else min(settings.surroundings * field_share, _MOST_SURROUNDINGS),

@@ -102,8 +102,10 @@ class InversionSettings:
         )
 
     def to_be_named(self) -> InversionSettings:
-        """Four times as long: for a few icons, each of which is to say what it is of. Steps count double, and half of
-        them see the picture enlarged; told from the others are only those that would not be.
+        """For a few icons, each of which is to say what it is of; it takes more than three times as long.
+
+        Steps count double, half of them see the picture enlarged, and only those are told from the others that would
+        not be.
         """
         return replace(
             self,

@@ -19,11 +19,13 @@ def _categories() -> tuple[str, ...]:
         raise MissingExtra("torchvision", "build", "the ImageNet labels")
     path = Path(package.origin).parent / "models" / "_meta.py"
     found = run_path(str(path)).get("_IMAGENET_CATEGORIES", ()) if path.is_file() else ()
-    if len(found) != 1000:
+    if len(found) == 1000:
+        return tuple(found)
+    try:
         from torchvision.models import GoogLeNet_Weights
-
-        found = GoogLeNet_Weights.IMAGENET1K_V1.meta["categories"]
-    return tuple(found)
+    except ImportError:
+        raise MissingExtra("torchvision", "build", "the ImageNet labels") from None
+    return tuple(GoogLeNet_Weights.IMAGENET1K_V1.meta["categories"])
 
 
 def imagenet_labels() -> list[str]:

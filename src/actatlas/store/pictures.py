@@ -71,4 +71,5 @@ def _stacked(pixels: np.ndarray) -> np.ndarray:
         return pixels
     count, side = pixels.shape[:2]
     filled = np.pad(pixels, [(0, 0)] * 3 + [(0, -pixels.shape[-1] % 3)])
-    return filled.reshape(count, side, side, -1, 3).transpose(0, 3, 1, 2, 4).reshape(count, -1, side, 3)
+    threes = filled.shape[-1] // 3
+    return filled.reshape(count, side, side, threes, 3).transpose(0, 3, 1, 2, 4).reshape(count, threes * side, side, 3)
