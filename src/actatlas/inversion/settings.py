@@ -53,7 +53,7 @@ class InversionSettings:
     likeness: float = 14.0
     look_every: int = 1
     emphasis: float = 2.5
-    contrast: float = 0.03
+    contrast: float = 0.0
     mending_contrast: float = 0.12
     mistaken: float = 0.0
     learning_patches: int = 1024
@@ -96,6 +96,7 @@ class InversionSettings:
             repeats=(5,),
             likeness=min(self.likeness, 4.0),
             look_every=2,
+            contrast=max(self.contrast, 0.03),
             mistaken=max(self.mistaken, 0.02),
             shift_px=0,
             learning_patches=min(self.learning_patches, 512),
@@ -104,14 +105,12 @@ class InversionSettings:
     def to_be_named(self) -> InversionSettings:
         """For a few icons, each of which is to say what it is of; it takes more than three times as long.
 
-        Steps count double, half of them see the picture enlarged, and only those are told from the others that would
-        not be.
+        Steps count double, and half of them see the picture enlarged.
         """
         return replace(
             self,
             steps=tuple(2 * count for count in self.steps),
             repeats=tuple(2 * count for count in self.repeats),
-            contrast=0.0,
             enlarged=5 / 3,
         )
 
