@@ -130,7 +130,11 @@ class _Search:
         evidence = find_evidence(self.layer, self.grid, rows, self.said, self.related)
         self.evidence = evidence
         self.trials = Trials(quick, self.layer, pool, self.related, self.side_px)
-        pairs = self._drawn() if settings.at_random else self.trials.best(evidence, settings.effort, self.progress)
+        pairs = (
+            self._drawn()
+            if settings.at_random
+            else self.trials.best(evidence, settings.effort, settings.top, self.progress)
+        )
         return self._listed(pairs)
 
     def _see_pool(self) -> Photos:
@@ -152,7 +156,7 @@ class _Search:
             foreign = np.flatnonzero(self.said.foreign(int(self.image_ids[row]), self.related))
             if len(foreign):
                 pairs.append(Pair(int(random.choice(foreign)), Cut(row, min(self.layer.patch_px, self.side_px))))
-        return self.trials.once(pairs)
+        return self.trials.at_most(1, pairs)
 
     # --- the list
 

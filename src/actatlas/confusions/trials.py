@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -22,20 +23,21 @@ NEAREST_PHOTOS = 50  # to the target: every second is tried on, the others are l
 # What a patch of two fifths of the side in a corner does on average (EfficientNet-Lite0; decision 0011): a photo's
 # logits lose a tenth, and move towards what the patch gives alone.
 _LOSS, _PULL = 0.1, 0.15
-_LOOKED_AT, _EACH = 40, 4  # patches of a class: by their own logit, then by what is expected
-_HOPEFUL = 700  # pairs that are tried
+_LOOKED_AT, _EACH = 40, 4  # patches of a class at least: by what they add to its logit, then by what is expected
+_HOPEFUL = 1100  # patches that are seen on a photo in each corner
+_TOP = 20  # pairs wanted, for which these numbers are; more of them, or more effort, take as many times as many
+_EXPECTED, _FOREIGN, _TO_RESCALE = 240, 80, 60  # pairs: of each class the best, those without its own, the first
 
 
 class _Round(NamedTuple):
-    """photos: which of those for a class; corners: how many of a pair's best, 0 for one after the other"""
+    """photos: which of those for a class; corners: how many of a pair's best; pairs: so many are tried, for `_TOP`"""
 
     photos: slice
     corners: int
+    pairs: int
 
 
-_FIRST, _SECOND = _Round(slice(0, 3), 0), _Round(slice(3, 9), 0)
-_THIRD, _RESCALED, _LAST = _Round(slice(0, None, 3), 4), _Round(slice(0, None, 3), 1), _Round(slice(None), 2)
-_LEFT = (200, 40, 26)  # pairs, after the first three
+_EVERYWHERE, _LAST = _Round(slice(0, None, 3), 4, 40), _Round(slice(None), 2, 26)
 _SCALES = (0.3, 0.5, 0.75, 1.0)  # sides of what is cut around an activation, of the input's
 _SHARPNESS = 1.5  # of a logit between "is not taken for it" and "is"
 _TOGETHER = 32
@@ -45,30 +47,44 @@ _TOGETHER = 32
 class Pair:
     """A class and a patch.
 
-    corner: where it is tried first
     hope: how nearly the photos are taken for the class, from 0 to 1, as expected or seen
-    glanced: margins of a few photos, each in another corner
     seen: {corner: {row of the pool: margin with the patch there}}
     """
 
     target: int
     cut: Cut
-    corner: str = CORNERS[0]
     hope: float = 0.0
-    glanced: list[float] = field(default_factory=list)
     seen: dict[str, dict[int, float]] = field(default_factory=dict)
 
     @property
     def corners(self) -> list[str]:
         """The best first; those that were tried on more photos go before others."""
         tried = {corner: list(self.seen.get(corner, {}).values()) for corner in CORNERS}
-        return sorted(CORNERS, key=lambda corner: (-len(tried[corner]), -_hope(tried[corner]), corner != self.corner))
+        return sorted(CORNERS, key=lambda corner: (-len(tried[corner]), -_hope(tried[corner])))
 
     @property
     def tried(self) -> float:
         """Share of the photos that are taken for the class with the patch in its best corner."""
         margin = list(self.seen.get(self.corners[0], {}).values())
         return sum(value > 0 for value in margin) / max(len(margin), 1)
+
+
+@dataclass(frozen=True)
+class Effects:
+    """What each of n patches does to any photo: its logits become kept · logits + gained.
+
+    kept: (n,); gained: (n, classes)
+    """
+
+    kept: Tensor
+    gained: Tensor
+
+    def of(self, chosen: np.ndarray) -> Effects:
+        return Effects(self.kept[chosen], self.gained[chosen])
+
+    def on(self, logits: Tensor) -> Tensor:
+        """(photos, classes) → (n, photos, classes)"""
+        return self.kept[:, None, None] * logits + self.gained[:, None]
 
 
 class Trials:
@@ -84,17 +100,22 @@ class Trials:
         self._nearest: dict[int, np.ndarray] = {}
         self._patches: dict[Cut, Tensor] = {}
 
-    def best(self, evidence: Evidence, effort: int, progress: Progress) -> list[Pair]:
+    def best(self, evidence: Evidence, effort: int, top: int, progress: Progress) -> list[Pair]:
         """The most hopeful pairs, the best first: every class and every photo once.
 
-        effort: so many times as many pairs are tried
+        effort: so many times as many patches and pairs are tried; top: pairs wanted
         """
-        pairs = self._expected(evidence, self._cut(evidence, progress), progress)[: effort * _HOPEFUL]
-        pairs = self._try(pairs, _FIRST, progress)
-        pairs = self.without_own(pairs[: 2 * effort * _LEFT[0]])[: effort * _LEFT[0]]
-        pairs = self.once(self._try(pairs, _SECOND, progress))[: min(effort, 2) * _LEFT[1]]
-        pairs = self._try(pairs, _THIRD, progress)[: _LEFT[2]]
-        return self._try(self._rescaled(pairs, progress), _LAST, progress)
+        wanted = -(-top // _TOP)
+        many = max(effort, wanted)
+        cuts = self._cut(evidence, progress)
+        pairs = self._expected(evidence, cuts, self._effects_alone(cuts, progress), self._each(2 * _HOPEFUL, _EACH))
+        cuts = list(dict.fromkeys(pair.cut for pair in pairs))[: effort * _HOPEFUL]
+        each = self._each(_EXPECTED, 2)
+        pairs = self.at_most(each, self._expected(evidence, cuts, self._effects(cuts, progress), each))
+        pairs = self.without_own(pairs[: many * _EXPECTED])[: many * _FOREIGN]
+        pairs = self.at_most(self._each(_EVERYWHERE.pairs, 1), self._rescaled(pairs, many, progress))
+        pairs = self._try(pairs, _EVERYWHERE, many, progress)
+        return self._try(self.at_most(1, pairs), _LAST, wanted, progress)
 
     def photos_for(self, target: int, image_id: int) -> np.ndarray:
         """Rows of the pool: every second of the 50 nearest to the target, without a photo."""
@@ -103,16 +124,16 @@ class Trials:
         rows = self._nearest[target]
         return rows[self.pool.ids[rows] != image_id][:NEAREST_PHOTOS:2]
 
-    def once(self, pairs: Sequence[Pair]) -> list[Pair]:
-        """The first of each class, and of each photo that a patch is of."""
-        targets: set[int] = set()
-        sources: set[int] = set()
+    def at_most(self, most: int, pairs: Sequence[Pair]) -> list[Pair]:
+        """The first so many of each class, and of each photo that a patch is of."""
+        targets: Counter[int] = Counter()
+        sources: Counter[int] = Counter()
         kept = []
         for pair in pairs:
             source = int(self._image_ids[pair.cut.row])
-            if pair.target not in targets and source not in sources:
-                targets.add(pair.target)
-                sources.add(source)
+            if targets[pair.target] < most and sources[source] < most:
+                targets[pair.target] += 1
+                sources[source] += 1
                 kept.append(pair)
         return kept
 
@@ -144,75 +165,109 @@ class Trials:
                 self._patches[cut] = torch.from_numpy(np.array(square)).permute(2, 0, 1)
                 tick(1)
 
-    def _rescaled(self, pairs: list[Pair], progress: Progress) -> list[Pair]:
-        """Each with as much around its activation as deceives most: from a third of the input's side to all of it."""
+    def _rescaled(self, pairs: list[Pair], many: int, progress: Progress) -> list[Pair]:
+        """With the same at other scales: from a third of the input's side around an activation to all of it."""
         whole = min(self.network.preprocessing.input_px)
         sides = [round(scale * whole) for scale in _SCALES]
         others = [
-            Pair(pair.target, Cut(pair.cut.row, px), pair.corners[0])
-            for pair in pairs
+            Pair(pair.target, Cut(pair.cut.row, px))
+            for pair in pairs[: many * _TO_RESCALE]
             for px in sides
             if px != pair.cut.px
         ]
-        self._read([pair.cut for pair in others], progress)
-        tried = self._try(self.without_own(others), _RESCALED, progress)
-        return self.once(sorted([*pairs, *tried], key=lambda pair: -pair.hope))
+        cuts = list(dict.fromkeys(pair.cut for pair in others))
+        self._read(cuts, progress)
+        others = self.without_own(others)
+        cuts = list(dict.fromkeys(pair.cut for pair in others))
+        effects, place = self._effects(cuts, progress), {cut: i for i, cut in enumerate(cuts)}
+        for pair in others:
+            pair.hope = float(self._hopes(pair.target, effects.of(np.array([place[pair.cut]])))[0])
+        return sorted([*pairs, *others], key=lambda pair: -pair.hope)
 
-    def _expected(self, evidence: Evidence, cuts: list[Cut], progress: Progress) -> list[Pair]:
-        alone = self._alone(cuts, progress)
-        logits = torch.from_numpy(self.pool.logits)
-        is_evidence = np.repeat(evidence.is_evidence, len(cuts) // len(evidence.rows), axis=0)
+    def _each(self, total: int, least: int) -> int:
+        """Pairs of a class, so that there are about so many in all."""
+        return max(total // self.pool.logits.shape[1], least)
+
+    def _expected(self, evidence: Evidence, cuts: list[Cut], effects: Effects, each: int) -> list[Pair]:
+        """The most hopeful patches of each class, so many; the best first."""
+        is_evidence = evidence.is_evidence[np.searchsorted(evidence.rows, [cut.row for cut in cuts])]
         pairs = []
         for target in range(is_evidence.shape[1]):
-            photos = self.photos_for(target, -1)
             chosen = np.flatnonzero(is_evidence[:, target])
-            if not len(photos) or not len(chosen):
+            if not len(self.photos_for(target, -1)) or not len(chosen):
                 continue
-            chosen = chosen[np.argsort(-alone[chosen, target].numpy(), kind="stable")][:_LOOKED_AT]
-            expected = (1 - _LOSS) * logits[photos] + _PULL * alone[chosen][:, None]  # (patches, photos, classes)
-            hope = _softly(margins(expected.flatten(0, 1), torch.tensor(target))).view(len(chosen), -1).mean(dim=1)
-            best = torch.argsort(hope, descending=True, stable=True)[:_EACH].tolist()
-            pairs += [Pair(target, cuts[chosen[i]], hope=float(hope[i])) for i in best]
+            chosen = chosen[np.argsort(-effects.gained[chosen, target].numpy(), kind="stable")][: max(_LOOKED_AT, each)]
+            hope = self._hopes(target, effects.of(chosen))
+            best = torch.argsort(hope, descending=True, stable=True)[:each].tolist()
+            pairs += [Pair(target, cuts[chosen[i]], float(hope[i])) for i in best]
         return sorted(pairs, key=lambda pair: -pair.hope)
 
-    def _alone(self, cuts: list[Cut], progress: Progress) -> Tensor:
-        """(n, classes): what the network says of patches that are shown alone, at the size at which they are pasted."""
+    def _hopes(self, target: int, effects: Effects) -> Tensor:
+        """(n,) of n patches, over the photos for a class."""
+        expected = effects.on(torch.from_numpy(self.pool.logits[self.photos_for(target, -1)]))
+        return _softly(margins(expected.flatten(0, 1), torch.tensor(target))).view(len(expected), -1).mean(dim=1)
+
+    def _effects_alone(self, cuts: list[Cut], progress: Progress) -> Effects:
+        """From what the network says of patches that are shown alone, at the size at which they are pasted."""
         parts = []
         with progress.stage("Asking the network what the patches are", len(cuts), "patches") as tick:
             for start in range(0, len(cuts), 64):
                 part = torch.stack([self._patch(cut) for cut in cuts[start : start + 64]])
                 parts.append(logits_of(self.network, self.network.fit(part.float() / 255), 64))
                 tick(len(part))
-        return torch.cat(parts)
+        return Effects(torch.full((len(cuts),), 1 - _LOSS), _PULL * torch.cat(parts))
 
-    def _try(self, pairs: list[Pair], round_: _Round, progress: Progress) -> list[Pair]:
+    def _effects(self, cuts: list[Cut], progress: Progress) -> Effects:
+        """As seen on one photo in each corner, so that whatever a patch hides or adds is told for every class at once.
+
+        `kept` is the slope of logits after on logits before, of their differences between the photos.
+        """
+        photos, before = self._kept[: len(CORNERS)], torch.from_numpy(self.pool.logits[: len(CORNERS)])
+        differing = before - before.mean(dim=0)
+        kept, gained = [torch.zeros(0)], [before[:0]]
+        together = max(_TOGETHER // len(photos), 1)
+        with progress.stage("Trying patches in every corner", len(cuts), "patches") as tick:
+            for start in range(0, len(cuts), together):
+                part = cuts[start : start + together]
+                inputs = [
+                    pasted(photo, self._patch(cut), corner)
+                    for cut in part
+                    for photo, corner in zip(photos, CORNERS, strict=False)  # a pool may hold fewer
+                ]
+                logits = logits_of(self.network, torch.stack(inputs).float() / 255, _TOGETHER)
+                after = logits.view(len(part), len(photos), -1)
+                slope = (after * differing).sum(dim=(1, 2)) / (differing**2).sum().clamp(min=1e-6)
+                kept.append(slope)
+                gained.append(after.mean(dim=1) - slope[:, None] * before.mean(dim=0))
+                tick(len(part))
+        return Effects(torch.cat(kept), torch.cat(gained))
+
+    def _try(self, pairs: list[Pair], round_: _Round, many: int, progress: Progress) -> list[Pair]:
         """Pasted on photos of the pool; the best first."""
-        assert self.pool.kept is not None  # a pool is small
-        photos = self.pool.kept
+        pairs = pairs[: many * round_.pairs]
         jobs: list[tuple[Pair, int, str]] = []
         for pair in pairs:
-            rows = self.photos_for(pair.target, int(self._image_ids[pair.cut.row])).tolist()
-            for i in range(len(rows))[round_.photos]:
-                corners = pair.corners[: round_.corners] if round_.corners else [CORNERS[i % len(CORNERS)]]
-                known = pair.seen if round_.corners else {}
-                jobs += [(pair, rows[i], corner) for corner in corners if rows[i] not in known.get(corner, {})]
+            rows = self.photos_for(pair.target, int(self._image_ids[pair.cut.row])).tolist()[round_.photos]
+            for corner in pair.corners[: round_.corners]:
+                jobs += [(pair, row, corner) for row in rows if row not in pair.seen.get(corner, {})]
         with progress.stage("Trying patches on photos", len(jobs), "photos") as tick:
             for start in range(0, len(jobs), _TOGETHER):
                 part = jobs[start : start + _TOGETHER]
-                inputs = torch.stack([pasted(photos[row], self._patch(p.cut), corner) for p, row, corner in part])
+                inputs = torch.stack([pasted(self._kept[row], self._patch(p.cut), corner) for p, row, corner in part])
                 logits = logits_of(self.network, inputs.float() / 255, _TOGETHER)
-                for (pair, row, corner), margin in zip(
-                    part, margins(logits, torch.tensor([p.target for p, _, _ in part])).tolist(), strict=True
-                ):
-                    if round_.corners:
-                        pair.seen.setdefault(corner, {})[row] = margin
-                    else:
-                        pair.glanced.append(margin)
+                seen = margins(logits, torch.tensor([pair.target for pair, _, _ in part])).tolist()
+                for (pair, row, corner), margin in zip(part, seen, strict=True):
+                    pair.seen.setdefault(corner, {})[row] = margin
                 tick(len(part))
         for pair in pairs:
-            margin_of_best = pair.seen.get(pair.corners[0], {}).values() if round_.corners else pair.glanced
-            pair.hope = _hope(margin_of_best)
+            pair.hope = _hope(pair.seen.get(pair.corners[0], {}).values())
         return sorted(pairs, key=lambda pair: -pair.hope)
+
+    @property
+    def _kept(self) -> Tensor:
+        """The pool's pixels."""
+        assert self.pool.kept is not None  # a pool is small
+        return self.pool.kept
 
     def _patch(self, cut: Cut) -> Tensor:
         """(channels, side, side) uint8."""
