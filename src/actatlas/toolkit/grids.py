@@ -22,6 +22,7 @@ from actatlas.toolkit.result import Result
 from actatlas.toolkit.sheet import Leaf
 from actatlas.toolkit.studio import Seen, Studio, studio_of
 
+_CONTRAST = 0.03
 MOST_ACROSS = 14  # icons along a side; positions of larger maps are averaged in squares
 MOST_GROUPS = 24
 
@@ -139,8 +140,9 @@ def _grouped(vectors: np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np
 
 
 def _painted(studio: Studio, ground: Ground, targets: np.ndarray, emphasis: float) -> tuple[np.ndarray, np.ndarray]:
-    """Icons of targets (n, C), as an atlas's cells are painted, and (n,) how well each answers."""
-    settings = replace(InversionSettings(), size_px=ground.size_px, emphasis=emphasis)
+    """Icons of targets (n, C), and (n,) how well each answers; as an atlas's cells are painted, but that all are drawn
+    away from the others a little, in place of mending those that are like others."""
+    settings = replace(InversionSettings(), size_px=ground.size_px, emphasis=emphasis, contrast=_CONTRAST)
     renderer = Renderer(ground.network, ground.layer, ground.mean, ground.colour, settings, ground.expectation)
     keys = np.array([picture_key(studio.seed, ground.layer, i) for i in range(len(targets))], np.int64)
     painting = Painting(renderer, targets, ground.mean, settings, keys)
