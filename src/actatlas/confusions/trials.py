@@ -24,7 +24,8 @@ NEAREST_PHOTOS = 50  # to the target: every second is tried on, the others are l
 # logits lose a tenth, and move towards what the patch gives alone.
 _LOSS, _PULL = 0.1, 0.15
 _LOOKED_AT, _EACH = 40, 4  # patches of a class at least: by what they add to its logit, then by what is expected
-_HOPEFUL = 1100  # patches that are seen on a photo in each corner
+_HOPEFUL = 400, 400, 300  # patches that are seen on a photo in each corner, round by round
+_RIDGE = 0.1  # of the forecast of the others' effects
 _TOP = 20  # pairs wanted, for which these numbers are; more of them, or more effort, take as many times as many
 _EXPECTED, _FOREIGN, _TO_RESCALE = 240, 80, 60  # pairs: of each class the best, those without its own, the first
 
@@ -82,6 +83,9 @@ class Effects:
     def of(self, chosen: np.ndarray) -> Effects:
         return Effects(self.kept[chosen], self.gained[chosen])
 
+    def and_those(self, others: Effects) -> Effects:
+        return Effects(torch.cat([self.kept, others.kept]), torch.cat([self.gained, others.gained]))
+
     def on(self, logits: Tensor) -> Tensor:
         """(photos, classes) → (n, photos, classes)"""
         return self.kept[:, None, None] * logits + self.gained[:, None]
@@ -108,10 +112,9 @@ class Trials:
         wanted = -(-top // _TOP)
         many = max(effort, wanted)
         cuts = self._cut(evidence, progress)
-        pairs = self._expected(evidence, cuts, self._effects_alone(cuts, progress), self._each(2 * _HOPEFUL, _EACH))
-        cuts = list(dict.fromkeys(pair.cut for pair in pairs))[: effort * _HOPEFUL]
+        cuts, effects = self._hopeful(evidence, cuts, self._alone(cuts, progress), effort, progress)
         each = self._each(_EXPECTED, 2)
-        pairs = self.at_most(each, self._expected(evidence, cuts, self._effects(cuts, progress), each))
+        pairs = self.at_most(each, self._expected(evidence, cuts, effects, each))
         pairs = self.without_own(pairs[: many * _EXPECTED])[: many * _FOREIGN]
         pairs = self.at_most(self._each(_EVERYWHERE.pairs, 1), self._rescaled(pairs, many, progress))
         pairs = self._try(pairs, _EVERYWHERE, many, progress)
@@ -207,15 +210,37 @@ class Trials:
         expected = effects.on(torch.from_numpy(self.pool.logits[self.photos_for(target, -1)]))
         return _softly(margins(expected.flatten(0, 1), torch.tensor(target))).view(len(expected), -1).mean(dim=1)
 
-    def _effects_alone(self, cuts: list[Cut], progress: Progress) -> Effects:
-        """From what the network says of patches that are shown alone, at the size at which they are pasted."""
+    def _hopeful(
+        self, evidence: Evidence, cuts: list[Cut], alone: Tensor, effort: int, progress: Progress
+    ) -> tuple[list[Cut], Effects]:
+        """The patches that are expected to do most, and what they do: of each round tells which come next.
+
+        alone: (n, classes) what the network says of the patches that are shown alone
+        """
+        place = {cut: i for i, cut in enumerate(cuts)}
+        expected = Effects(torch.full((len(cuts),), 1 - _LOSS), _PULL * alone)
+        chosen: list[int] = []
+        seen = Effects(expected.kept[:0], expected.gained[:0])
+        for count in _HOPEFUL:
+            pairs = self._expected(evidence, cuts, expected, self._each(2 * sum(_HOPEFUL), _EACH))
+            known = set(chosen)
+            new = [i for i in dict.fromkeys(place[pair.cut] for pair in pairs) if i not in known][: effort * count]
+            if not new:
+                break
+            chosen += new
+            seen = seen.and_those(self._effects([cuts[i] for i in new], progress))
+            expected = forecast(alone, np.array(chosen), seen)
+        return [cuts[i] for i in chosen], seen
+
+    def _alone(self, cuts: list[Cut], progress: Progress) -> Tensor:
+        """(n, classes): what the network says of patches that are shown alone, at the size at which they are pasted."""
         parts = []
         with progress.stage("Asking the network what the patches are", len(cuts), "patches") as tick:
             for start in range(0, len(cuts), 64):
                 part = torch.stack([self._patch(cut) for cut in cuts[start : start + 64]])
                 parts.append(logits_of(self.network, self.network.fit(part.float() / 255), 64))
                 tick(len(part))
-        return Effects(torch.full((len(cuts),), 1 - _LOSS), _PULL * torch.cat(parts))
+        return torch.cat(parts)
 
     def _effects(self, cuts: list[Cut], progress: Progress) -> Effects:
         """As seen on one photo in each corner, so that whatever a patch hides or adds is told for every class at once.
@@ -277,6 +302,27 @@ class Trials:
 
     def _array(self, cut: Cut) -> np.ndarray:
         return self._patches[cut].permute(1, 2, 0).numpy()
+
+
+def forecast(alone: Tensor, chosen: np.ndarray, seen: Effects) -> Effects:
+    """What all patches do, from what they give alone and what some of them are seen to do: kernel ridge regression with
+    a Gaussian kernel, of what a common multiple of what they give alone leaves (Saunders et al. 1998).
+
+    alone: (n, classes); chosen: (m,) of the n, which `seen` is of
+    """
+    known = alone[chosen]
+    away = known - known.mean(dim=0)
+    pull = float((away * (seen.gained - seen.gained.mean(dim=0))).sum() / (away**2).sum().clamp(min=1e-6))
+    rest = torch.cat([seen.gained - pull * known, seen.kept[:, None]], dim=1)
+    width = 2 * (away**2).sum(dim=1).mean().clamp(min=1e-6)
+    kernel = torch.exp(-(torch.cdist(known, known) ** 2) / width) + _RIDGE * torch.eye(len(known))
+    weights = torch.linalg.solve(kernel, rest - rest.mean(dim=0))
+    found = torch.cat(
+        [torch.exp(-(torch.cdist(part, known) ** 2) / width) @ weights + rest.mean(dim=0) for part in alone.split(4096)]
+    )
+    kept, gained = found[:, -1], found[:, :-1] + pull * alone
+    kept[chosen], gained[chosen] = seen.kept, seen.gained
+    return Effects(kept, gained)
 
 
 def has_own(logits: Tensor, targets: Tensor, related: np.ndarray) -> Tensor:
