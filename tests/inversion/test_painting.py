@@ -247,3 +247,9 @@ def test_a_picture_that_went_astray_is_painted_again_slower():
 def test_settings_that_cannot_be_are_refused(name: str, value: object):
     with pytest.raises(UsageError, match=name):
         InversionSettings(**{name: value})
+
+
+def test_icons_that_are_to_be_named_are_told_from_others_only_in_mending():
+    before = InversionSettings(contrast=0.03)  # as atlases keep it that were built when this was what all had
+    assert before.to_be_named().contrast == 0 and before.to_be_named().mending_contrast > 0
+    assert before.as_draft().contrast == InversionSettings().as_draft().contrast == 0.03

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from actatlas.atlas import Layer
 from actatlas.confusions.candidates import Cut, Evidence, cut_photos
+from actatlas.confusions.effects import Effects, effects_of, forecast
 from actatlas.confusions.pasting import CORNERS, logits_of, margins, pasted
 from actatlas.confusions.photos import Photos
 from actatlas.networks import Network
@@ -25,7 +26,6 @@ NEAREST_PHOTOS = 50  # to the target: every second is tried on, the others are l
 _LOSS, _PULL = 0.1, 0.15
 _LOOKED_AT, _EACH = 40, 4  # patches of a class at least: by what they add to its logit, then by what is expected
 _HOPEFUL = 400, 400, 300  # patches that are seen on a photo in each corner, round by round
-_RIDGE = 0.1  # of the forecast of the others' effects
 _TOP = 20  # pairs wanted, for which these numbers are; more of them, or more effort, take as many times as many
 _EXPECTED, _FOREIGN, _TO_RESCALE = 240, 80, 60  # pairs: of each class the best, those without its own, the first
 
@@ -68,27 +68,6 @@ class Pair:
         """Share of the photos that are taken for the class with the patch in its best corner."""
         margin = list(self.seen.get(self.corners[0], {}).values())
         return sum(value > 0 for value in margin) / max(len(margin), 1)
-
-
-@dataclass(frozen=True)
-class Effects:
-    """What each of n patches does to any photo: its logits become kept · logits + gained.
-
-    kept: (n,); gained: (n, classes)
-    """
-
-    kept: Tensor
-    gained: Tensor
-
-    def of(self, chosen: np.ndarray) -> Effects:
-        return Effects(self.kept[chosen], self.gained[chosen])
-
-    def and_those(self, others: Effects) -> Effects:
-        return Effects(torch.cat([self.kept, others.kept]), torch.cat([self.gained, others.gained]))
-
-    def on(self, logits: Tensor) -> Tensor:
-        """(photos, classes) → (n, photos, classes)"""
-        return self.kept[:, None, None] * logits + self.gained[:, None]
 
 
 class Trials:
@@ -178,10 +157,9 @@ class Trials:
             for px in sides
             if px != pair.cut.px
         ]
-        cuts = list(dict.fromkeys(pair.cut for pair in others))
-        self._read(cuts, progress)
+        self._read(_cuts_of(others), progress)
         others = self.without_own(others)
-        cuts = list(dict.fromkeys(pair.cut for pair in others))
+        cuts = _cuts_of(others)
         effects, place = self._effects(cuts, progress), {cut: i for i, cut in enumerate(cuts)}
         for pair in others:
             pair.hope = float(self._hopes(pair.target, effects.of(np.array([place[pair.cut]])))[0])
@@ -218,19 +196,20 @@ class Trials:
         alone: (n, classes) what the network says of the patches that are shown alone
         """
         place = {cut: i for i, cut in enumerate(cuts)}
-        expected = Effects(torch.full((len(cuts),), 1 - _LOSS), _PULL * alone)
-        chosen: list[int] = []
-        seen = Effects(expected.kept[:0], expected.gained[:0])
+        each = self._each(2 * effort * sum(_HOPEFUL), _EACH)
+        chosen: list[Cut] = []
+        seen = Effects(torch.zeros(0), alone[:0])
         for count in _HOPEFUL:
-            pairs = self._expected(evidence, cuts, expected, self._each(2 * sum(_HOPEFUL), _EACH))
+            if chosen:
+                expected = forecast(alone, np.array([place[cut] for cut in chosen]), seen)
+            else:
+                expected = Effects(torch.full((len(cuts),), 1 - _LOSS), _PULL * alone)
             known = set(chosen)
-            new = [i for i in dict.fromkeys(place[pair.cut] for pair in pairs) if i not in known][: effort * count]
-            if not new:
-                break
+            hopeful = _cuts_of(self._expected(evidence, cuts, expected, each))
+            new = [cut for cut in hopeful if cut not in known][: effort * count]
             chosen += new
-            seen = seen.and_those(self._effects([cuts[i] for i in new], progress))
-            expected = forecast(alone, np.array(chosen), seen)
-        return [cuts[i] for i in chosen], seen
+            seen = seen.and_those(self._effects(new, progress))
+        return chosen, seen
 
     def _alone(self, cuts: list[Cut], progress: Progress) -> Tensor:
         """(n, classes): what the network says of patches that are shown alone, at the size at which they are pasted."""
@@ -243,14 +222,9 @@ class Trials:
         return torch.cat(parts)
 
     def _effects(self, cuts: list[Cut], progress: Progress) -> Effects:
-        """As seen on one photo in each corner, so that whatever a patch hides or adds is told for every class at once.
-
-        `kept` is the slope of logits after on logits before, of their differences between the photos.
-        """
-        photos, before = self._kept[: len(CORNERS)], torch.from_numpy(self.pool.logits[: len(CORNERS)])
-        differing = before - before.mean(dim=0)
-        kept, gained = [torch.zeros(0)], [before[:0]]
-        together = max(_TOGETHER // len(photos), 1)
+        """As seen on one photo in each corner: what a patch hides or adds is told for every class at once."""
+        photos, before = self._photos[: len(CORNERS)], torch.from_numpy(self.pool.logits[: len(CORNERS)])
+        after, together = [before[:0]], max(_TOGETHER // len(photos), 1)
         with progress.stage("Trying patches in every corner", len(cuts), "patches") as tick:
             for start in range(0, len(cuts), together):
                 part = cuts[start : start + together]
@@ -259,13 +233,9 @@ class Trials:
                     for cut in part
                     for photo, corner in zip(photos, CORNERS, strict=False)  # a pool may hold fewer
                 ]
-                logits = logits_of(self.network, torch.stack(inputs).float() / 255, _TOGETHER)
-                after = logits.view(len(part), len(photos), -1)
-                slope = (after * differing).sum(dim=(1, 2)) / (differing**2).sum().clamp(min=1e-6)
-                kept.append(slope)
-                gained.append(after.mean(dim=1) - slope[:, None] * before.mean(dim=0))
+                after.append(logits_of(self.network, torch.stack(inputs).float() / 255, _TOGETHER))
                 tick(len(part))
-        return Effects(torch.cat(kept), torch.cat(gained))
+        return effects_of(before, torch.cat(after).view(len(cuts), *before.shape))
 
     def _try(self, pairs: list[Pair], round_: _Round, many: int, progress: Progress) -> list[Pair]:
         """Pasted on photos of the pool; the best first."""
@@ -278,7 +248,7 @@ class Trials:
         with progress.stage("Trying patches on photos", len(jobs), "photos") as tick:
             for start in range(0, len(jobs), _TOGETHER):
                 part = jobs[start : start + _TOGETHER]
-                inputs = torch.stack([pasted(self._kept[row], self._patch(p.cut), corner) for p, row, corner in part])
+                inputs = torch.stack([pasted(self._photos[row], self._patch(p.cut), corner) for p, row, corner in part])
                 logits = logits_of(self.network, inputs.float() / 255, _TOGETHER)
                 seen = margins(logits, torch.tensor([pair.target for pair, _, _ in part])).tolist()
                 for (pair, row, corner), margin in zip(part, seen, strict=True):
@@ -289,8 +259,8 @@ class Trials:
         return sorted(pairs, key=lambda pair: -pair.hope)
 
     @property
-    def _kept(self) -> Tensor:
-        """The pool's pixels."""
+    def _photos(self) -> Tensor:
+        """(n, channels, H, W) uint8, the pool's."""
         assert self.pool.kept is not None  # a pool is small
         return self.pool.kept
 
@@ -304,31 +274,15 @@ class Trials:
         return self._patches[cut].permute(1, 2, 0).numpy()
 
 
-def forecast(alone: Tensor, chosen: np.ndarray, seen: Effects) -> Effects:
-    """What all patches do, from what they give alone and what some of them are seen to do: kernel ridge regression with
-    a Gaussian kernel, of what a common multiple of what they give alone leaves (Saunders et al. 1998).
-
-    alone: (n, classes); chosen: (m,) of the n, which `seen` is of
-    """
-    known = alone[chosen]
-    away = known - known.mean(dim=0)
-    pull = float((away * (seen.gained - seen.gained.mean(dim=0))).sum() / (away**2).sum().clamp(min=1e-6))
-    rest = torch.cat([seen.gained - pull * known, seen.kept[:, None]], dim=1)
-    width = 2 * (away**2).sum(dim=1).mean().clamp(min=1e-6)
-    kernel = torch.exp(-(torch.cdist(known, known) ** 2) / width) + _RIDGE * torch.eye(len(known))
-    weights = torch.linalg.solve(kernel, rest - rest.mean(dim=0))
-    found = torch.cat(
-        [torch.exp(-(torch.cdist(part, known) ** 2) / width) @ weights + rest.mean(dim=0) for part in alone.split(4096)]
-    )
-    kept, gained = found[:, -1], found[:, :-1] + pull * alone
-    kept[chosen], gained[chosen] = seen.kept, seen.gained
-    return Effects(kept, gained)
-
-
 def has_own(logits: Tensor, targets: Tensor, related: np.ndarray) -> Tensor:
     """(B,) bool: the target is in the top 5 of these logits (B, classes), or related to the first."""
     top = torch.topk(logits, min(5, logits.shape[1])).indices
     return (top == targets[:, None]).any(dim=1) | torch.from_numpy(related)[targets, top[:, 0]]
+
+
+def _cuts_of(pairs: Sequence[Pair]) -> list[Cut]:
+    """Each once."""
+    return list(dict.fromkeys(pair.cut for pair in pairs))
 
 
 def _hope(margin: Collection[float]) -> float:

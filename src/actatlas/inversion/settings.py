@@ -105,12 +105,14 @@ class InversionSettings:
     def to_be_named(self) -> InversionSettings:
         """For a few icons, each of which is to say what it is of; it takes more than three times as long.
 
-        Steps count double, and half of them see the picture enlarged.
+        Steps count double, half of them see the picture enlarged, and only those are told from the others that would
+        not be.
         """
         return replace(
             self,
             steps=tuple(2 * count for count in self.steps),
             repeats=tuple(2 * count for count in self.repeats),
+            contrast=0.0,
             enlarged=5 / 3,
         )
 

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from actatlas.confusions.trials import Effects, forecast
+from actatlas.confusions.effects import Effects, effects_of, forecast
 
 
 def test_effects_keep_a_part_of_the_logits_and_add_others():
@@ -11,6 +11,15 @@ def test_effects_keep_a_part_of_the_logits_and_add_others():
     photos = torch.tensor([[2.0, 4.0], [0.0, 6.0], [1.0, 1.0]])
     assert effects.on(photos).tolist() == [[[2, 2], [1, 3], [1.5, 0.5]], [[2, 2], [0, 4], [1, -1]]]
     assert effects.of(np.array([1])).on(photos).shape == (1, 3, 2)
+
+
+def test_effects_are_read_off_photos():
+    torch.manual_seed(0)
+    effects, photos = Effects(torch.tensor([0.5, 0.9]), torch.randn(2, 6)), torch.randn(4, 6)
+    found = effects_of(photos, effects.on(photos))
+    assert torch.allclose(found.kept, effects.kept) and torch.allclose(found.gained, effects.gained, atol=1e-5)
+    alike = effects_of(photos[:1], effects.on(photos[:1]))  # of one photo no slope can be told
+    assert torch.allclose(alike.on(photos[:1]), effects.on(photos[:1]))
 
 
 def test_a_forecast_keeps_what_was_seen_and_comes_near_to_the_rest():
