@@ -7,6 +7,16 @@ from PIL import ImageDraw, ImageFont
 Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
 
 
+def percent(share: float, sign: str = "") -> str:
+    """In percent, with a digit more below a tenth; "0%", with no sign, for what rounds to nothing.
+
+    sign: "+" writes both signs
+    """
+    digits = 0 if round(abs(share), 3) >= 0.1 else 1
+    rounded = round(share, 2 + digits)
+    return f"{rounded:{sign}.{digits}%}" if rounded else "0%"
+
+
 def wrapped(text: str, font: Font, width: int) -> list[str]:
     """Its words on lines of at most `width` pixels; a word that is wider has a line of its own."""
     lines: list[str] = []

@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from actatlas.classes.tracing import Trace
+from actatlas.lettering import percent
 
 _ICON_PX, _LATE_PX, _GAP, _MARGIN, _LINE_PX = 112, 176, 56, 20, 18
 _INK, _PAPER, _EDGE = (28, 30, 34), (255, 255, 255), (90, 130, 190)
@@ -35,13 +36,15 @@ def draw_trace(trace: Trace, title: str) -> Image.Image:
         for row, contributor in enumerate(origins.contributors):
             y = top + row * cell_px
             _paste(picture, origins.grid.icons[contributor.k], left, y, _ICON_PX)
-            told = f"{contributor.contribution:.0%}, {contributor.photos} photos"
+            photos = f"{contributor.photos} photo{'' if contributor.photos == 1 else 's'}"
+            told = f"{percent(contributor.contribution)}, {photos}"
             pen.text((left, y + _ICON_PX + 2), told, fill=_INK, font=font)
         bottom = top + rows * cell_px + 2
         pen.text((left, bottom), origins.grid.layer.name, fill=_INK, font=font)
-        lost = f"without these: {-origins.lost_named:+.0%}"
+        lost = f"without these: {percent(-origins.lost_named, '+')}"
         pen.text((left, bottom + _LINE_PX), lost, fill=_INK, font=font)
-        pen.text((left, bottom + 2 * _LINE_PX), f"without others: {-origins.lost_random:+.0%}", fill=_INK, font=font)
+        lost = f"without others: {percent(-origins.lost_random, '+')}"
+        pen.text((left, bottom + 2 * _LINE_PX), lost, fill=_INK, font=font)
     _paste(picture, trace.grid.icons[trace.k], late_left, late_top, _LATE_PX)
     column, row = trace.grid.coordinates[trace.k].tolist()
     pen.text((late_left, late_top + _LATE_PX + 2), f"{trace.grid.layer.name}, {column},{row}", fill=_INK, font=font)

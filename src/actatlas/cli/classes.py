@@ -91,6 +91,7 @@ def trace_options(command: argparse.ArgumentParser) -> None:
 def trace(options: argparse.Namespace) -> dict[str, Any]:
     from actatlas.classes.following import draw_strip
     from actatlas.classes.trace_picture import draw_trace
+    from actatlas.lettering import percent
 
     atlas = opened(options)
     index = atlas.class_names.find(options.name)
@@ -117,11 +118,11 @@ def trace(options: argparse.Namespace) -> dict[str, Any]:
         say(options, f"{name}: speak most for {title}: {cells}")
     value = found.to_json()
     for origin in value["origins"]:
-        cells = ", ".join(f"{c['cell']} {c['contribution']:.0%}" for c in origin["contributors"])
+        cells = ", ".join(f"{c['cell']} {percent(c['contribution'])}" for c in origin["contributors"])
         say(
             options,
             f"{value['layer']} {value['cell']} is made of {origin['layer']}: {cells}; without them it loses "
-            f"{origin['lost_named']:.0%} of its answer, without as many others {origin['lost_random']:.0%}",
+            f"{percent(origin['lost_named'])} of its answer, without as many others {percent(origin['lost_random'])}",
         )
     say(options, f"{picture}\n{strip}")
     return {"class": title, "layers": layers, "trace": value, "picture": str(picture), "strip": str(strip)}
