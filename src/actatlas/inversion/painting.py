@@ -18,7 +18,7 @@ from actatlas.networks import Network
 from actatlas.values import ColourStatistics, Expectation
 
 _MENDINGS = 3  # of those that still are not told from the others
-_SLIM = 0.01  # a margin that may be none in the network's full precision
+_SLIM, _SLIM_IF_EXACT = 0.01, 1e-4  # a margin that may be none in the network's full precision
 _PART = 256  # rows whose cosines to all targets are held at once
 _RIVALS = 63  # most similar targets that an answer is told from
 
@@ -136,10 +136,11 @@ class Painting:
         The rows (n,) of those that it helped, and their pictures (n, S, S, channels). After all rounds.
         """
         paint = paint or self.renderer.paint_sheet
+        slim = _SLIM_IF_EXACT if self.renderer.is_exact else _SLIM
         is_mended = np.zeros(len(self._directions), bool)
         margins = self._margins(np.arange(len(self._directions)))
         for _ in range(_MENDINGS):
-            rows = np.flatnonzero(margins < _SLIM)
+            rows = np.flatnonzero(margins < slim)
             if len(rows) <= self._settings.mistaken * len(margins):
                 break
             start = self.pictures[rows]

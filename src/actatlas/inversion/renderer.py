@@ -31,6 +31,7 @@ class Renderer:
 
     layer, channel_count: the layer's name and its channels
     picture_shape: (S, S, channels) of what `paint` gives
+    is_exact: whether it computes in the network's own precision
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Renderer:
         )  # fmt: skip
         self.picture_shape = (scene.side, scene.side, max(scene.channel_count, 3))
         light = lightened(network, [layer, *(self._expectation.layers if self._expectation else ())])
+        self.is_exact = light.dtype == network.dtype
         devices = _devices(network.device)[: easel_count or None]
         self._threads_each = max(1, torch.get_num_threads() // len(devices))
         self._easels = [Easel(light.sharing_weights(device), scene) for device in devices]
