@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image
@@ -16,6 +17,8 @@ from actatlas.preprocessing import patch_box
 # Quantiles of a class's attributions, over the cells, and over the activations of photos that have nothing of it.
 _STRONG_CELLS, _STRONG_ACTIVATIONS = 0.9, 0.95
 _PHOTOS_TOGETHER = 32
+
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -114,15 +117,15 @@ def cut_photo(layer: Layer, photo: Image.Image, cut: Cut) -> Image.Image:
     return photo.crop((x, y, max(round(right * width), x + 1), max(round(bottom * height), y + 1)))
 
 
-def cut_photos(layer: Layer, cuts: list[Cut]) -> Iterator[tuple[Cut, Image.Image]]:
-    """Every photo is read once, some at a time. Raises UnreadableImage where one is gone."""
+def cut_photos(layer: Layer, cuts: list[Cut], made: Callable[[Image.Image], Made]) -> Iterator[tuple[Cut, Made]]:
+    """What is made of each cut. Every photo is read once, some at a time. Raises UnreadableImage where one is gone."""
     of_photo: dict[int, list[Cut]] = {}
     for cut in cuts:
         of_photo.setdefault(int(layer.places.image_ids[cut.row]), []).append(cut)
 
-    def cut_one(image_id: int) -> list[tuple[Cut, Image.Image]]:
+    def cut_one(image_id: int) -> list[tuple[Cut, Made]]:
         photo = layer.atlas.source.read(image_id)
-        return [(cut, cut_photo(layer, photo, cut)) for cut in of_photo[image_id]]
+        return [(cut, made(cut_photo(layer, photo, cut))) for cut in of_photo[image_id]]
 
     image_ids = sorted(of_photo)
     with ThreadPoolExecutor(thread_name_prefix="actatlas-patches") as pool:

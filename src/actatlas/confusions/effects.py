@@ -31,7 +31,7 @@ class Effects:
 
     def on(self, logits: Tensor) -> Tensor:
         """(photos, classes) → (n, photos, classes)"""
-        return self.kept[:, None, None] * logits + self.gained[:, None]
+        return torch.addcmul(self.gained[:, None], self.kept[:, None, None], logits)
 
 
 def effects_of(before: Tensor, after: Tensor) -> Effects:

@@ -218,5 +218,5 @@ def _other_patches(found: Confusions, seed: int) -> list[Image.Image]:
             if int(ids[row]) != proposal.image_id and proposal.target not in held.get(int(ids[row]), ())
         )  # fmt: skip
         cuts.append(Cut(row, proposal.px))
-    patches = dict(cut_photos(layer, cuts))
+    patches = dict(cut_photos(layer, cuts, lambda patch: patch))
     return [patches[cut] for cut in cuts]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -13,6 +14,8 @@ from torch import Tensor
 
 from actatlas.networks import Network
 
+_CACHED_BYTES = 24  # pictures of a network's input size at once times bytes a number
+_MOST_TOGETHER = 64
 CORNERS = ("top-left", "top-right", "bottom-left", "bottom-right")
 
 
@@ -69,11 +72,24 @@ def laid_on(pixels: Tensor, patch: Tensor, top: int, left: int) -> Tensor:
     return changed
 
 
-def logits_of(network: Network, pixels: Tensor, together: int = 16) -> Tensor:
-    """(B, classes) float32, on the processor, of pixels (B, channels, H, W) in [0, 1], so many at a time."""
+def logits_of(network: Network, pixels: Tensor) -> Tensor:
+    """(B, classes) float32, on the processor, of pixels (B, channels, H, W): float32 in [0, 1], or uint8."""
     with torch.no_grad():
-        parts = [network.logits(network.normalize(part)).float().cpu() for part in pixels.split(together)]
-    return torch.cat(parts)
+        parts = [
+            network.logits(network.normalize(network.fit(part / 255 if part.dtype == torch.uint8 else part)))
+            for part in pixels.split(_together(network, pixels))
+        ]
+        return torch.cat([part.float().cpu() for part in parts])
+
+
+def _together(network: Network, pixels: Tensor) -> int:
+    """Pictures in one pass: on a processor no more than its caches hold, which is up to half again as quick."""
+    if network.device.type != "cpu":
+        return _MOST_TOGETHER
+    input_px = network.preprocessing.input_px
+    height, width = input_px if network.is_fixed_size else pixels.shape[-2:]
+    whole = _CACHED_BYTES // network.dtype.itemsize
+    return min(max(whole * math.prod(input_px) // (height * width), 1), _MOST_TOGETHER)
 
 
 def margins(logits: Tensor, targets: Tensor) -> Tensor:

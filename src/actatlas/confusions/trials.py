@@ -142,10 +142,14 @@ class Trials:
 
     def _read(self, cuts: list[Cut], progress: Progress) -> None:
         with progress.stage("Cutting patches", len(cuts), "patches") as tick:
-            for cut, image in cut_photos(self.layer, cuts):
-                square = image.convert("RGB").resize((self.side_px,) * 2, Image.Resampling.BICUBIC, reducing_gap=3.0)
-                self._patches[cut] = torch.from_numpy(np.array(square)).permute(2, 0, 1)
+            for cut, pixels in cut_photos(self.layer, cuts, self._square):
+                self._patches[cut] = pixels
                 tick(1)
+
+    def _square(self, patch: Image.Image) -> Tensor:
+        """(3, side, side) uint8."""
+        square = patch.convert("RGB").resize((self.side_px,) * 2, Image.Resampling.BICUBIC, reducing_gap=3.0)
+        return torch.from_numpy(np.array(square)).permute(2, 0, 1)
 
     def _rescaled(self, pairs: list[Pair], many: int, progress: Progress) -> list[Pair]:
         """With the same at other scales: from a third of the input's side around an activation to all of it."""
@@ -186,7 +190,9 @@ class Trials:
     def _hopes(self, target: int, effects: Effects) -> Tensor:
         """(n,) of n patches, over the photos for a class."""
         expected = effects.on(torch.from_numpy(self.pool.logits[self.photos_for(target, -1)]))
-        return _softly(margins(expected.flatten(0, 1), torch.tensor(target))).view(len(expected), -1).mean(dim=1)
+        own = expected[..., target].clone()
+        expected[..., target] = -torch.inf
+        return _softly(own - expected.amax(dim=-1)).mean(dim=1)
 
     def _hopeful(
         self, evidence: Evidence, cuts: list[Cut], alone: Tensor, effort: int, progress: Progress
@@ -217,7 +223,7 @@ class Trials:
         with progress.stage("Asking the network what the patches are", len(cuts), "patches") as tick:
             for start in range(0, len(cuts), 64):
                 part = torch.stack([self._patch(cut) for cut in cuts[start : start + 64]])
-                parts.append(logits_of(self.network, self.network.fit(part.float() / 255), 64))
+                parts.append(logits_of(self.network, part))
                 tick(len(part))
         return torch.cat(parts)
 
@@ -233,7 +239,7 @@ class Trials:
                     for cut in part
                     for photo, corner in zip(photos, CORNERS, strict=False)  # a pool may hold fewer
                 ]
-                after.append(logits_of(self.network, torch.stack(inputs).float() / 255, _TOGETHER))
+                after.append(logits_of(self.network, torch.stack(inputs)))
                 tick(len(part))
         return effects_of(before, torch.cat(after).view(len(cuts), *before.shape))
 
@@ -249,7 +255,7 @@ class Trials:
             for start in range(0, len(jobs), _TOGETHER):
                 part = jobs[start : start + _TOGETHER]
                 inputs = torch.stack([pasted(self._photos[row], self._patch(p.cut), corner) for p, row, corner in part])
-                logits = logits_of(self.network, inputs.float() / 255, _TOGETHER)
+                logits = logits_of(self.network, inputs)
                 seen = margins(logits, torch.tensor([pair.target for pair, _, _ in part])).tolist()
                 for (pair, row, corner), margin in zip(part, seen, strict=True):
                     pair.seen.setdefault(corner, {})[row] = margin
