@@ -7,6 +7,7 @@ activations it gives the mean of what was learnt of its members. No picture star
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -79,13 +80,14 @@ def learn_expectation(
     mean: np.ndarray,
     colour: ColourStatistics,
     look_every: int = 1,
+    look_depth: float = 2 / 3,
 ) -> Expectation:
     """From n activations and the patches around them.
 
     vectors: (n, C); patches: (n, S, S, channels) uint8, centred on the activation; groups: (n,) the photo of each
-    mean: (C,) of the layer; look_every: see `InversionSettings`
+    mean: (C,) of the layer; look_every, look_depth: see `InversionSettings`
     """
-    layers = _look_layers(network, layer)[::-look_every][::-1]
+    layers = _look_layers(network, layer, look_depth)[::-look_every][::-1]
     # The very copy that will paint.
     looks = Looks(lightened(network, {layer, *layers}), layers, colour, patches.shape[3])
     measured = []
@@ -111,13 +113,13 @@ def learn_expectation(
     )
 
 
-def _look_layers(network: Network, layer: str) -> list[str]:
-    """Over the depth, to the layer itself, and at least to two thirds of all: the rest costs time alone."""
+def _look_layers(network: Network, layer: str, depth: float) -> list[str]:
+    """Over the network, to the layer itself, and at least so far."""
     order = {info.name: i for i, info in enumerate(network.layers)}
     layer = network.layer(layer).name
     spread = network.spread_layers
     upto = sum(order[name] < order[layer] for name in spread)
-    chosen = {layer, *spread[: max(upto, -(-2 * len(spread) // 3))]}
+    chosen = {layer, *spread[: max(upto, math.ceil(depth * len(spread)))]}
     return sorted(chosen, key=order.__getitem__)
 
 

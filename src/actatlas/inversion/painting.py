@@ -17,7 +17,7 @@ from actatlas.inversion.sheet import Sheet
 from actatlas.networks import Network
 from actatlas.values import ColourStatistics, Expectation
 
-_MENDINGS = 3  # of those that still are not told from the others
+_MENDINGS = 3  # of those that still are not told from the others, each longer than the one before
 _SLIM, _SLIM_IF_EXACT = 0.01, 1e-4  # a margin that may be none in the network's full precision
 _PART = 256  # rows whose cosines to all targets are held at once
 _RIVALS = 63  # most similar targets that an answer is told from
@@ -139,12 +139,13 @@ class Painting:
         slim = _SLIM_IF_EXACT if self.renderer.is_exact else _SLIM
         is_mended = np.zeros(len(self._directions), bool)
         margins = self._margins(np.arange(len(self._directions)))
-        for _ in range(_MENDINGS):
+        for number in range(_MENDINGS):
             rows = np.flatnonzero(margins < slim)
             if len(rows) <= self._settings.mistaken * len(margins):
                 break
             start = self.pictures[rows]
-            steps, contrast = self._settings.steps_of_round(1), self._settings.mending_contrast
+            steps = min(self._settings.steps_of_round(1) * (number + 1), self._settings.steps_of_round(0))
+            contrast = self._settings.mending_contrast
             self.pictures[rows] = paint(self._asked(rows, steps, start, contrast))
             mended = self._margins(rows)
             is_worse = mended < margins[rows]

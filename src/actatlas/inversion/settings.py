@@ -27,6 +27,8 @@ class InversionSettings:
         the picture with their texture, and late ones paint one thing
     likeness: weight of the squared distance between a picture and what photos with this activation look like
     look_every: of the layers over the depth, every so-manyth is part of a look; the deepest always is
+    look_depth: looks reach to the layer itself, and at least so far into the network, as a share; the rest costs time
+        alone
     emphasis: how many times as far from the usual look as such photos are on average; means are calmer than each of
         what they are means of
     contrast: weight of the log-probability that the answer is its own target's among the most similar ones
@@ -52,6 +54,7 @@ class InversionSettings:
     surroundings: float = 4.0
     likeness: float = 14.0
     look_every: int = 1
+    look_depth: float = 2 / 3
     emphasis: float = 2.5
     contrast: float = 0.0
     mending_contrast: float = 0.12
@@ -73,6 +76,7 @@ class InversionSettings:
             ("surroundings", self.surroundings >= 0, "at least 0"),
             ("likeness", self.likeness >= 0, "at least 0"),
             ("look_every", self.look_every >= 1, "at least 1"),
+            ("look_depth", 0 <= self.look_depth <= 1, "from 0 to 1"),
             ("emphasis", self.emphasis >= 0, "at least 0"),
             ("contrast", self.contrast >= 0, "at least 0"),
             ("mending_contrast", self.mending_contrast >= 0, "at least 0"),
@@ -96,6 +100,7 @@ class InversionSettings:
             repeats=(4,),
             likeness=min(self.likeness, 4.0),
             look_every=2,
+            look_depth=0.0,
             contrast=max(self.contrast, 0.03),
             mistaken=max(self.mistaken, 0.02),
             shift_px=0,
