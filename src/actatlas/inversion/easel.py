@@ -111,12 +111,6 @@ class Easel:
         pixels = (pixels.expand(-1, max(self._scene.channel_count, 3), -1, -1) * 255).round().to(torch.uint8)
         return pixels.permute(0, 2, 3, 1).cpu().numpy(), first.cpu().numpy(), last.cpu().numpy()
 
-    def answers(self, pictures: np.ndarray) -> np.ndarray:
-        """(n, C) of pictures (n, S, S, channels), at the centre."""
-        with torch.no_grad():
-            maps = self._maps(self._as_pixels(pictures), [self._scene.layer])
-            return self._read_at(positions_last(maps[self._scene.layer])).cpu().numpy()
-
     def looks(self, pictures: np.ndarray) -> np.ndarray:
         """(n, F) of pictures (n, S, S, channels). Only where there is an expectation."""
         with torch.no_grad():

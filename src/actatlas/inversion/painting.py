@@ -17,8 +17,8 @@ from actatlas.inversion.sheet import Sheet
 from actatlas.networks import Network
 from actatlas.values import ColourStatistics, Expectation
 
-_MENDINGS = 3  # of those that still are not told from the others, each longer than the one before
-_SLIM, _SLIM_IF_EXACT = 0.01, 1e-4  # a margin that may be none in the network's full precision
+_MENDINGS = 5  # of those that still are not told from the others, each longer than the one before
+_SLIM = 1e-4  # a margin that may be none in a batch of another size
 _PART = 256  # rows whose cosines to all targets are held at once
 _RIVALS = 63  # most similar targets that an answer is told from
 
@@ -136,11 +136,10 @@ class Painting:
         The rows (n,) of those that it helped, and their pictures (n, S, S, channels). After all rounds.
         """
         paint = paint or self.renderer.paint_sheet
-        slim = _SLIM_IF_EXACT if self.renderer.is_exact else _SLIM
         is_mended = np.zeros(len(self._directions), bool)
         margins = self._margins(np.arange(len(self._directions)))
         for number in range(_MENDINGS):
-            rows = np.flatnonzero(margins < slim)
+            rows = np.flatnonzero(margins < _SLIM)
             if len(rows) <= self._settings.mistaken * len(margins):
                 break
             start = self.pictures[rows]

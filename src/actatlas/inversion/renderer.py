@@ -12,6 +12,7 @@ import torch
 
 from actatlas.errors import NetworkError
 from actatlas.inversion.easel import Aim, Easel, Scene
+from actatlas.inversion.fidelity import measure_icons
 from actatlas.inversion.settings import MOST_PX, InversionSettings
 from actatlas.inversion.sheet import Sheet
 from actatlas.networks import Network, lightened, plain_paths
@@ -31,7 +32,6 @@ class Renderer:
 
     layer, channel_count: the layer's name and its channels
     picture_shape: (S, S, channels) of what `paint` gives
-    is_exact: whether it computes in the network's own precision
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Renderer:
 
         easel_count: batches at once; 0 for all cores or devices
         """
-        self.layer = layer
+        self.layer, self._position = layer, position
         self._network, self._settings = network, settings
         self._expectation = expectation if settings.likeness > 0 else None
         side, info = side_px(network, layer, settings.size_px), network.layer(layer)
@@ -67,7 +67,6 @@ class Renderer:
         )  # fmt: skip
         self.picture_shape = (scene.side, scene.side, max(scene.channel_count, 3))
         light = lightened(network, [layer, *(self._expectation.layers if self._expectation else ())])
-        self.is_exact = light.dtype == network.dtype
         devices = _devices(network.device)[: easel_count or None]
         self._threads_each = max(1, torch.get_num_threads() // len(devices))
         self._easels = [Easel(light.sharing_weights(device), scene) for device in devices]
@@ -137,30 +136,23 @@ class Renderer:
         return pictures[: len(batch)], first[: len(batch)], last[: len(batch)]
 
     def answers(self, pictures: np.ndarray) -> np.ndarray:
-        """(n, C) what the layer answers at the centre of each, nearly."""
-        return self._measured(Easel.answers, pictures, self.channel_count)
+        """(n, C) what the layer of the network itself, not of its light copy, answers to pictures (n, S, S, ch)."""
+        return measure_icons(self._network, self.layer, pictures, self._position)
 
     def lacking(self, pictures: np.ndarray, centred: np.ndarray) -> np.ndarray:
         """(F,) by how much the pictures' looks exceed what is expected of their targets, on average."""
         if self._expectation is None:
             return self.no_correction
-        found = self._measured(Easel.looks, pictures, len(self.no_correction))
-        excess = found - self._expectation.looks(centred, self._settings.emphasis)
-        return np.nan_to_num(excess.mean(axis=0), posinf=0.0, neginf=0.0).astype(np.float32)
-
-    def _measured(
-        self, measure: Callable[[Easel, np.ndarray], np.ndarray], pictures: np.ndarray, number_count: int
-    ) -> np.ndarray:
-        """(n, number_count) of the pictures (n, S, S, channels), on all easels."""
-        found = np.empty((len(pictures), number_count), np.float32)
+        found = np.empty((len(pictures), len(self.no_correction)), np.float32)
         batches = self.batches(len(pictures))
 
         def measure_batch(easel: Easel, rows: np.ndarray) -> np.ndarray:
-            return measure(easel, pictures[rows[self._slots(len(rows))]])[: len(rows)]
+            return easel.looks(pictures[rows[self._slots(len(rows))]])[: len(rows)]
 
         for rows, measured in zip(batches, self._spread(measure_batch, batches), strict=True):
             found[rows] = measured
-        return found
+        excess = found - self._expectation.looks(centred, self._settings.emphasis)
+        return np.nan_to_num(excess.mean(axis=0), posinf=0.0, neginf=0.0).astype(np.float32)
 
     def _slots(self, count: int) -> list[int]:
         """A batch holds a multiple of 8: arithmetic depends, in its last bits, on how many pictures there are."""
