@@ -13,6 +13,7 @@ from torch import nn
 
 import actatlas
 from actatlas import cli
+from actatlas.confusions import story
 from actatlas.errors import NetworkError, TooFewImages, UnreadableImage, UsageError
 from actatlas.networks import load_network
 from actatlas.preprocessing import Preprocessing
@@ -204,6 +205,20 @@ def test_stories_are_drawn_and_listed(atlas, coloured_photos):
         assert picture.width > 900 and picture.height > 600 and np.asarray(picture).std() > 20
     with pytest.raises(UsageError, match="--test"):
         atlas.confusion_stories(atlas.confusions(top=3), 1)
+
+
+def test_what_else_lies_in_the_cell_is_of_other_photos(atlas):
+    layer = atlas.layer(atlas.layer_names[-1])
+    grid = layer.grid(layer.grid_sides[0])
+    k = int(np.argmax(grid.image_counts))
+    rows = grid.nearest_rows(k, 4)
+    own = layer.patches(rows)
+    assert len(own) == 4
+    for source in range(3):
+        scene = story.Scene(grid, k, own[source], int(layer.places.image_ids[rows[source]]), 8, None, 0, [])
+        wanted = [own[i] for i in range(4) if i != source]
+        shown = story._others(scene)
+        assert [picture.tobytes() for picture in shown] == [picture.tobytes() for picture in wanted]
 
 
 def test_a_network_without_logits_or_attributions_says_so(coloured_photos, tmp_path):

@@ -22,13 +22,14 @@ class Scene:
     """What a story shows.
 
     grid, k: a map and the cell of it that holds the foreign thing
-    patch: as it is in its photo; pasted_px: how wide it was pasted
+    patch: as it is in its photo; source_id: that photo; pasted_px: how wide it was pasted
     turn: a scored photo with the patch; target: the class, an index of names
     """
 
     grid: Grid
     k: int
     patch: Image.Image
+    source_id: int
     pasted_px: int
     turn: Turn
     target: int
@@ -55,12 +56,19 @@ def draw_story(title: str, sentence: str, scene: Scene) -> Image.Image:
     )
     sheet.y += PHOTO_PX + LINE_PX // 2
     size = (_WIDTH - column - MARGIN) // _PATCHES - 8
-    for i, example in enumerate(grid.examples(k, _PATCHES)):
+    for i, example in enumerate(_others(scene)):
         sheet.paste(fitted(example, size), column + i * (size + 8), "What else lies there" if i == 0 else "")
     sheet.y = top + side + 2 * LINE_PX + 6
     sheet.line("A photo that took no part in choosing the patch's size and corner:")
     draw_turn(sheet, scene.turn, scene.target, scene.names)
     return sheet.cut()
+
+
+def _others(scene: Scene) -> list[Image.Image]:
+    """Patches of the cell's other photos, those nearest its mean."""
+    layer, rows = scene.grid.layer, scene.grid.nearest_rows(scene.k, _PATCHES + 1)
+    rows = rows[layer.places.image_ids[rows] != scene.source_id][:_PATCHES]
+    return layer.patches(rows) if layer.atlas.has_photos else []
 
 
 def draw_detail(grid: Grid, k: int, side: int) -> Image.Image:

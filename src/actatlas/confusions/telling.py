@@ -61,7 +61,7 @@ def _story(
     names = found.layer.atlas.class_names.labels
     pasted_px = side_px(spot.share, network.preprocessing.input_px)
     marked = _marked(class_atlas, found, entry)
-    scene = Scene(*marked, entry.patch, pasted_px, seen.turns[0], proposal.target, names)
+    scene = Scene(*marked, entry.patch, proposal.image_id, pasted_px, seen.turns[0], proposal.target, names)
     return draw_story(f"A patch of {title}", proven, scene)
 
 
