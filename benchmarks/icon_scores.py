@@ -87,8 +87,7 @@ class Bench:
         photos = self.activations.image_ids[rows]
         self.crops.read_again(np.unique(photos))
         vectors, patches = self.activations.vectors[rows], self.patches(rows)
-        looks = settings.look_every, settings.look_depth
-        return learn_expectation(self.network, self.layer, vectors, patches, photos, mean, colour, *looks)
+        return learn_expectation(self.network, self.layer, vectors, patches, photos, mean, colour, settings)
 
     def judging_rows(self, rng: np.random.Generator) -> list[np.ndarray]:
         """For each cell up to 17 members in random order, one a judging photo; the last is no part of a signature."""

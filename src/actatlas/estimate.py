@@ -123,8 +123,7 @@ def _step_seconds(network: Network, layer: str, channel_count: int, icons: Inver
     side = side_px(network, layer, icons.size_px)
     patches = np.full((2, side, side, network.preprocessing.channel_count), 128, np.uint8)
     mean, pair = targets.mean(axis=0), np.arange(2)
-    looks = icons.look_every, icons.look_depth
-    expectation = learn_expectation(network, layer, targets[:2], patches, pair, mean, pilot.colour, *looks)
+    expectation = learn_expectation(network, layer, targets[:2], patches, pair, mean, pilot.colour, icons)
     renderer = Renderer(network, layer, mean, pilot.colour, icons, expectation)
     centred, keys, nothing = targets - mean, np.arange(_PROBED_ICONS), renderer.no_correction
     renderer.paint(centred, keys, 1, None, None, nothing)  # the first call is slower

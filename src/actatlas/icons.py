@@ -72,9 +72,8 @@ class IconWork:
             for layer, patches in zip(layers, self._patches(layers, rows), strict=True):
                 photos = layer.places.image_ids[rows]
                 vectors = np.concatenate([part.vectors for part in layer.read_rows(rows)]).astype(np.float32)
-                looks = self._icons.look_every, self._icons.look_depth
                 learnt = learn_expectation(
-                    self._network, layer.name, vectors, patches, photos, layer.mean, colour, *looks
+                    self._network, layer.name, vectors, patches, photos, layer.mean, colour, self._icons
                 )
                 write_expectation(self._files, layer.name, learnt)
                 tick(count)

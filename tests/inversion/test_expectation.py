@@ -43,7 +43,7 @@ def learnt(network: Network) -> tuple[Expectation, np.ndarray]:
     patches = _patches(160, seed=0)
     vectors = measure_icons(network, LAYER, patches)
     mean = vectors.mean(axis=0)
-    return learn_expectation(network, LAYER, vectors, patches, np.arange(160), mean, COLOUR), mean
+    return learn_expectation(network, LAYER, vectors, patches, np.arange(160), mean, COLOUR, InversionSettings()), mean
 
 
 def test_the_look_of_a_patch_that_was_not_seen_is_predicted(network: Network, learnt):
@@ -116,3 +116,18 @@ def test_what_is_learnt_is_a_ridge_whether_there_are_more_patches_or_more_channe
     ridge = np.linalg.solve(scatter + penalty * np.eye(64), centred.T @ (y - y.mean(axis=0)))
     assert np.allclose(weights.numpy(), ridge, atol=1e-5)
     assert np.allclose(offset.numpy(), y.mean(axis=0) - x.mean(axis=0) @ ridge, atol=1e-5)
+
+
+def test_looks_of_full_icons_reach_two_thirds_of_the_network_and_those_of_drafts_end_at_the_layer(network: Network):
+    patches = _patches(16, seed=5)
+    vectors = measure_icons(network, LAYER, patches)
+    given = network, LAYER, vectors, patches, np.arange(16), vectors.mean(axis=0), COLOUR
+    order = [info.name for info in network.layers]
+    full, draft = (
+        [order.index(name) for name in learn_expectation(*given, settings).layers]
+        for settings in (InversionSettings(), InversionSettings().as_draft())
+    )
+    spread = [order.index(name) for name in network.spread_layers]
+    own = order.index(network.layer(LAYER).name)
+    assert max(full) == spread[-(-2 * len(spread) // 3) - 1] > own
+    assert max(draft) == own and len(draft) < len(full)

@@ -83,7 +83,9 @@ def test_icons_of_any_kind_of_network_answer_their_targets(make, layer: str):
     patches = _pictures(24, min(48, native), max(channel_count, 3), seed=0)
     vectors = measure_icons(network, layer, patches)
     mean, rows = vectors.mean(axis=0), np.arange(4)
-    learnt = learn_expectation(network, layer, vectors, patches[..., :channel_count], np.arange(24), mean, colour)
+    learnt = learn_expectation(
+        network, layer, vectors, patches[..., :channel_count], np.arange(24), mean, colour, SETTINGS
+    )
     pictures = invert(network, layer, vectors[:4], mean, colour, SETTINGS, rows, learnt)
     assert pictures.shape == (4, 48, 48, max(channel_count, 3)) and pictures.dtype == np.uint8
     again = invert(network, layer, vectors[:4], mean, colour, SETTINGS, rows, learnt)
@@ -155,7 +157,7 @@ def test_a_layer_with_a_map_of_one_position_and_dead_channels_is_painted():
     patches = _pictures(12, 32, 3, seed=5)
     vectors = measure_icons(network, "3", patches)
     mean = vectors.mean(axis=0)
-    learnt = learn_expectation(network, "3", vectors, patches, np.arange(12), mean, _colour(3))
+    learnt = learn_expectation(network, "3", vectors, patches, np.arange(12), mean, _colour(3), SETTINGS)
     pictures = invert(network, "3", vectors[:3], mean, _colour(3), SETTINGS, np.arange(3), learnt)
     cosines = measure(network, "3", pictures, vectors[:3], np.arange(3), mean).cosine
     assert np.isfinite(cosines).all() and cosines.mean() > 0.3

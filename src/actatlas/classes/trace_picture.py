@@ -41,10 +41,9 @@ def draw_trace(trace: Trace, title: str) -> Image.Image:
             pen.text((left, y + _ICON_PX + 2), told, fill=_INK, font=font)
         bottom = top + rows * cell_px + 2
         pen.text((left, bottom), origins.grid.layer.name, fill=_INK, font=font)
-        lost = f"without these: {percent(-origins.lost_named, '+')}"
-        pen.text((left, bottom + _LINE_PX), lost, fill=_INK, font=font)
-        lost = f"without others: {percent(-origins.lost_random, '+')}"
-        pen.text((left, bottom + 2 * _LINE_PX), lost, fill=_INK, font=font)
+        for line, (without, lost) in enumerate((("these", origins.lost_named), ("others", origins.lost_random)), 1):
+            told = f"without {without}: {percent(-lost, '+')}"
+            pen.text((left, bottom + line * _LINE_PX), told, fill=_INK, font=font)
     _paste(picture, trace.grid.icons[trace.k], late_left, late_top, _LATE_PX)
     column, row = trace.grid.coordinates[trace.k].tolist()
     pen.text((late_left, late_top + _LATE_PX + 2), f"{trace.grid.layer.name}, {column},{row}", fill=_INK, font=font)

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from actatlas.networks import Network
 
-_CACHED_BYTES = 24  # pictures of a network's input size at once times bytes a number
+# Pictures of a network's input size at once times bytes a number. Collecting, which decodes beside, does best with more.
+_CACHED_BYTES = 24
 _MOST_TOGETHER = 64
 CORNERS = ("top-left", "top-right", "bottom-left", "bottom-right")
 

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from actatlas.inversion.fidelity import positions_last
+from actatlas.inversion.settings import InversionSettings
 from actatlas.networks import Network, lightened
 from actatlas.values import ColourStatistics, Expectation
 
@@ -79,15 +80,14 @@ def learn_expectation(
     groups: np.ndarray,
     mean: np.ndarray,
     colour: ColourStatistics,
-    look_every: int = 1,
-    look_depth: float = 2 / 3,
+    settings: InversionSettings,
 ) -> Expectation:
     """From n activations and the patches around them.
 
     vectors: (n, C); patches: (n, S, S, channels) uint8, centred on the activation; groups: (n,) the photo of each
-    mean: (C,) of the layer; look_every, look_depth: see `InversionSettings`
+    mean: (C,) of the layer; settings: which layers are looked at
     """
-    layers = _look_layers(network, layer, look_depth)[::-look_every][::-1]
+    layers = _look_layers(network, layer, settings.look_depth)[:: -settings.look_every][::-1]
     # The very copy that will paint.
     looks = Looks(lightened(network, {layer, *layers}), layers, colour, patches.shape[3])
     measured = []

@@ -169,7 +169,7 @@ def _learnt(
     patches = np.stack([np.asarray(picture).reshape(picture.height, picture.width, -1) for picture in pictures])
     with progress.stage("Learning what photos look like", len(rows), "patches") as tick:
         expectation = learn_expectation(
-            network, layer, vectors[rows], patches, image_ids[rows], mean, pilot.colour, InversionSettings().look_every
+            network, layer, vectors[rows], patches, image_ids[rows], mean, pilot.colour, InversionSettings()
         )
         tick(len(rows))
     return Ground(
