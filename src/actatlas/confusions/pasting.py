@@ -14,7 +14,7 @@ from torch import Tensor
 
 from actatlas.networks import Network
 
-# Pictures of a network's input size at once times bytes a number. Collecting, which decodes beside, does best with more.
+# Pictures of a network's input size at once times bytes a number. Collecting, which decodes beside, does best with 64.
 _CACHED_BYTES = 24
 _MOST_TOGETHER = 64
 CORNERS = ("top-left", "top-right", "bottom-left", "bottom-right")
