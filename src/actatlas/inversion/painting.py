@@ -17,7 +17,7 @@ from actatlas.inversion.sheet import Sheet
 from actatlas.networks import Network
 from actatlas.values import ColourStatistics, Expectation
 
-_MENDINGS = 5  # of those that still are not told from the others, each longer than the one before
+_MENDINGS = 5  # of those that still are not told from the others, each longer and firmer than the one before
 _SLIM = 1e-4  # a margin that may be none in a batch of another size
 _PART = 256  # rows whose cosines to all targets are held at once
 _RIVALS = 63  # most similar targets that an answer is told from
@@ -144,7 +144,7 @@ class Painting:
                 break
             start = self.pictures[rows]
             steps = min(self._settings.steps_of_round(1) * (number + 1), self._settings.steps_of_round(0))
-            contrast = self._settings.mending_contrast
+            contrast = self._settings.mending_contrast * (number + 1)
             self.pictures[rows] = paint(self._asked(rows, steps, start, contrast))
             mended = self._margins(rows)
             is_worse = mended < margins[rows]

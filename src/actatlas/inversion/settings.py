@@ -32,7 +32,8 @@ class InversionSettings:
     emphasis: how many times as far from the usual look as such photos are on average; means are calmer than each of
         what they are means of
     contrast: weight of the log-probability that the answer is its own target's among the most similar ones
-    mending_contrast: the same, in painting on those that are not told from the others
+    mending_contrast: the same, in painting on those that are not told from the others; it counts double the second
+        time, threefold the third …
     mistaken: share of the pictures whose answer may stay nearer to another's target: so few are not painted on
     learning_patches: how many patches of photos teach what photos with an activation look like; 0 does without
     shift_px: while painting, the picture is shifted by up to so many pixels each way, if that is no more than a quarter
@@ -44,10 +45,10 @@ class InversionSettings:
     """
 
     size_px: int = 80
-    steps: tuple[int, ...] = (24, 14, 12, 10)
+    steps: tuple[int, ...] = (22, 13, 11, 9)
     first_count: int = 48
     repeats: tuple[int, ...] = (12, 8, 8)
-    rate: float = 0.14
+    rate: float = 0.17
     floor: float = 0.3
     brightness_exponent: float = 1.5
     colour_exponent: float = 2.2
@@ -102,6 +103,7 @@ class InversionSettings:
             look_every=2,
             look_depth=0.0,
             contrast=max(self.contrast, 0.03),
+            mending_contrast=min(self.mending_contrast, 0.08),
             mistaken=max(self.mistaken, 0.02),
             shift_px=0,
             learning_patches=min(self.learning_patches, 512),
