@@ -10,7 +10,7 @@ An atlas of 160 × 160 cells and 1,000 classes, never computed, whose icons say 
 - a class is switched to: from the change of the address to the dimmed map, median of 20 classes, whose numbers come
   from the server (cold) or have been fetched before (warm)
 - *right*: of cells drawn at random zooms, how often the card says what the icon says
-- memory of the renderer (PSS) after `--travel` seconds of travel
+- memory of the renderer (PSS) after `--travel` seconds of travel: of a page that did nothing else, and of that one
 
 And the size of a site of four layers with grids of 20, 40 and 80 whose icons are those of the shipped atlas, repeated.
 """
@@ -114,7 +114,16 @@ def travel(address: str, side: int, seconds: int) -> None:
         half, most = np.percentile(frames, [50, 95])
         print(f"frames: median {half:.1f} ms, p95 {most:.1f} ms; longest task {max(tasks, default=0):.0f} ms")
         journey(page, max(seconds - 60, 0))
-        print(f"renderer's memory after {seconds} s of travel: {renderer_mb():.0f} MB")
+        after_all = renderer_mb()
+        page.close()
+        page = browser.new_context(viewport=VIEW, device_scale_factor=1).new_page()
+        page.goto(f"{address}#layer=layer.1&grid={side}")
+        page.wait_for_selector("html[data-ready]")
+        journey(page, seconds)
+        print(
+            f"renderer's memory after {seconds} s of travel: {renderer_mb():.0f} MB; "
+            f"{after_all:.0f} MB where cells were read and classes switched to before"
+        )
         browser.close()
 
 

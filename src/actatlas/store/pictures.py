@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 
-def encode(pixels: np.ndarray, quality: int | None = None) -> dict[str, np.ndarray]:
+def encode(pixels: np.ndarray, qualities: Sequence[int] | None = None) -> dict[str, np.ndarray]:
     """(K, S, S, 3) uint8 → {"encoded": WebP files end to end, uint8; "offsets": where each starts, (K + 1,) int64}.
 
-    Lossless unless `quality` is given. Of more channels than three, each three lie below the three before.
+    Lossless unless `qualities` of 0 to 100 are given, one a picture. Of more channels than three, each three lie below
+    the three before.
     """
     parts = []
-    for picture in _stacked(pixels):
+    for i, picture in enumerate(_stacked(pixels)):
         buffer = io.BytesIO()
-        options = {"lossless": True, "method": 2} if quality is None else {"quality": quality, "method": 6}
+        options = {"lossless": True, "method": 2} if qualities is None else {"quality": qualities[i], "method": 6}
         Image.fromarray(picture).save(buffer, "WEBP", **options)
         parts.append(buffer.getvalue())
     offsets = np.cumsum([0, *map(len, parts)]).astype(np.int64)

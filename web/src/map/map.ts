@@ -14,7 +14,7 @@ const PATIENCE_MS = 4000;
 const LEAST_LEVEL = 8; // 256 px: a smaller picture would only be fetched to be replaced
 const MARGIN = 0.035; // of the map's side
 const MOST_TILES = 200; // that are held before it is known how many are needed
-const LEAST_TILES = 40;
+const LEAST_TILES = 32;
 const ICON_PX_AT_MOST = 4; // how far an icon's pixels are magnified
 const WITHOUT_END_MS = 2 ** 31 - 1;
 
@@ -53,6 +53,8 @@ export class AtlasMap {
   private readonly shown = new Map<OpenSeadragon.TiledImage, { readonly grid: GridValue; readonly evidence: Evidence }>();
   private sizes: Sizes | null = null;
   private wanted = "";
+  /** Side of a tile of the wanted grid's finest level. */
+  private tilePx = 1;
   /** Where to look once there is something to see. */
   private first: View | null = null;
 
@@ -85,7 +87,10 @@ export class AtlasMap {
     });
     const { viewer } = this;
     viewer.addHandler("update-viewport", () => this.events.moved());
-    viewer.addHandler("resize", () => requestAnimationFrame(() => this.events.resized()));
+    viewer.addHandler("resize", () => {
+      if (this.isOpen) this.holdTiles(this.images.length);
+      requestAnimationFrame(() => this.events.resized());
+    });
     viewer.addHandler("animation-finish", () => this.events.settled());
     viewer.addHandler("canvas-key", (event) => {
       event.preventDefaultAction = true; // input/keyboard.ts has the keys
@@ -105,7 +110,8 @@ export class AtlasMap {
     const key = `${gridFolder(layer, grid.side)} ${evidence} ${versionOf(grid)}`;
     if (key === this.wanted) return;
     this.wanted = key;
-    this.holdTiles(grid.tile_cells * (cellPx(grid, evidence) ?? grid.cell_px));
+    this.tilePx = grid.tile_cells * (cellPx(grid, evidence) ?? grid.cell_px);
+    this.holdTiles(2);
     const isFirst = this.images.length === 0;
     this.viewer.addTiledImage({
       tileSource: tileSource(layer, grid, evidence),
@@ -134,16 +140,16 @@ export class AtlasMap {
   }
 
   /**
-   * As many tiles as two grids need while one follows the other, each at the level whose pixels are the smallest; if they
-   * were fewer, those of the grid to come would be let go before it is drawn. OpenSeadragon takes the number only when
-   * it begins, and by this name.
+   * As many tiles as a grid needs, each at the level whose pixels are the smallest, and a third more for coarser ones; as
+   * many again while one grid follows another: if they were fewer, those of the grid to come would be let go before it is
+   * drawn. OpenSeadragon takes the number only when it begins, and by this name.
    */
-  private holdTiles(tilePx: number): void {
+  private holdTiles(grids: number): void {
     const px = Math.min(Math.ceil(window.devicePixelRatio || 1), 2);
-    const along = (length: number): number => Math.ceil((2 * length * px) / tilePx) + 1;
+    const along = (length: number): number => Math.ceil((2 * length * px) / this.tilePx) + 1;
     const ofAGrid = along(this.element.clientWidth) * along(this.element.clientHeight);
     const cache = this.viewer.tileCache as unknown as { _maxCacheItemCount: number };
-    cache._maxCacheItemCount = Math.max(LEAST_TILES, Math.ceil(2.34 * ofAGrid)); // a third of one more are coarser tiles
+    cache._maxCacheItemCount = Math.max(LEAST_TILES, Math.ceil((grids + 0.34) * ofAGrid));
   }
 
   /** Draw icons as large as `sizes` says, or all whole. */
@@ -292,6 +298,7 @@ export class AtlasMap {
     const finish = () => {
       item.setOpacity(1);
       for (const other of [...this.images]) if (other !== item) this.remove(other);
+      this.holdTiles(1);
       this.afterDraw(() => {
         if (key === this.wanted) this.events.drawn();
       });
@@ -335,8 +342,11 @@ function keepStyleSheetOut(): void {
  * Of a bitmap that is closed it keeps nothing.
  */
 function decodeWithoutCopies(): void {
+  const decoding = new WeakMap<HTMLImageElement, Promise<ImageBitmap>>();
   const toCanvas = async (_: OpenSeadragon.Tile, image: HTMLImageElement): Promise<CanvasRenderingContext2D | null> => {
-    const bitmap = await createImageBitmap(image);
+    const decoded = createImageBitmap(image);
+    decoding.set(image, decoded);
+    const bitmap = await decoded;
     const canvas = document.createElement("canvas");
     canvas.width = bitmap.width;
     canvas.height = bitmap.height;
@@ -345,7 +355,13 @@ function decodeWithoutCopies(): void {
     bitmap.close();
     return context;
   };
+  // What an image holds decoded is let go of with it, not when it is collected; OpenSeadragon does not wait for the canvas.
+  const letGo = (image: HTMLImageElement): void => {
+    const empty = (): void => image.removeAttribute("src");
+    Promise.resolve(decoding.get(image)).then(empty, empty);
+  };
   OpenSeadragon.converter.learn("image", "context2d", toCanvas, 1, 2);
+  OpenSeadragon.converter.learnDestroy("image", letGo);
 }
 
 function tileSource(layer: LayerValue, grid: GridValue, evidence: Evidence): object {
