@@ -66,7 +66,8 @@ def class_atlas(options: argparse.Namespace) -> dict[str, Any]:
         columns = ["cell", "difference", "count", "images", "label"]
         result["told_apart"] = [dict(zip(columns, row, strict=True)) for row in told[columns].values.tolist()]
         for row in result["told_apart"][:10]:
-            say(options, f"  {row['cell']:>6}  {row['difference']:+.2f}  {row['images']} photos  {row['label']}")
+            photos = "1 photo " if row["images"] == 1 else f"{row['images']} photos"
+            say(options, f"  {row['cell']:>6}  {row['difference']:+.2f}  {photos}  {row['label']}")
     say(options, f"{picture}")
     return result
 
