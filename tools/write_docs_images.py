@@ -27,7 +27,7 @@ _ROWS = 4000
 
 # name: (address of the page, width, height, what is pressed)
 PAGES = {
-    "page": ("layer=blocks.15.expanded&grid=20&at=0.42,0.6,1.7&cell=1,13", 1280, 800, ""),
+    "page": ("layer=blocks.15.expanded&grid=20&at=0.42,0.6,1.7&cell=1,10", 1280, 800, ""),
     "class": ("layer=blocks.15.expanded&grid=20&class=French+loaf", 1280, 800, ""),
     "start": ("layer=blocks.15.expanded&grid=20", 1200, 760, ""),
     "cell": ("layer=blocks.11.expanded&grid=20&cell=2,2", 1200, 760, ""),
