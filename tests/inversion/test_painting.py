@@ -14,6 +14,7 @@ from actatlas.errors import NetworkError, UsageError
 from actatlas.inversion import InversionSettings, Painting, Renderer, directions_of, invert, measure, measure_icons
 from actatlas.inversion.prior import NaturalPrior
 from actatlas.inversion.renderer import enlarged_px
+from actatlas.inversion.sheet import Sheet
 from actatlas.networks import Network
 from actatlas.preprocessing import Preprocessing
 from actatlas.values import ColourStatistics
@@ -130,6 +131,24 @@ def test_as_few_as_may_stay_mistaken_are_not_painted_on(network: Network):
         painting.settle(painting.pictures[wrong])
         rows, _ = painting.mend()
         assert (len(rows) > 0) == is_mended
+
+
+def test_what_mending_does_not_help_is_mended_longer_and_more_firmly_each_time(network: Network):
+    answers = measure_icons(network, LAYER, _random_canvases(6))
+    mean = answers.mean(axis=0)
+    settings = InversionSettings(size_px=48, steps=(6, 2), repeats=())
+    painting = Painting(Renderer(network, LAYER, mean, COLOUR, settings), answers, mean, settings, np.arange(6))
+    painting.settle(np.stack([np.full(painting.pictures.shape[1:], 128, np.uint8)] * 6))  # answers that are all alike
+    asked: list[Sheet] = []
+
+    def paint(sheet: Sheet) -> np.ndarray:
+        assert sheet.start is not None
+        asked.append(sheet)
+        return sheet.start
+
+    painting.mend(paint)
+    assert [sheet.steps for sheet in asked] == [2, 4, 6, 6, 6]
+    assert [sheet.contrast for sheet in asked] == pytest.approx([0.12, 0.24, 0.36, 0.48, 0.6])
 
 
 def test_the_prior_has_the_photos_own_colours_and_a_falling_spectrum():

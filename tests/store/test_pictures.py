@@ -20,3 +20,12 @@ def test_pictures_come_back_to_the_bit(channel_count: int):
 def test_no_pictures_are_stored_as_none(channel_count: int):
     stored = pictures.encode(np.zeros((0, 16, 16, channel_count), np.uint8))
     assert len(stored["encoded"]) == 0 and stored["offsets"].tolist() == [0]
+
+
+def test_each_picture_has_the_quality_that_is_asked_for():
+    pixels = np.repeat(np.random.default_rng(0).integers(0, 256, (1, 32, 32, 3), np.uint8), 3, axis=0)
+    stored = pictures.encode(pixels, [50, 99, 50])
+    sizes = np.diff(stored["offsets"])
+    assert sizes[1] > sizes[0] == sizes[2]
+    off = np.abs(pictures.decode(**stored).astype(int) - pixels).mean(axis=(1, 2, 3))
+    assert off[1] < off[0] == off[2]

@@ -53,6 +53,8 @@ export class AtlasMap {
   private readonly shown = new Map<OpenSeadragon.TiledImage, { readonly grid: GridValue; readonly evidence: Evidence }>();
   private sizes: Sizes | null = null;
   private wanted = "";
+  /** What is shown alone: another than the wanted while one grid follows another. */
+  private revealed = "";
   /** Side of a tile of the wanted grid's finest level. */
   private tilePx = 1;
   /** Where to look once there is something to see. */
@@ -88,7 +90,7 @@ export class AtlasMap {
     const { viewer } = this;
     viewer.addHandler("update-viewport", () => this.events.moved());
     viewer.addHandler("resize", () => {
-      if (this.isOpen) this.holdTiles(this.images.length);
+      if (this.isOpen) this.holdTiles();
       requestAnimationFrame(() => this.events.resized());
     });
     viewer.addHandler("animation-finish", () => this.events.settled());
@@ -111,7 +113,7 @@ export class AtlasMap {
     if (key === this.wanted) return;
     this.wanted = key;
     this.tilePx = grid.tile_cells * (cellPx(grid, evidence) ?? grid.cell_px);
-    this.holdTiles(2);
+    this.holdTiles();
     const isFirst = this.images.length === 0;
     this.viewer.addTiledImage({
       tileSource: tileSource(layer, grid, evidence),
@@ -144,7 +146,8 @@ export class AtlasMap {
    * many again while one grid follows another: if they were fewer, those of the grid to come would be let go before it is
    * drawn. OpenSeadragon takes the number only when it begins, and by this name.
    */
-  private holdTiles(grids: number): void {
+  private holdTiles(): void {
+    const grids = this.revealed === this.wanted ? 1 : 2;
     const px = Math.min(Math.ceil(window.devicePixelRatio || 1), 2);
     const along = (length: number): number => Math.ceil((2 * length * px) / this.tilePx) + 1;
     const ofAGrid = along(this.element.clientWidth) * along(this.element.clientHeight);
@@ -298,7 +301,8 @@ export class AtlasMap {
     const finish = () => {
       item.setOpacity(1);
       for (const other of [...this.images]) if (other !== item) this.remove(other);
-      this.holdTiles(1);
+      this.revealed = key;
+      this.holdTiles();
       this.afterDraw(() => {
         if (key === this.wanted) this.events.drawn();
       });
