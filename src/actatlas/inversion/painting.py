@@ -127,7 +127,7 @@ class Painting:
         self._done += 1
         if self.corrects:
             lacking = self.renderer.lacking(pictures, self._centred[turn.rows])
-            self._own_correction = self._own_correction + lacking
+            self._own_correction = self._own_correction + self._settings.correction * lacking
 
     def mend(self, paint: Callable[[Sheet], np.ndarray] | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Pictures that answer more like another target, or nearly so, are painted on, told more firmly from these.

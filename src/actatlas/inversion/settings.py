@@ -31,6 +31,8 @@ class InversionSettings:
         alone
     emphasis: how many times as far from the usual look as such photos are on average; means are calmer than each of
         what they are means of
+    correction: what all pictures of a round lack in common is added so many times to what those of later rounds aim at:
+        in few steps a picture goes a part of the way
     contrast: weight of the log-probability that the answer is its own target's among the most similar ones
     mending_contrast: the same, in painting on those that are not told from the others; it counts double the second
         time, threefold the third …
@@ -53,10 +55,11 @@ class InversionSettings:
     brightness_exponent: float = 1.5
     colour_exponent: float = 2.2
     surroundings: float = 4.0
-    likeness: float = 14.0
+    likeness: float = 10.0
     look_every: int = 1
     look_depth: float = 2 / 3
     emphasis: float = 2.5
+    correction: float = 2.0
     contrast: float = 0.0
     mending_contrast: float = 0.12
     mistaken: float = 0.0
@@ -79,6 +82,7 @@ class InversionSettings:
             ("look_every", self.look_every >= 1, "at least 1"),
             ("look_depth", 0 <= self.look_depth <= 1, "from 0 to 1"),
             ("emphasis", self.emphasis >= 0, "at least 0"),
+            ("correction", self.correction >= 0, "at least 0"),
             ("contrast", self.contrast >= 0, "at least 0"),
             ("mending_contrast", self.mending_contrast >= 0, "at least 0"),
             ("mistaken", 0 <= self.mistaken <= 1, "from 0 to 1"),

@@ -14,7 +14,7 @@ FIRST_STEPS, THEN_STEPS = 48, 64
 # What an answer as strong as the photos' is worth, beside a cosine's 1: with less the channel hardly shows, with more
 # the picture is no sharper.
 _PULL = 4.0
-# Drawn to the look of photos as firmly as icons are (14), a channel's picture answers less.
+# Drawn to the look of photos as firmly as icons are (10), a channel's picture answers less.
 _LIKENESS = 8.0
 _TOGETHER = 2  # few pictures are spread over all easels, and no batch is filled up
 
