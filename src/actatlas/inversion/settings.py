@@ -57,7 +57,7 @@ class InversionSettings:
     surroundings: float = 4.0
     likeness: float = 10.0
     look_every: int = 1
-    look_depth: float = 2 / 3
+    look_depth: float = 7 / 12
     emphasis: float = 2.5
     correction: float = 2.0
     contrast: float = 0.0
@@ -101,7 +101,7 @@ class InversionSettings:
             self,
             size_px=min(self.size_px, 56),
             first_count=32,
-            steps=(14, 6, 3),
+            steps=(14, 5, 3),
             repeats=(4,),
             likeness=min(self.likeness, 4.0),
             look_every=2,
