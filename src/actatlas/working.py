@@ -211,7 +211,7 @@ class WorkingAtlas(Atlas):
         settings = SearchSettings(top=top, effort=effort, at_random=at_random, seed=seed)
         of_layer = grid_of(self, self._layer(layer).name, grid)
         self.class_names  # noqa: B018  raises where there are no classes
-        found = find_confusions(lambda: self.network, of_layer.layer, of_layer, settings, said)
+        found = find_confusions(lambda: self.network, of_layer, settings, said)
         if test is None:
             return found
         other = None if second is None else load_network(second)

@@ -152,6 +152,8 @@ def test_a_list_is_kept_and_not_searched_twice(atlas, coloured_photos, monkeypat
     monkeypatch.setattr(actatlas.working.WorkingAtlas, "network", property(lambda self: pytest.fail("it was asked")))
     again = opened.confusions(coloured_photos, top=3)
     assert again.to_json() == first.to_json()
+    # The list was written after this one was opened.
+    assert atlas.confusions(top=3).to_json() == first.to_json()
     assert actatlas.open(atlas.folder).files.verify()
     kept = json.loads((atlas.folder / "layers" / "pool" / "confusions" / "list.json").read_text())
     jsonschema.validate(kept, json.loads((SCHEMAS / "confusions.json").read_text()))

@@ -10,14 +10,15 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from actatlas.atlas import Grid, Layer
+from actatlas.atlas import Grid
 from actatlas.confusions.candidates import Cut, PhotoClasses, cut_photos
 from actatlas.confusions.keeping import Confusion, hash_of, read_list, write_list
 from actatlas.confusions.pasting import side_px
 from actatlas.confusions.photos import columns_of, see_photos, truths_by_columns
 from actatlas.confusions.proposing import SearchSettings, propose
 from actatlas.confusions.proving import PHOTOS, Second, grey, halves, noise, prove, real
-from actatlas.networks import Network, folded, kept_memory
+from actatlas.confusions.splicing import Splicing
+from actatlas.networks import Network, folded, kept_memory, lightened
 from actatlas.progress import Progress
 from actatlas.store import AtlasFolder, paths, writing
 from actatlas.values import ImageSource
@@ -115,18 +116,19 @@ class Confusions:
 
 @kept_memory()
 def find_confusions(
-    network: Callable[[], Network], layer: Layer, grid: Grid, settings: SearchSettings, progress: Progress
+    network: Callable[[], Network], grid: Grid, settings: SearchSettings, progress: Progress
 ) -> Confusions:
     """Searched now, or as found before with the same settings. Kept in the atlas folder.
 
     Raises UnfinishedAtlas, NoAttributions, NetworkError, TooFewImages, Locked.
     """
-    atlas = layer.atlas
-    atlas.require_activations("ask what its network misunderstands")
+    grid = _as_it_is_now(grid)  # a list may have been written since the atlas was opened
+    layer = grid.layer
+    layer.atlas.require_activations("ask what its network misunderstands")
     kept = read_list(layer, grid, settings)
     if kept is not None:
         return Confusions(grid, settings, *kept)
-    with writing(atlas.folder):
+    with writing(layer.atlas.folder):
         found = propose(folded(network(), [layer.name]), layer, grid, settings, progress)
         entries = [Confusion(proposal, patch) for proposal, patch in found]
         write_list(layer, grid, settings, entries)
@@ -159,6 +161,7 @@ def prove_confusions(network: Callable[[], Network], found: Confusions, test: Te
     if not found.entries or found.tested == test.key():
         return found
     quick = folded(network(), [layer.name])
+    choosing = Splicing(lightened(quick, [layer.name]))
     records = test.images.records
     truths = truths_by_columns({record.id: record.columns for record in records}, layer.atlas.class_names)
     targets = [entry.proposal.target for entry in found.entries]
@@ -176,7 +179,7 @@ def prove_confusions(network: Callable[[], Network], found: Confusions, test: Te
                 "patch": real(entry.patch), "icon": real(Image.fromarray(grid.icons[proposal.k])),
                 "noise": noise(test.seed + proposal.rank), "grey": grey(), "other_patch": real(other),
             }  # fmt: skip
-            proven.append(replace(entry, proof=prove(quick, proposal.target, arms, chosen, second)))
+            proven.append(replace(entry, proof=prove(quick, choosing, proposal.target, arms, chosen, second)))
             tick(1)
     if fewest < PHOTOS:
         progress.say(
@@ -191,9 +194,14 @@ def prove_confusions(network: Callable[[], Network], found: Confusions, test: Te
 
 def reopened(grid: Grid, settings: SearchSettings, entries: Sequence[Confusion], tested: Any) -> Confusions:
     """With an atlas that knows the files that have just been written."""
+    return Confusions(_as_it_is_now(grid), settings, entries, tested)
+
+
+def _as_it_is_now(grid: Grid) -> Grid:
+    """Of an atlas that knows all files of its folder."""
     layer = grid.layer
     again = type(layer.atlas)(AtlasFolder.existing(layer.atlas.folder))
-    return Confusions(again.layer(layer.name).grid(grid.side), settings, entries, tested)
+    return again.layer(layer.name).grid(grid.side)
 
 
 def _about(count: int, labelled: int) -> str:

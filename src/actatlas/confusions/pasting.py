@@ -57,7 +57,7 @@ def as_pixels(patch: Image.Image, network: Network) -> Tensor:
 
 
 def pasted(pixels: Tensor, patch: Tensor, corner: str) -> Tensor:
-    """pixels: (…, channels, H, W), patch: (channels, h, w) → a copy with the patch in that corner."""
+    """pixels: (…, channels, H, W), patch: (channels, h, w), or one for each → a copy with the patch in that corner."""
     (height, width), (h, w) = pixels.shape[-2:], patch.shape[-2:]
     top = 0 if corner.startswith("top") else height - h
     left = 0 if corner.endswith("left") else width - w
@@ -78,12 +78,12 @@ def logits_of(network: Network, pixels: Tensor) -> Tensor:
     with torch.no_grad():
         parts = [
             network.logits(network.normalize(network.fit(part / 255 if part.dtype == torch.uint8 else part)))
-            for part in pixels.split(_together(network, pixels))
+            for part in pixels.split(together(network, pixels))
         ]
         return torch.cat([part.float().cpu() for part in parts])
 
 
-def _together(network: Network, pixels: Tensor) -> int:
+def together(network: Network, pixels: Tensor) -> int:
     """Pictures in one pass: on a processor no more than its caches hold, which is up to half again as quick."""
     if network.device.type != "cpu":
         return _MOST_TOGETHER

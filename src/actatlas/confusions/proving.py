@@ -13,6 +13,7 @@ from torch import Tensor
 
 from actatlas.confusions.pasting import Spot, as_pixels, logits_of, margins, pasted, shrunk, side_px, spots
 from actatlas.confusions.photos import Photos, fingerprint
+from actatlas.confusions.splicing import Backdrops, Splicing
 from actatlas.errors import TooFewImages
 from actatlas.networks import Network
 
@@ -120,9 +121,20 @@ def _divided(prints: Sequence[str], tried_on: set[str], seed: int) -> tuple[list
     return choosing, [i for i in range(len(prints)) if i not in choosing]
 
 
-def prove(network: Network, target: int, arms: dict[str, Patch], photos: Halves, second: Second | None) -> Proof:
-    """arms: "patch", "icon" and the controls, which all get the same search"""
-    done = {name: prove_arm(network, target, patch, photos) for name, patch in arms.items()}
+def prove(
+    network: Network,
+    choosing: Splicing,
+    target: int,
+    arms: dict[str, Patch],
+    photos: Halves,
+    second: Second | None,
+) -> Proof:
+    """arms: "patch", "icon" and the controls, which all get the same search
+
+    choosing: of the network, or of a quick copy, by which size and corner are chosen
+    """
+    backdrops = choosing.on(photos.choosing_pixels)
+    done = {name: prove_arm(network, backdrops, target, patch, photos) for name, patch in arms.items()}
     patch, icon = done.pop("patch"), done.pop("icon")
     margin = _margins(network, target, arms["patch"], photos.scoring_pixels, patch.spot)
     example = photos.photos.path(int(photos.scoring[int(margin.argmax())]))
@@ -130,9 +142,9 @@ def prove(network: Network, target: int, arms: dict[str, Patch], photos: Halves,
     return Proof(len(photos.scoring), patch, done, icon, transfer, example)
 
 
-def prove_arm(network: Network, target: int, patch: Patch, photos: Halves) -> Arm:
+def prove_arm(network: Network, choosing: Backdrops, target: int, patch: Patch, photos: Halves) -> Arm:
     """Size and corner are chosen on one half of the photos, and the patch is scored on the other."""
-    spot = _best_spot(network, target, patch, photos.choosing_pixels)
+    spot = _best_spot(choosing, target, patch)
     turned = _margins(network, target, patch, photos.scoring_pixels, spot) > 0
     return Arm(spot, round(float(turned.float().mean()), 4), wilson(int(turned.sum()), len(turned)))
 
@@ -192,19 +204,18 @@ def noise(seed: int) -> Patch:
     return drawn
 
 
-def _best_spot(network: Network, target: int, patch: Patch, pixels: Tensor) -> Spot:
+def _best_spot(photos: Backdrops, target: int, patch: Patch) -> Spot:
     """By how many photos it turns, then by how nearly it turns the others; poor ones are tried on fewer photos."""
     left = spots(_SHARES)
     margin: dict[Spot, Tensor] = {spot: torch.empty(0) for spot in left}
     start = 0
-    for count, kept in (*_ROUNDS, (len(pixels), 1)):
-        part = pixels[start : start + count]
-        if len(part):
-            inputs = torch.cat([_on(network, part, patch, spot) for spot in left])
-            found = torch.stack(
-                [margins(each, torch.tensor(target)) for each in logits_of(network, inputs).split(len(part))]
-            )
-            margin = {spot: torch.cat([margin[spot], found[i]]) for i, spot in enumerate(left)}
+    for count, kept in (*_ROUNDS, (len(photos), 1)):
+        rows = range(start, min(start + count, len(photos)))
+        for spot in left:
+            if rows:
+                patches = _patch_at(photos.network, patch, spot, photos.pixels).expand(len(rows), -1, -1, -1)
+                logits = photos.logits(rows, patches, spot.corner)
+                margin[spot] = torch.cat([margin[spot], margins(logits, torch.tensor(target))])
         start += count
         left = sorted(left, key=lambda spot: (-int((margin[spot] > 0).sum()), -float(margin[spot].mean())))[:kept]
         if not any(bool((margin[spot] > -_FAR).any()) for spot in left):
@@ -213,9 +224,11 @@ def _best_spot(network: Network, target: int, patch: Patch, pixels: Tensor) -> S
 
 
 def _margins(network: Network, target: int, patch: Patch, pixels: Tensor, spot: Spot) -> Tensor:
-    return margins(logits_of(network, _on(network, pixels, patch, spot)), torch.tensor(target))
+    inputs = pasted(pixels, _patch_at(network, patch, spot, pixels), spot.corner)
+    return margins(logits_of(network, inputs), torch.tensor(target))
 
 
-def _on(network: Network, pixels: Tensor, patch: Patch, spot: Spot) -> Tensor:
-    height, width = pixels.shape[2:]
-    return pasted(pixels, as_pixels(patch(side_px(spot.share, (height, width))), network), spot.corner)
+def _patch_at(network: Network, patch: Patch, spot: Spot, pixels: Tensor) -> Tensor:
+    """(channels, h, w) for pixels (…, channels, H, W)."""
+    height, width = pixels.shape[-2:]
+    return as_pixels(patch(side_px(spot.share, (height, width))), network)

@@ -15,8 +15,9 @@ from torch import Tensor
 from actatlas.atlas import Layer
 from actatlas.confusions.candidates import Cut, Evidence, cut_photos
 from actatlas.confusions.effects import Effects, effects_of, forecast
-from actatlas.confusions.pasting import CORNERS, logits_of, margins, pasted
+from actatlas.confusions.pasting import CORNERS, logits_of, margins
 from actatlas.confusions.photos import Photos
+from actatlas.confusions.splicing import Splicing
 from actatlas.networks import Network
 from actatlas.progress import Progress
 
@@ -41,7 +42,7 @@ class _Round(NamedTuple):
 _EVERYWHERE, _LAST = _Round(slice(0, None, 3), 4, 40), _Round(slice(None), 2, 26)
 _SCALES = (0.3, 0.5, 0.75, 1.0)  # sides of what is cut around an activation, of the input's
 _SHARPNESS = 1.5  # of a logit between "is not taken for it" and "is"
-_TOGETHER = 32
+_TOGETHER = 48
 
 
 @dataclass
@@ -82,6 +83,8 @@ class Trials:
         self._image_ids = layer.places.image_ids
         self._nearest: dict[int, np.ndarray] = {}
         self._patches: dict[Cut, Tensor] = {}
+        assert pool.kept is not None  # a pool is small
+        self._photos = Splicing(network).on(pool.kept)
 
     def best(self, evidence: Evidence, effort: int, top: int, progress: Progress) -> list[Pair]:
         """The most hopeful pairs, the best first: every class and every photo once.
@@ -229,46 +232,40 @@ class Trials:
 
     def _effects(self, cuts: list[Cut], progress: Progress) -> Effects:
         """As seen on one photo in each corner: what a patch hides or adds is told for every class at once."""
-        photos, before = self._photos[: len(CORNERS)], torch.from_numpy(self.pool.logits[: len(CORNERS)])
-        after, together = [before[:0]], max(_TOGETHER // len(photos), 1)
+        before = torch.from_numpy(self.pool.logits[: len(CORNERS)])  # a pool may hold fewer photos
+        after = [before[None][:0]]
         with progress.stage("Trying patches in every corner", len(cuts), "patches") as tick:
-            for start in range(0, len(cuts), together):
-                part = cuts[start : start + together]
-                inputs = [
-                    pasted(photo, self._patch(cut), corner)
-                    for cut in part
-                    for photo, corner in zip(photos, CORNERS, strict=False)  # a pool may hold fewer
+            for start in range(0, len(cuts), _TOGETHER):
+                patches = torch.stack([self._patch(cut) for cut in cuts[start : start + _TOGETHER]])
+                seen = [
+                    self._photos.logits([row] * len(patches), patches, corner)
+                    for row, corner in zip(range(len(before)), CORNERS, strict=False)
                 ]
-                after.append(logits_of(self.network, torch.stack(inputs)))
-                tick(len(part))
-        return effects_of(before, torch.cat(after).view(len(cuts), *before.shape))
+                after.append(torch.stack(seen, dim=1))
+                tick(len(patches))
+        return effects_of(before, torch.cat(after))
 
     def _try(self, pairs: list[Pair], round_: _Round, many: int, progress: Progress) -> list[Pair]:
         """Pasted on photos of the pool; the best first."""
         pairs = pairs[: many * round_.pairs]
-        jobs: list[tuple[Pair, int, str]] = []
+        jobs: dict[str, list[tuple[Pair, int]]] = {corner: [] for corner in CORNERS}
         for pair in pairs:
             rows = self.photos_for(pair.target, int(self._image_ids[pair.cut.row])).tolist()[round_.photos]
             for corner in pair.corners[: round_.corners]:
-                jobs += [(pair, row, corner) for row in rows if row not in pair.seen.get(corner, {})]
-        with progress.stage("Trying patches on photos", len(jobs), "photos") as tick:
-            for start in range(0, len(jobs), _TOGETHER):
-                part = jobs[start : start + _TOGETHER]
-                inputs = torch.stack([pasted(self._photos[row], self._patch(p.cut), corner) for p, row, corner in part])
-                logits = logits_of(self.network, inputs)
-                seen = margins(logits, torch.tensor([pair.target for pair, _, _ in part])).tolist()
-                for (pair, row, corner), margin in zip(part, seen, strict=True):
-                    pair.seen.setdefault(corner, {})[row] = margin
-                tick(len(part))
+                jobs[corner] += [(pair, row) for row in rows if row not in pair.seen.get(corner, {})]
+        with progress.stage("Trying patches on photos", sum(map(len, jobs.values())), "photos") as tick:
+            for corner, of_corner in jobs.items():
+                for start in range(0, len(of_corner), _TOGETHER):
+                    part = of_corner[start : start + _TOGETHER]
+                    patches = torch.stack([self._patch(pair.cut) for pair, _ in part])
+                    logits = self._photos.logits([row for _, row in part], patches, corner)
+                    seen = margins(logits, torch.tensor([pair.target for pair, _ in part])).tolist()
+                    for (pair, row), margin in zip(part, seen, strict=True):
+                        pair.seen.setdefault(corner, {})[row] = margin
+                    tick(len(part))
         for pair in pairs:
             pair.hope = _hope(pair.seen.get(pair.corners[0], {}).values())
         return sorted(pairs, key=lambda pair: -pair.hope)
-
-    @property
-    def _photos(self) -> Tensor:
-        """(n, channels, H, W) uint8, the pool's."""
-        assert self.pool.kept is not None  # a pool is small
-        return self.pool.kept
 
     def _patch(self, cut: Cut) -> Tensor:
         """(channels, side, side) uint8."""

@@ -62,7 +62,7 @@ class InversionSettings:
     correction: float = 2.0
     contrast: float = 0.0
     mending_contrast: float = 0.12
-    mistaken: float = 0.0
+    mistaken: float = 0.005
     learning_patches: int = 1024
     shift_px: int = 4
     enlarged: float = 1.0

@@ -22,7 +22,7 @@ from actatlas.networks.forms import Form, from_maps, to_maps
 from actatlas.networks.precision import resolve_precision
 from actatlas.networks.probing import Probe, probe
 from actatlas.networks.recording import Recording, Way, record
-from actatlas.networks.running import forward, vet
+from actatlas.networks.running import forward, plain_paths, vet, watched
 from actatlas.preprocessing import Preprocessing, upright_rgb
 from actatlas.values import LayerInfo, Precision
 
@@ -180,14 +180,21 @@ class Network:
         Raises LayerNotReached, ChangedInPlace.
         """
         inputs = self._ready(inputs, layers)
-        made = {name: self._on_maps(name, change) for name, change in (changes or {}).items()}
-        outputs = forward(self.module, inputs, layers, made)
+        outputs = forward(self.module, inputs, layers, self._made(changes))
         return {name: to_maps(outputs[name], self._form(name)) for name in layers}
 
-    def logits(self, inputs: Tensor) -> Tensor:
-        """(B, classes) of normalised inputs; differentiable. Raises NetworkError for a network without logits."""
+    def logits(self, inputs: Tensor, changes: Mapping[str, Callable[[Tensor], Tensor]] | None = None) -> Tensor:
+        """(B, classes) of normalised inputs; differentiable. Raises NetworkError for a network without logits.
+
+        changes: {layer: its maps → the maps that the layers after it get to see}
+        """
         self.require_logits()
-        return self.module(self._ready(inputs, ()))
+        made = self._made(changes)
+        inputs = self._ready(inputs, list(made))
+        if not made:
+            return self.module(inputs)
+        with plain_paths(), watched(self.module, list(made), lambda layer, output: made[layer](output)):
+            return self.module(inputs)
 
     def require_logits(self) -> int:
         """How many there are. Raises NetworkError where there are none."""
@@ -242,6 +249,10 @@ class Network:
     ) -> tuple[Precision, dict[str, float]]:
         """See networks/precision.py."""
         return resolve_precision(self, pixels, layers, wanted)
+
+    def _made(self, changes: Mapping[str, Callable[[Tensor], Tensor]] | None) -> dict[str, Callable[[Tensor], Tensor]]:
+        """Of maps, as changes of what the layers' modules give."""
+        return {name: self._on_maps(name, change) for name, change in (changes or {}).items()}
 
     def _on_maps(self, name: str, change: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
         form = self._form(name)
