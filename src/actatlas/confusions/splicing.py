@@ -124,7 +124,9 @@ class Splicing:
         whole = logits_of(self.network, pasted(photos.pixels[:1], patch[0], corner))
         try:
             spliced = photos.spliced(window, [0], patch, corner)
-        except RuntimeError:  # the crop's maps have other positions than the photo's, or a skip goes past the layer
+        except RuntimeError:
+            # The crop's maps have other positions than the photo's, a skip goes past the layer, or a quick copy changes
+            # in place what the layer gave.
             return False
         tolerance = _TOLERANCE.get(self.network.dtype, _TOLERANCE_OF_HALF)
         return bool((spliced - whole).abs().max() <= tolerance * whole.abs().max())
