@@ -43,6 +43,7 @@ from actatlas.values import ActivationSet, ColourStatistics, ImageSource
 from icon_scores import Bench, Crops, Naturalness, SecondOpinion, highest_correlation, is_learning_photo, sheet
 
 LAYERS = "blocks.3.expanded", "blocks.11.expanded", "blocks.15.expanded"
+_PATCHES = "nearest real patch"  # a row of the sheets
 SPREAD_OVER = 400  # cells
 SHEET_ICONS = 16
 COLLECT = CollectSettings(crops=8, positions=8, attribution=None, precision="float32", predictions=False)
@@ -159,7 +160,7 @@ def compare(judged: Judged, peer_cells: int, with_curves: bool) -> tuple[list[di
         "identified": None, "shifted_cosine": None, "second_opinion": round(judged.second.real_patch, 3),
         "naturalness": floor, "highest_correlation": None,
     }]  # fmt: skip
-    sheets = {"nearest real patch": real[np.isin(some, shown)]}
+    sheets = {_PATCHES: real[np.isin(some, shown)]}
     ways: dict[str, tuple[Callable[[np.ndarray], tuple[np.ndarray, float]], np.ndarray]] = {
         "actatlas": (lambda cells: ours(judged, InversionSettings()), everyone),
         "actatlas, draft": (lambda cells: ours(judged, InversionSettings().as_draft()), everyone),
@@ -247,6 +248,9 @@ def write_sheet(folder: Path, layer: str, sheets: dict[str, np.ndarray]) -> None
     side = max(icons.shape[1] for icons in rows)
     rows = [np.stack([Image.fromarray(icon).resize((side, side)) for icon in icons]) for icons in rows]
     Image.fromarray(sheet(rows)).save(folder / f"icons_{layer}.png")
+    # To be shown where photos may not be.
+    painted = [icons for name, icons in zip(sheets, rows, strict=True) if name != _PATCHES]
+    Image.fromarray(sheet(painted)).save(folder / f"painted_{layer}.png")
     print(f"{layer}: rows are {', '.join(sheets)}", file=sys.stderr)
 
 
