@@ -66,7 +66,8 @@ class _Window:
     across: _Span
 
     def cut(self, pixels: Tensor) -> Tensor:
-        return pixels[..., self.down.crop, self.across.crop].contiguous()
+        """A view. It has the photo's corner in which the patch lies."""
+        return pixels[..., self.down.crop, self.across.crop]
 
     def laid_in(self, maps: Tensor, of_crop: Tensor) -> Tensor:
         """Both (B, C, h, w). Changes `maps`."""
@@ -147,7 +148,7 @@ class Backdrops:
         """(B, classes) float32, on the processor, of the photos `rows` (B,) with patches (B, channels, h, w)."""
         window = self._splicing.window(self, patches, corner)
         if window is None:
-            return logits_of(self.network, self._pasted(rows, patches, corner))
+            return logits_of(self.network, pasted(self.pixels[list(rows)], patches, corner))
         return self.spliced(window, rows, patches, corner)
 
     @torch.no_grad()
@@ -158,13 +159,10 @@ class Backdrops:
         for part in _parts(len(rows), 2 * together(self.network, self.pixels)):
             chosen = rows[part]
             maps = torch.stack([self._maps[window.layer, row] for row in chosen]).permute(0, 3, 1, 2)
-            inputs = self._normalized(window.cut(self._pasted(chosen, patches[part], corner)))
+            inputs = self._normalized(pasted(window.cut(self.pixels)[list(chosen)], patches[part], corner))
             logits = self.network.logits(inputs, {window.layer: partial(window.laid_in, maps)})
             parts.append(logits.float().cpu())
         return torch.cat(parts)
-
-    def _pasted(self, rows: Sequence[int], patches: Tensor, corner: str) -> Tensor:
-        return pasted(self.pixels[list(rows)], patches, corner)
 
     def _normalized(self, pixels: Tensor) -> Tensor:
         return self.network.normalize(pixels / 255 if pixels.dtype == torch.uint8 else pixels)
