@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from actatlas.confusions.effects import Effects, effects_of, forecast
+from actatlas.confusions.effects import Effects, effects_of, forecast, foretold
 
 
 def test_effects_keep_a_part_of_the_logits_and_add_others():
@@ -42,3 +42,13 @@ def test_patches_that_give_all_the_same_are_foretold_alike():
     found = forecast(alone, np.array([0, 1]), Effects(torch.tensor([0.6, 0.8]), torch.ones(2, 3)))
     assert torch.allclose(found.kept[2:], torch.tensor([0.7, 0.7]), atol=1e-3)
     assert torch.allclose(found.gained[2:], torch.ones(2, 3), atol=1e-3)
+
+
+def test_what_is_told_of_some_foretells_the_others_by_their_features():
+    torch.manual_seed(0)
+    features = torch.randn(400, 3)
+    values = torch.stack([torch.tanh(features[:, 0]), features[:, 1] * features[:, 2]], dim=1)
+    found = foretold(features, np.arange(200), values[:200])
+    for k in range(2):
+        assert np.corrcoef(found[200:, k], values[200:, k])[0, 1] > 0.9
+    assert torch.allclose(foretold(torch.zeros(3, 2), np.arange(2), torch.tensor([[1.0], [3.0]]))[2], torch.tensor(2.0))

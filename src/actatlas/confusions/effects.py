@@ -45,8 +45,8 @@ def effects_of(before: Tensor, after: Tensor) -> Effects:
 
 
 def forecast(alone: Tensor, chosen: np.ndarray, seen: Effects) -> Effects:
-    """What all patches do, from what they give alone and what some of them are seen to do: kernel ridge regression with
-    a Gaussian kernel, of what a common multiple of what they give alone leaves (Saunders et al. 1998).
+    """What all patches do, from what they give alone and what some of them are seen to do, beside a common multiple of
+    what they give alone.
 
     alone: (n, classes); chosen: (m,) of the n, which `seen` is of
     """
@@ -54,15 +54,21 @@ def forecast(alone: Tensor, chosen: np.ndarray, seen: Effects) -> Effects:
     away = known - known.mean(dim=0)
     pull = float((away * (seen.gained - seen.gained.mean(dim=0))).sum() / (away**2).sum().clamp(min=_TINY))
     rest = torch.cat([seen.gained - pull * known, seen.kept[:, None]], dim=1)
-    width = 2 * (away**2).sum(dim=1).mean().clamp(min=_TINY)
-    kernel = torch.exp(-(torch.cdist(known, known) ** 2) / width) + _RIDGE * torch.eye(len(known))
-    weights = torch.linalg.solve(kernel, rest - rest.mean(dim=0))
-    found = torch.cat(
-        [
-            torch.exp(-(torch.cdist(part, known) ** 2) / width) @ weights + rest.mean(dim=0)
-            for part in alone.split(_TOGETHER)
-        ]
-    )
+    found = foretold(alone, chosen, rest)
     kept, gained = found[:, -1], found[:, :-1] + pull * alone
     kept[chosen], gained[chosen] = seen.kept, seen.gained
     return Effects(kept, gained)
+
+
+def foretold(features: Tensor, chosen: np.ndarray, values: Tensor) -> Tensor:
+    """(n, k) from the values (m, k) of the chosen (m,) of n, by their features (n, d): kernel ridge regression with a
+    Gaussian kernel (Saunders et al. 1998)."""
+    known = features[chosen]
+    width = 2 * ((known - known.mean(dim=0)) ** 2).sum(dim=1).mean().clamp(min=_TINY)
+    mean = values.mean(dim=0)
+
+    def kernel(part: Tensor) -> Tensor:
+        return torch.exp(-(torch.cdist(part, known) ** 2) / width)
+
+    weights = torch.linalg.solve(kernel(known) + _RIDGE * torch.eye(len(known)), values - mean)
+    return torch.cat([kernel(part) @ weights + mean for part in features.split(_TOGETHER)])

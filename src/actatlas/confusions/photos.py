@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -54,7 +55,8 @@ class Photos:
         """Rows by falling logit of the target: photos of something else, and taken for what they are labelled."""
         column = int(np.flatnonzero(self.classes == target)[0])
         order = np.argsort(-self.logits[:, column], kind="stable")
-        return np.array([row for row in order if self._is_fair(int(row), target)], np.int64)
+        is_other = np.array([target not in truth for truth in self.truths], bool) & (self.found != target)
+        return order[(is_other & self._is_right)[order]]
 
     def path(self, row: int) -> str:
         return self.source.records[int(self.ids[row])].path
@@ -65,9 +67,11 @@ class Photos:
             return self.kept[row].float() / 255
         return self.network.pixels(self.source.read(int(self.ids[row])))
 
-    def _is_fair(self, row: int, target: int) -> bool:
-        truth, found = self.truths[row], int(self.found[row])
-        return found != target and (not truth or (found in truth and target not in truth))
+    @cached_property
+    def _is_right(self) -> np.ndarray:
+        """(n,) bool: taken for what it is labelled, or without a label."""
+        found = zip(self.found.tolist(), self.truths, strict=True)
+        return np.array([not truth or what in truth for what, truth in found], bool)
 
 
 def see_photos(

@@ -29,7 +29,7 @@ from actatlas.progress import Progress
 
 # Photos that patches are tried on are drawn from so many of the atlas's: their logits are all kept.
 _POOL = 1000
-_PATCHES = 5000  # activations whose patches are looked at
+_ACTIVATIONS = 15_000  # among whose patches is searched
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class _Search:
         pool = self._see_pool()
         self.related = related_classes(self.network, pool.logits)
         self.said = PhotoClasses.of(self.atlas, self.truths)
-        rows = draw_rows(self.layer, self.grid, settings.effort * _PATCHES, settings.seed)
+        rows = draw_rows(self.layer, self.grid, settings.effort * _ACTIVATIONS, settings.seed)
         evidence = find_evidence(self.layer, self.grid, rows, self.said, self.related)
         self.evidence = evidence
         self.trials = Trials(quick, self.layer, pool, self.related, self.side_px)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from actatlas.atlas import Layer
 from actatlas.confusions.candidates import Cut, Evidence, cut_photos
-from actatlas.confusions.effects import Effects, effects_of, forecast
+from actatlas.confusions.effects import Effects, effects_of, forecast, foretold
 from actatlas.confusions.pasting import CORNERS, logits_of, margins
 from actatlas.confusions.photos import Photos
 from actatlas.confusions.splicing import Splicing
@@ -26,7 +26,11 @@ NEAREST_PHOTOS = 50  # to the target: every second is tried on, the others are l
 # logits lose a tenth, and move towards what the patch gives alone.
 _LOSS, _PULL = 0.1, 0.15
 _LOOKED_AT, _EACH = 40, 4  # patches of a class at least: by what they add to its logit, then by what is expected
-_HOPEFUL = 400, 400, 300  # patches that are seen on a photo in each corner, round by round
+# Patches that the network is asked about: drawn at random, then those that activations like theirs promise most of.
+_DRAWN, _PROMISING = 1500, 3000
+_SIZE = 0.8  # what a patch's size counts beside its activation, when activations are compared
+_HOPEFUL = 260, 260, 200  # patches that are seen on a few photos, round by round
+_SEEN_ON = 3  # photos, each in a corner of its own
 _TOP = 20  # pairs wanted, for which these numbers are; more of them, or more effort, take as many times as many
 _EXPECTED, _FOREIGN, _TO_RESCALE = 240, 80, 60  # pairs: of each class the best, those without its own, the first
 
@@ -39,7 +43,7 @@ class _Round(NamedTuple):
     pairs: int
 
 
-_EVERYWHERE, _LAST = _Round(slice(0, None, 3), 4, 40), _Round(slice(None), 2, 26)
+_EVERYWHERE, _LAST = _Round(slice(0, None, 3), 4, 40), _Round(slice(None), 1, 26)
 _SCALES = (0.3, 0.5, 0.75, 1.0)  # sides of what is cut around an activation, of the input's
 _SHARPNESS = 1.5  # of a logit between "is not taken for it" and "is"
 _TOGETHER = 48
@@ -93,11 +97,10 @@ class Trials:
         """
         wanted = -(-top // _TOP)
         many = max(effort, wanted)
-        cuts = self._cut(evidence, progress)
-        cuts, effects = self._hopeful(evidence, cuts, self._alone(cuts, progress), effort, progress)
+        cuts, effects = self._hopeful(evidence, *self._asked(evidence, effort, progress), effort, progress)
         each = self._each(_EXPECTED, 2)
         pairs = self.at_most(each, self._expected(evidence, cuts, effects, each))
-        pairs = self.without_own(pairs[: many * _EXPECTED])[: many * _FOREIGN]
+        pairs = self.without_own(pairs[: many * _EXPECTED], many * _FOREIGN)
         pairs = self.at_most(self._each(_EVERYWHERE.pairs, 1), self._rescaled(pairs, many, progress))
         pairs = self._try(pairs, _EVERYWHERE, many, progress)
         return self._try(self.at_most(1, pairs), _LAST, wanted, progress)
@@ -122,26 +125,55 @@ class Trials:
                 kept.append(pair)
         return kept
 
-    def without_own(self, pairs: Sequence[Pair]) -> list[Pair]:
-        """Those whose patch, enlarged and shown alone, has nothing of the class."""
-        kept = []
+    def without_own(self, pairs: Sequence[Pair], most: int) -> list[Pair]:
+        """The first so many of those whose patch, enlarged and shown alone, has nothing of the class."""
+        kept: list[Pair] = []
         for start in range(0, len(pairs), _TOGETHER):
+            if len(kept) >= most:
+                break
             part = pairs[start : start + _TOGETHER]
             alone = [self.network.pixels(Image.fromarray(self._array(pair.cut))) for pair in part]
             logits = logits_of(self.network, torch.stack(alone))
             own = has_own(logits, torch.tensor([pair.target for pair in part]), self.related)
             kept += [pair for pair, has in zip(part, own, strict=True) if not has]
-        return kept
+        return kept[:most]
 
     # --- inside
 
-    def _cut(self, evidence: Evidence, progress: Progress) -> list[Cut]:
+    def _asked(self, evidence: Evidence, effort: int, progress: Progress) -> tuple[list[Cut], Tensor]:
+        """Patches, and (n, classes) what the network says of each that is shown alone: of some drawn at random, then of
+        those that seem to do most. An activation tells what the network says of its patch, less well, at no cost.
+        """
+        every = self._cuts(evidence)
+        drawn = np.random.default_rng(0).permutation(len(every))[: effort * _DRAWN]
+        alone = self._alone([every[i] for i in drawn], progress)
+        foreseen = foretold(self._features(evidence), drawn, alone)
+        each = self._each(2 * effort * _PROMISING, _EACH)
+        known, place = set(drawn.tolist()), {cut: i for i, cut in enumerate(every)}
+        best = [place[cut] for cut in _cuts_of(self._expected(evidence, every, _by_alone(foreseen), each))]
+        best = [i for i in best if i not in known][: effort * _PROMISING]
+        alone = torch.cat([alone, self._alone([every[i] for i in best], progress)])
+        return [every[i] for i in [*drawn, *best]], alone
+
+    def _cuts(self, evidence: Evidence) -> list[Cut]:
         """Each patch twice: as large as it is pasted, so that it keeps its scale; and all that its activation answers
         to, shrunk."""
-        sides = sorted({min(self.layer.patch_px, self.side_px), self.layer.patch_px})
-        cuts = [Cut(row, px) for row in evidence.rows.tolist() for px in sides]
-        self._read(cuts, progress)
-        return cuts
+        return [Cut(row, px) for row in evidence.rows.tolist() for px in self._sides]
+
+    @property
+    def _sides(self) -> list[int]:
+        return sorted({min(self.layer.patch_px, self.side_px), self.layer.patch_px})
+
+    def _features(self, evidence: Evidence) -> Tensor:
+        """(n, d) of `_cuts`: where activations point, and the patch's size."""
+        vectors = torch.cat(
+            [torch.as_tensor(part.vectors, dtype=torch.float32) for part in self.layer.read_rows(evidence.rows)]
+        )
+        unit = torch.nn.functional.normalize(vectors)
+        away = unit - unit.mean(dim=0)
+        away /= (away**2).sum(dim=1).mean().sqrt().clamp(min=1e-6)
+        sizes = _SIZE * torch.arange(len(self._sides)).float()
+        return torch.cat([away.repeat_interleave(len(sizes), dim=0), sizes.repeat(len(away))[:, None]], dim=1)
 
     def _read(self, cuts: list[Cut], progress: Progress) -> None:
         with progress.stage("Cutting patches", len(cuts), "patches") as tick:
@@ -165,7 +197,7 @@ class Trials:
             if px != pair.cut.px
         ]
         self._read(_cuts_of(others), progress)
-        others = self.without_own(others)
+        others = self.without_own(others, len(others))
         cuts = _cuts_of(others)
         effects, place = self._effects(cuts, progress), {cut: i for i, cut in enumerate(cuts)}
         for pair in others:
@@ -209,10 +241,8 @@ class Trials:
         chosen: list[Cut] = []
         seen = Effects(torch.zeros(0), alone[:0])
         for count in _HOPEFUL:
-            if chosen:
-                expected = forecast(alone, np.array([place[cut] for cut in chosen]), seen)
-            else:
-                expected = Effects(torch.full((len(cuts),), 1 - _LOSS), _PULL * alone)
+            told = np.array([place[cut] for cut in chosen], np.int64)
+            expected = forecast(alone, told, seen) if chosen else _by_alone(alone)
             known = set(chosen)
             hopeful = _cuts_of(self._expected(evidence, cuts, expected, each))
             new = [cut for cut in hopeful if cut not in known][: effort * count]
@@ -222,6 +252,9 @@ class Trials:
 
     def _alone(self, cuts: list[Cut], progress: Progress) -> Tensor:
         """(n, classes): what the network says of patches that are shown alone, at the size at which they are pasted."""
+        if not cuts:
+            return torch.zeros(0, self.pool.logits.shape[1])
+        self._read(cuts, progress)
         parts = []
         with progress.stage("Asking the network what the patches are", len(cuts), "patches") as tick:
             for start in range(0, len(cuts), 64):
@@ -231,10 +264,10 @@ class Trials:
         return torch.cat(parts)
 
     def _effects(self, cuts: list[Cut], progress: Progress) -> Effects:
-        """As seen on one photo in each corner: what a patch hides or adds is told for every class at once."""
-        before = torch.from_numpy(self.pool.logits[: len(CORNERS)])  # a pool may hold fewer photos
+        """As seen on a few photos, each in one corner: what a patch hides or adds is told for all classes at once."""
+        before = torch.from_numpy(self.pool.logits[:_SEEN_ON])  # a pool may hold fewer photos
         after = [before[None][:0]]
-        with progress.stage("Trying patches in every corner", len(cuts), "patches") as tick:
+        with progress.stage("Seeing what patches change", len(cuts), "patches") as tick:
             for start in range(0, len(cuts), _TOGETHER):
                 patches = torch.stack([self._patch(cut) for cut in cuts[start : start + _TOGETHER]])
                 seen = [
@@ -281,6 +314,11 @@ def has_own(logits: Tensor, targets: Tensor, related: np.ndarray) -> Tensor:
     """(B,) bool: the target is in the top 5 of these logits (B, classes), or related to the first."""
     top = torch.topk(logits, min(5, logits.shape[1])).indices
     return (top == targets[:, None]).any(dim=1) | torch.from_numpy(related)[targets, top[:, 0]]
+
+
+def _by_alone(alone: Tensor) -> Effects:
+    """What patches do as far as what the network says of them (n, classes) tells."""
+    return Effects(torch.full((len(alone),), 1 - _LOSS), _PULL * alone)
 
 
 def _cuts_of(pairs: Sequence[Pair]) -> list[Cut]:
