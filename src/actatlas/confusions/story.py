@@ -58,7 +58,7 @@ def draw_story(title: str, sentence: str, scene: Scene) -> Image.Image:
     size = (_WIDTH - column - MARGIN) // _PATCHES - 8
     for i, example in enumerate(_others(scene)):
         sheet.paste(fitted(example, size), column + i * (size + 8), "What else lies there" if i == 0 else "")
-    sheet.y = top + side + 2 * LINE_PX + 6
+    sheet.y = top + side + 2 * LINE_PX + 16
     sheet.line("A photo that took no part in choosing the patch's size and corner:")
     draw_turn(sheet, scene.turn, scene.target, scene.names)
     return sheet.cut()
