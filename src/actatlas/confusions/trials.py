@@ -84,6 +84,7 @@ class Trials:
 
     def __init__(self, network: Network, layer: Layer, pool: Photos, related: np.ndarray, side_px: int):
         self.network, self.layer, self.pool, self.related, self.side_px = network, layer, pool, related, side_px
+        self._sides = sorted({min(layer.patch_px, side_px), layer.patch_px})
         self._image_ids = layer.places.image_ids
         self._nearest: dict[int, np.ndarray] = {}
         self._patches: dict[Cut, Tensor] = {}
@@ -159,10 +160,6 @@ class Trials:
         """Each patch twice: as large as it is pasted, so that it keeps its scale; and all that its activation answers
         to, shrunk."""
         return [Cut(row, px) for row in evidence.rows.tolist() for px in self._sides]
-
-    @property
-    def _sides(self) -> list[int]:
-        return sorted({min(self.layer.patch_px, self.side_px), self.layer.patch_px})
 
     def _features(self, evidence: Evidence) -> Tensor:
         """(n, d) of `_cuts`: where activations point, and the patch's size."""
