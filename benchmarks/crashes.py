@@ -1,11 +1,11 @@
 """Every way to die while an atlas is built, and what a build that goes on makes of it.
 
-    python benchmarks/crashes.py [deaths] [failures] [kills] [damage] [--every N] [--kills N] [--at FOLDER]
+    python benchmarks/crashes.py [deaths] [failures] [kills] [damage] [--adding photos|layers] [--every N] [--kills N]
 
 deaths: a process that ends at every operation that reaches the disk; failures: a full, a broken and a forbidden disk at
 every one; kills: SIGKILL at random moments, one to five a build; damage: each file of an unfinished atlas zeroed, cut
 short, or taken away. After each the same build goes on, and its files are compared with those of one that nothing
-happened to.
+happened to. With --adding the same while photos or a layer are added to a finished atlas.
 """
 
 from __future__ import annotations
@@ -22,13 +22,15 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal, get_args
 
 from actatlas.errors import ActatlasError, DiskFull, StorageError
 from actatlas.store import AtlasFolder
 from actatlas.testing import faults
-from actatlas.testing.small import small_build, small_network, small_photos
+from actatlas.testing.small import LAYERS, small_build, small_network, small_photos
 from actatlas.values import Examples
 
+Adding = Literal["photos", "layers"]
 WAYS = ("deaths", "failures", "kills", "damage")
 ERRORS = (errno.ENOSPC, errno.EIO, errno.EACCES)
 
@@ -49,33 +51,47 @@ class Count:
 
 
 class Bench:
-    """A small build that nothing happened to, to compare with; torch is loaded, and what numba compiles is there."""
+    """A small build that nothing happened to, to compare with; torch is loaded, and what numba compiles is there.
 
-    def __init__(self, folder: Path, examples: Examples = "patches"):
-        self.folder, self._examples = folder, examples
+    adding: that part of it is not in the first place, but added to a finished atlas; dying is then dying while it is
+    """
+
+    def __init__(self, folder: Path, examples: Examples = "patches", adding: Adding | None = None):
+        self.folder, self._examples, self._adding = folder, examples, adding
         self.photos = small_photos(folder / "photos")
         self.network = small_network()
         self.begun = folder / "units-begun"
+        if adding is not None:
+            first = small_photos(folder / "first", count=8) if adding == "photos" else self.photos
+            layers = LAYERS[:1] if adding == "layers" else LAYERS
+            small_build(first, folder / "first-atlas", self.network, examples=examples, layers=layers)
         self.operations = faults.Counting()
         with faults.asking(self.operations):
-            self.build(folder / "whole")
+            self.build(self.fresh("whole"))
         self.expected = faults.tree(folder / "whole")
-        started = time.monotonic()
-        self.build(folder / "again")
-        self.seconds = time.monotonic() - started
+        self.begun.write_bytes(b"")
+        with counted_units(self.begun):
+            started = time.monotonic()
+            self.build(self.fresh("again"))
+            self.seconds = time.monotonic() - started
+        self.units = len(self.begun.read_bytes())
         assert faults.tree(folder / "again") == self.expected, "two builds that nothing happened to differ"
 
     def build(self, out: Path) -> None:
-        small_build(self.photos, out, self.network, examples=self._examples)
+        add = self._adding is not None
+        small_build(self.photos, out, self.network, examples=self._examples, add=add)
 
-    def fresh(self) -> Path:
-        out = self.folder / "trial"
+    def fresh(self, name: str = "trial") -> Path:
+        """Where to build: nothing, or the atlas that is added to."""
+        out = self.folder / name
         shutil.rmtree(out, ignore_errors=True)
+        if self._adding is not None:
+            shutil.copytree(self.folder / "first-atlas", out)
         return out
 
     def copied(self, is_finished: bool = False) -> Path:
         """Of what nothing happened to, as it was before its last step, or with it."""
-        out = shutil.copytree(self.folder / "whole", self.fresh())
+        out = shutil.copytree(self.folder / "whole", self.fresh(), dirs_exist_ok=True)
         if not is_finished:
             (out / "manifest.json").unlink()
         return out
@@ -155,7 +171,7 @@ class Bench:
                     os.kill(child, signal.SIGKILL)
                     os.waitpid(child, 0)
                 problem = self.continued(out)
-                lost = len(self.begun.read_bytes()) - self.unit_count(out)
+                lost = len(self.begun.read_bytes()) - self.units
                 lost_units, most_lost = lost_units + lost, max(most_lost, lost - wanted)
                 if not problem and lost > wanted:
                     problem = f"{lost} units done again after {wanted} kills"
@@ -163,11 +179,6 @@ class Bench:
                 note(count, problem, f"after {wanted} kills")
         count.told = f", {lost_units} units of work done again"
         return count
-
-    def unit_count(self, out: Path) -> int:
-        files = AtlasFolder.existing(out)
-        rounds = [p for p in files.committed("layers/") if "/icons/" in p and not p.endswith("mended.safetensors")]
-        return len(files.committed("shards/")) + len(rounds)
 
     def damage(self, every: int = 1) -> Count:
         """A disk that lied: of an atlas that was not finished, one file is not what was flushed."""
@@ -255,6 +266,7 @@ def note(count: Count, problem: str, where: str) -> None:
 def main(arguments: Iterable[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("ways", nargs="*", metavar="WAY", help=f"{', '.join(WAYS)}; all, where none is named")
+    parser.add_argument("--adding", choices=get_args(Adding), help="while these are added to a finished atlas")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="only every N-th operation or file")
     parser.add_argument("--kills", type=int, default=200, metavar="N")
     parser.add_argument("--examples", default="patches", choices=("none", "patches"), help="what the page shows")
@@ -267,7 +279,7 @@ def main(arguments: Iterable[str] | None = None) -> int:
     shm = Path("/dev/shm")
     home = options.at or (shm if shm.is_dir() else None)
     with tempfile.TemporaryDirectory(dir=home) as folder:
-        bench = Bench(Path(folder), options.examples)
+        bench = Bench(Path(folder), options.examples, options.adding)
         steps, files = len(bench.operations.operations), len(bench.expected)
         print(f"a build: {steps} operations, {files} files, {bench.seconds:.2f} s", flush=True)
         counts = []

@@ -210,9 +210,10 @@ def _grows(begun: dict[str, Any], plan: dict[str, Any]) -> bool:
 
 
 def _grown_plan(begun: dict[str, Any], plan: dict[str, Any]) -> dict[str, Any]:
-    """What was begun, with what the plan adds."""
+    """What was begun, with what the plan adds; in one order, whether some of it had been noted before a stop or not."""
     parts = "collections", "grids", "images", "layers", "icon_px", "origin"
-    return begun | {name: _as_read(plan)[name] for name in parts}
+    kept = {name: value for name, value in begun.items() if name not in parts}
+    return kept | {name: _as_read(plan)[name] for name in parts}
 
 
 def _grow(

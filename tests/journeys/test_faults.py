@@ -45,6 +45,18 @@ def test_a_build_that_dies_at_an_operation_goes_on_to_the_same_files(bench):
         assert bench.continued(out) == "", f"at operation {n}, {bench.operations.operations[n - 1]}"
 
 
+@pytest.mark.parametrize("adding", ["photos", "layers"])
+def test_adding_that_dies_at_an_operation_goes_on_to_the_same_files(crashes, tmp_path, monkeypatch, adding):
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+    bench = crashes.Bench(tmp_path, "none", adding)
+    last = len(bench.operations.operations)
+    for n in sorted({*range(12, 60, 12), *some(bench, 6, last // 12)}):  # the plan is written early, and twice
+        out = bench.fresh()
+        with pytest.raises(faults.Died), faults.asking(faults.DyingAt(n)):
+            bench.build(out)
+        assert bench.continued(out) == "", f"at operation {n}, {bench.operations.operations[n - 1]}"
+
+
 def test_a_full_broken_or_forbidden_disk_is_told_and_the_build_goes_on_to_the_same_files(bench):
     for i, n in enumerate(some(bench, 6, 40)):
         code = (errno.ENOSPC, errno.EIO, errno.EACCES)[i % 3]

@@ -57,11 +57,12 @@ def small_photos(folder: Path, count: int = 12) -> Path:
 
 
 def small_build(photos: Path, out: Path, network: Network | None = None, **changes: Any) -> WorkingAtlas:
-    """An atlas of two layers, with two grids, in three shards."""
+    """An atlas of two layers, with one grid, in three shards; with `add=True` what it lacks is added to it."""
     collect = replace(api.collect_settings(0, 4, "removal", "float32", changes.pop("seed", 0)), shard_images=4)
     icons = InversionSettings(size_px=8, steps=(2, 1), first_count=3, repeats=(), learning_patches=12, look_every=2)
     layers, grids, executor = changes.pop("layers", LAYERS), changes.pop("grids", (2,)), changes.pop("executor", None)
+    add = changes.pop("add", False)
     settings = api.build_settings(layers, grids, collect, api.layout_settings(None, True, collect.seed), icons)
     settings = replace(settings, **changes)
-    pipeline.build(network or small_network(), open_source(photos), out, settings, Silent(), executor)
+    pipeline.build(network or small_network(), open_source(photos), out, settings, Silent(), executor, add)
     return api.open(out)
