@@ -153,7 +153,7 @@ class Bench:
             return "" if is_right and reason in told and str(out) in told else f"says: {told}"
         except Exception as error:
             return f"a fault of ours: {error!r}"
-        # Measured times, a name that nobody reads and leftovers may be lost without a word.
+        # Measured times, a name that nobody reads and leftovers may be lost, or stay, without a word.
         is_needed = disk.at.name not in ("timings.json", ".lock-holder") and not disk.at.name.startswith(".")
         return "it was not told" if is_needed else ""
 

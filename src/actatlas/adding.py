@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from actatlas.atlas import Atlas
+from actatlas.atlas.tables import read_images
 from actatlas.errors import PlanChanged, UsageError
-from actatlas.images import FileSource
+from actatlas.images import FileSource, JoinedPhotos, open_source
 from actatlas.networks import Network
 from actatlas.planning import TAKEN_COLUMNS, BuildSettings, chosen_layers, make_plan
 from actatlas.rerun import contents_sha256, listing_sha256
@@ -57,7 +58,8 @@ def grown(folder: Path, network: Network, source: ImageSource, settings: BuildSe
         return None
     files = AtlasFolder.existing(folder)
     atlas = Atlas(files)
-    if not files.has("images.csv") or (not may_add and len(atlas.collections) == 1):
+    # One that was being replaced is not in the journal: the old or the new list, whose beginning has the plan's hash.
+    if not (folder / "images.csv").is_file() or (not may_add and len(atlas.collections) == 1):
         return None
     for kind, said in (("vectors", "given vectors"), ("compared", "a comparison")):
         if kind in atlas.plan:
@@ -82,13 +84,13 @@ def grown(folder: Path, network: Network, source: ImageSource, settings: BuildSe
 def _all_photos(atlas: Atlas, source: ImageSource) -> tuple[ImageSource, int]:
     """The atlas's photos, then those of the source that it does not have; and how many are its own."""
     images = atlas.plan["images"]
-    if not (images["has_files"] and isinstance(source, FileSource)):
-        if listing_sha256(source) == images["listing_sha256"]:
-            return source, images["listed"]
+    if images["has_files"] != isinstance(source, FileSource):
         raise UsageError(
-            f"photos can be added where they lie in files of their own; {source.spec} or {images['spec']} is read in "
-            "another way: give the photos that the atlas was begun with, to add layers, or build another of all"
+            f"{atlas.folder} was begun with {images['spec']}, and photos in files of their own do not go together with "
+            f"photos in shards or datasets; bring {source.spec} into the form of the others, or build another atlas"
         )
+    if not images["has_files"]:
+        return _joined(atlas, source)
     own = list(_own_entries(atlas))[: images["listed"]]
     _require_unchanged(atlas, FileSource(images["spec"], own))
     known = {path for path, _ in own}
@@ -106,11 +108,26 @@ def _all_photos(atlas: Atlas, source: ImageSource) -> tuple[ImageSource, int]:
     return FileSource(spec, entries, is_found_by_spec=False), len(own)
 
 
+def _joined(atlas: Atlas, source: ImageSource) -> tuple[ImageSource, int]:
+    """As `_all_photos`, of photos in shards, datasets and sources of plug-ins."""
+    images = atlas.plan["images"]
+    if listing_sha256(source) == images["listing_sha256"]:
+        return source, images["listed"]
+    own = open_source(images["spec"])
+    if listing_sha256(own) != images["listing_sha256"]:
+        raise PlanChanged(
+            f"{images['spec']}, which {atlas.folder} was made of, holds other photos than then; put it back as it was, "
+            "and what is new beside it, to be added by a name of its own"
+        )
+    joined = JoinedPhotos([own, source])
+    return (joined if len(joined) > images["listed"] else own), images["listed"]
+
+
 def _own_entries(atlas: Atlas) -> Iterator[tuple[str, dict[str, str]]]:
     """Paths and columns, as they were listed."""
-    table = atlas.images
+    table = read_images((atlas.folder / "images.csv").read_bytes())
     called = {f"list_{name}": name for name in TAKEN_COLUMNS}
-    columns = atlas.image_columns
+    columns = atlas.plan["images"]["columns"]
     for path, *values in zip(table["path"], *(table[name] for name in columns), strict=True):
         yield path, {called.get(name, name): value for name, value in zip(columns, values, strict=True)}
 

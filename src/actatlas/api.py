@@ -182,7 +182,8 @@ def build_from_vectors(
 def _opened_with(source: ImageSource, folder: Path) -> WorkingAtlas:
     """The atlas that was just built; of photos that are no files it holds the source, as nobody else may."""
     working = open(folder)
-    if not working.plan["images"]["has_files"]:
+    is_all = len(source.records) == working.plan["images"]["listed"]  # not only what was added
+    if is_all and not working.plan["images"]["has_files"]:
         working.source = source
     return working
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import tarfile
 from pathlib import Path
 
 import jsonschema
@@ -14,6 +15,7 @@ import pytest
 import actatlas
 from actatlas.cli import main
 from actatlas.errors import NetworkError, PlanChanged, UsageError
+from actatlas.images import read_photo
 from actatlas.progress import Silent
 from actatlas.store import AtlasFolder
 
@@ -162,6 +164,56 @@ def test_stopped_before_the_plan_grows_the_old_command_still_gives_the_old_atlas
     assert files[0].keys() == files[1].keys()
     other = {path for path in files[0] if files[0][path] != files[1][path]}
     assert other == {"plan.json"}  # which has noted the grids
+
+
+@pytest.fixture
+def shards(lots):
+    """The two lots, each in a tar shard of one name."""
+    found = []
+    for lot in lots:
+        path = lot.parent / f"{lot.name}-shards" / "000.tar"
+        path.parent.mkdir(exist_ok=True)
+        with tarfile.open(path, "w") as archive:
+            for photo in sorted(lot.iterdir()):
+                archive.add(photo, photo.name)
+        found.append(path)
+    return found
+
+
+def test_shards_are_added_to_shards(shards, lots, network, tmp_path):
+    out = tmp_path / "atlas"
+    before = files_of(build(shards[0], out, network), "activations/", "places/", "predictions/")
+    with pytest.raises(UsageError, match="in files of their own do not go together with"):
+        build(lots[1], out, network, add=True)
+    stopped = Path(shutil.copytree(out, tmp_path / "stopped"))
+    grown = build(shards[1], out, network, add=True)
+    after = files_of(grown, "activations/", "places/", "predictions/")
+    assert {path: after[path] for path in before} == before and len(after) > len(before)
+    assert grown.image_counts == {"listed": 24, "used": 24, "skipped": 0}
+    assert [path.startswith("000.tar/") for path in grown.images["path"]] == [True] * 24
+    assert len(set(grown.images["path"])) == 24
+    ids = grown.layer(FIRST).places.image_ids
+    assert set(ids[:96]) == set(range(16)) and set(ids[96:]) == set(range(16, 24))
+    photos = [*sorted(lots[0].iterdir()), *sorted(lots[1].iterdir())]
+    for reopened in (grown, actatlas.open(out)):
+        assert all(np.array_equal(reopened.source.read(i), read_photo(path)) for i, path in enumerate(photos))
+    with pytest.raises(KeyboardInterrupt):
+        build(shards[1], stopped, network, add=True, progress=StopAt("Collecting"))
+    for _ in range(2):  # the second time there is nothing left to do
+        build(shards[1], stopped, network, add=True)
+        assert (stopped / "manifest.json").read_bytes() == (out / "manifest.json").read_bytes()
+    layered = build(shards[0], out, network, layers=[ADDED], add=True)
+    assert layered.layer(ADDED).activation_count == 24 * 2 * 3
+
+
+def test_shards_that_are_others_now_are_refused(shards, network, tmp_path):
+    folder = tmp_path / "shards"
+    folder.mkdir()
+    shutil.copy(shards[0], folder)
+    build(folder, tmp_path / "atlas", network)
+    shutil.copy(shards[1], folder / "001.tar")
+    with pytest.raises(PlanChanged, match="holds other photos than then; put it back"):
+        build(folder, tmp_path / "atlas", network, add=True)
 
 
 def test_without_add_it_is_refused_and_says_how(atlas, lots, network):

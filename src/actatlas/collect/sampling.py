@@ -40,7 +40,15 @@ def photo_order(image_count: int, seed: int, blocks: Blocks | None = None) -> np
 
 
 def order_of(source: ImageSource, seed: int) -> np.ndarray:
-    """`photo_order` of a source's photos."""
+    """`photo_order` of a source's photos; those of joined sources are mixed, each source's in its own order."""
+    parts = getattr(source, "parts", None)
+    if parts is not None:
+        shares = []
+        for part in parts:
+            order = order_of(part.source, seed)
+            ranks = np.argsort(np.argsort(np.argsort(order)[part.ids]))  # among those that are counted
+            shares.append((ranks + 0.5) / len(ranks))
+        return np.argsort(np.concatenate(shares), kind="stable")
     return photo_order(len(source.records), seed, getattr(source, "blocks", None))
 
 

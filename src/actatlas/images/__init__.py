@@ -2,6 +2,7 @@
 
 from actatlas.images.decoding import FORMATS, MAX_FILE_BYTES, MAX_PIXELS, decode, read_named, read_photo
 from actatlas.images.isolation import IsolationSettings, isolated_decoding
+from actatlas.images.joined import JoinedPhotos
 from actatlas.images.source import FileSource, ImagesSpec, open_source
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "FileSource",
     "ImagesSpec",
     "IsolationSettings",
+    "JoinedPhotos",
     "decode",
     "isolated_decoding",
     "open_source",

@@ -46,6 +46,8 @@ class HfDataset(ListedPhotos):
             name = os.path.abspath(os.path.expanduser(name))
         query = "&".join(f"{key}={value}" for key, value in self._options.items())
         self.spec = f"{PREFIX}{name}{'?' if query else ''}{query}"
+        whose = ("config", "revision", "split")  # not how many, which column, or how they are read
+        self._dataset = " ".join([f"{PREFIX}{name}", *(self._options.get(option, "") for option in whose)])
         with _said(self.spec):
             rows = _limited(_opened(self.spec, name, self._options), _limit(self.spec, self._options))
             features = rows.features or rows._resolve_features().features  # streams may say what they hold only then
@@ -63,6 +65,10 @@ class HfDataset(ListedPhotos):
             starts = np.arange(0, len(self._records), _BLOCK_PHOTOS, dtype=np.int64)
             self.blocks = Blocks(starts, _BLOCKS_AT_ONCE, is_stream=True)
             self._stream = _Stream(self._rows)
+
+    def home_of(self, image_id: int) -> str:
+        """Its row: of a dataset the first thousand rows are the same as in one of two thousand."""
+        return f"{self._dataset} row {image_id}"
 
     def _photo(self, image_id: int, wanted_px: int | None) -> Image.Image:
         try:

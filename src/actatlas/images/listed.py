@@ -33,6 +33,10 @@ class ListedPhotos(ABC):
         """Like `read`, but a large JPEG comes at a half to an eighth of its size, no side under `wanted_px`."""
         return self._photo(image_id, wanted_px)
 
+    def home_of(self, image_id: int) -> str:
+        """The file, or what else is read as one, that the photo lies in: where two sources have it, it is the same."""
+        return self._records.paths[image_id]
+
     @abstractmethod
     def _photo(self, image_id: int, wanted_px: int | None) -> Image.Image: ...
 

@@ -62,6 +62,10 @@ class ParquetSource(ListedPhotos):
         self.blocks = _blocks(self._groups)
         self._bytes = BlockCache(self._read_group, 2 * self.blocks.at_once)
 
+    def home_of(self, image_id: int) -> str:
+        """Its file: a path or an address."""
+        return self._files[self._groups[self.blocks.of(image_id)].file]
+
     def _photo(self, image_id: int, wanted_px: int | None) -> Image.Image:
         return decode(self.read_bytes(image_id), wanted_px)
 

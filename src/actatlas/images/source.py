@@ -14,6 +14,7 @@ from actatlas.errors import NoImages
 from actatlas.images import parquet, webdataset
 from actatlas.images.decoding import read_photo
 from actatlas.images.hf_datasets import HfDataset
+from actatlas.images.joined import BETWEEN, JoinedPhotos
 from actatlas.images.listed import ListedPhotos
 from actatlas.images.listing import has_images, is_image_name, list_csv, list_folder, list_text
 from actatlas.images.packaged import list_packaged
@@ -36,8 +37,9 @@ def open_source(spec: ImagesSpec) -> ImageSource:
 
     spec: a folder (flat, or one sub-folder a class), a `.txt` list, a `.csv`, one image file, `packaged:demo`; a
     `.parquet` or webdataset `.tar` file or a folder of them, `parquet:PATTERN?column=NAME`, `wds:PATTERN` (a path with
-    * or {000..127}, or http addresses), `hf-dataset:NAME?split=train` (docs/photos.md); or `PREFIX:NAME` of a plug-in
-    (docs/plugins.md). From Python also a list of paths, or an ImageSource, which is given back.
+    * or {000..127}, or http addresses), `hf-dataset:NAME?split=train` (docs/photos.md); `PREFIX:NAME` of a plug-in
+    (docs/plugins.md); or several of these with " + " between them, the photos of each behind those before it. From
+    Python also a list of paths, or an ImageSource, which is given back.
 
     Raises NoImages where nothing is there, ImageError where a list or a shard cannot be understood, MissingExtra where
     packages are not installed. Photos themselves are not opened yet.
@@ -54,6 +56,9 @@ def open_source(spec: ImagesSpec) -> ImageSource:
     text = os.fspath(spec)
     if text in _given:
         return _given[text]
+    several = text.split(BETWEEN)
+    if len(several) > 1 and all(map(_is_source, several)):
+        return _joined([open_source(one) for one in several])
     prefix, _, name = text.partition(":")
     if name and prefix in _SOURCES:
         return _SOURCES[prefix](name)
@@ -81,6 +86,24 @@ _SOURCES: dict[str, Callable[[str], ImageSource]] = {
 }
 
 
+def _is_source(text: str) -> bool:
+    """Whether it looks like one by itself: a path or address may have a plus in it."""
+    prefix, _, name = text.partition(":")
+    return (
+        text in _given
+        or bool(name and prefix in _SOURCES)
+        or os.path.exists(os.path.expanduser(text))
+        or (bool(name) and find_plugin(IMAGES, prefix) is not None)
+    )
+
+
+def _joined(sources: Sequence[ImageSource]) -> ImageSource:
+    joined = JoinedPhotos(sources)
+    if not all(isinstance(source, FileSource) for source in sources):
+        return joined
+    return FileSource(joined.spec, ((record.path, record.columns) for record in joined.records))
+
+
 def _of_shards(path: str) -> ImageSource | None:
     """For a file of many photos, or a folder that holds such files and no photos beside them."""
     for suffixes, make in ((parquet.SUFFIXES, ParquetSource), (webdataset.SUFFIXES, WebDataset)):
@@ -99,7 +122,7 @@ class NamedSource:
         self._source = source
 
     def __getattr__(self, name: str) -> Any:
-        if name not in ("read_reduced", "blocks", "content_sha256"):  # which not every source has
+        if name not in ("read_reduced", "blocks", "content_sha256", "home_of", "parts"):  # which not every source has
             raise AttributeError(name)
         return getattr(self._source, name)
 

@@ -85,6 +85,11 @@ class WebDataset(ListedPhotos):
             self.blocks = Blocks(starts.astype(np.int64), _SHARDS_AT_ONCE)
         self._fetched = BlockCache(self._fetch, 2 * _SHARDS_AT_ONCE)
 
+    def home_of(self, image_id: int) -> str:
+        """Its shard: a path or an address."""
+        place = self._places[int(self._shard[image_id])]
+        return place.path if isinstance(place, _Local) else place.url
+
     def _photo(self, image_id: int, wanted_px: int | None) -> Image.Image:
         return decode(self.read_bytes(image_id), wanted_px)
 

@@ -68,8 +68,9 @@ class FailingAt(Counting):
 
     @property
     def at(self) -> Path:
-        """The path of the operation that failed first."""
-        return self.operations[self._n - 1][1]
+        """The path that failed first; of a folder's flush, what was changed in it just before."""
+        name, path = self.operations[self._n - 1]
+        return self.operations[self._n - 2][1] if name == "sync-folder" and self._n > 1 else path
 
     def __call__(self, name: str, path: Path) -> None:
         super().__call__(name, path)
