@@ -105,6 +105,30 @@ def test_a_class_is_found_by_typing_and_dims_the_map(open_page, looked_into, fou
     assert hash_of(page) == "#layer=layer.1&grid=20"
 
 
+def test_a_finger_chooses_a_class_and_nothing_that_lies_under_the_list(open_page, looked_into):
+    phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+    page = open_page(looked_into, "#layer=layer.1&grid=20", **phone)
+    page.get_by_test_id("class-search").tap()
+    page.get_by_test_id("class-search").fill("k")
+    for option in page.get_by_role("option").all():
+        box = option.bounding_box()
+        page.touchscreen.tap(box["x"] + 30, box["y"] + box["height"] / 2)
+        page.wait_for_timeout(400)  # as long as a browser takes to make a click of a tap
+        assert hash_of(page).startswith("#layer=layer.1&grid=20&")
+        expect(page.get_by_role("dialog")).to_have_count(0)
+        page.get_by_test_id("class-search").tap()
+        page.get_by_test_id("class-search").fill("k")
+
+
+def test_the_name_of_a_column_lists_what_it_holds(open_page, looked_into, found_out):
+    page = open_page(looked_into, "#layer=layer.1&grid=20")
+    (column,) = [name for name in found_out.image_columns if name == "label"]
+    page.get_by_test_id("class-search").fill(column)
+    values = sorted(set(found_out.images[column]))
+    notes = page.get_by_role("option").filter(has_text=f"photos’ {column}")
+    expect(notes).to_have_count(min(len(values), 10))
+
+
 def test_a_class_by_mouse_its_signs_and_its_strongest_cells(open_page, looked_into, found_out):
     page = open_page(looked_into, "#layer=layer.1&grid=20")
     page.get_by_test_id("class-search").click()
@@ -324,7 +348,15 @@ def test_cells_are_picked_by_box_by_lasso_by_click_and_by_numbers(open_page, loo
     expect(picked.locator("p").first, "the middles that it goes round").to_have_text(re.compile(r"^(4|6|9) cells"))
     picked.get_by_role("button", name="Let all go").click()
     expect(picked).to_be_hidden()
+    page.keyboard.press("l")
+    drag(page, [place(page, at) for at in ((10, 5), (13, 5), (13, 8), (10, 8), (10, 5))])
+    expect(picked.locator("p").first, "it ends where it began").to_have_text(re.compile(r"^(4|6|9) cells"))
+    picked.get_by_role("button", name="Let all go").click()
     page.keyboard.press("b")
+    expect(picked.get_by_role("button", name="CSV"), "nothing is picked").to_be_disabled()
+    picked.get_by_role("textbox").fill("30-40, 50-60")
+    picked.get_by_role("button", name="Pick", exact=True).click()
+    expect(page.get_by_role("status").first).to_contain_text("no cell in columns and rows 30-40, 50-60 of 20 × 20")
     picked.get_by_role("textbox").fill("3-6, 10-12")
     picked.get_by_role("button", name="Pick", exact=True).click()
     kept = [k for k, (c, r) in enumerate(grid.coordinates.tolist()) if 3 <= c <= 6 and 10 <= r <= 12]

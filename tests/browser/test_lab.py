@@ -261,6 +261,24 @@ def test_a_file_that_is_dropped_becomes_the_photo(open_page, served_lab, network
     assert seen(page).getpixel((100, 100)) == (200, 30, 10)
 
 
+def test_a_photo_that_is_dropped_on_the_map_opens_the_lab_and_lights_up_its_cells(open_page, served_lab, network):
+    page = open_page(served_lab)
+    buffer = io.BytesIO()
+    Image.new("RGB", (256, 256), (200, 30, 10)).save(buffer, "PNG")
+    script = """(map, base64) => {
+      const bytes = Uint8Array.from(atob(base64), c => c.charCodeAt(0));
+      const data = new DataTransfer();
+      data.items.add(new File([bytes], "red.png", { type: "image/png" }));
+      return ["dragover", "drop"].map((type) =>
+        map.dispatchEvent(new DragEvent(type, { dataTransfer: data, bubbles: true, cancelable: true })));
+    }"""
+    went_on = page.get_by_test_id("map").evaluate(script, base64.b64encode(buffer.getvalue()).decode())
+    assert went_on == [False, False], "the browser would leave the page for the photo"
+    page.get_by_test_id("legend").get_by_text("Lit by your photo").wait_for()
+    agrees(network, page)
+    assert seen(page).getpixel((100, 100)) == (200, 30, 10)
+
+
 def test_the_cells_that_a_photo_lights_up_are_marked_layer_by_layer(open_page, served_lab, small_atlas):
     page = opened(open_page, served_lab)
     page.get_by_test_id("lab-lights").click()

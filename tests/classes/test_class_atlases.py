@@ -179,6 +179,8 @@ def test_the_command_gives_the_contracts_json_and_a_picture(atlas, capsys, tmp_p
     picture = tmp_path / "fox.png"
     assert cli.main(["class", str(atlas.folder), "n02119022", "--grid", "2", "-o", str(picture), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
+    told = (atlas.folder / "site" / "atlas.js").read_text()
+    assert '"red fox' in told, "the page has it"
     assert {"class", "layer", "activations", "images", "coverage", "cells", "atlas", "picture"} <= set(found)
     assert found["class"] == "red fox" and found["layer"] == LAYERS[1] and found["picture"] == str(picture)
     side = 2 * atlas.layer(LAYERS[1]).icon_px

@@ -19,7 +19,8 @@ from actatlas.atlas import open as open_atlas
 from actatlas.confusions.keeping import Confusion, write_list
 from actatlas.confusions.pasting import CORNERS, Spot
 from actatlas.confusions.proposing import Proposal, SearchSettings
-from actatlas.errors import ActatlasError, UnreadableImage, UsageError
+from actatlas.demo import shipped_atlas
+from actatlas.errors import ActatlasError, UnfinishedAtlas, UnreadableImage, UsageError
 from actatlas.lab import Lab
 from actatlas.lab.lighting import nearest_cells
 from actatlas.store import writing
@@ -474,3 +475,16 @@ def test_a_network_without_classes_lights_cells_and_paints_icons(drawn_photos, t
     column, row = layer["cells"][0][:2]
     icon = answered(lab, "icon", cell={"layer": "1", "side": 3, "column": column, "row": row}, steps=16)
     assert picture_of(icon["picture"]).size[0] >= 24
+
+
+def test_the_shipped_atlas_opens_the_lab_for_photos_of_ones_own(tmp_path):
+    folder = shutil.copytree(shipped_atlas().folder, tmp_path / "shipped")
+    lab = Lab(folder)
+    status = answered(lab, "status")
+    assert status["closed"] is None and set(status["without"]) == {"photos", "lights", "icon"}
+    assert all(why.startswith("This atlas carries no ") for why in status["without"].values())
+    key = received(lab, as_file(Image.new("RGB", (300, 200), (20, 120, 30))))["key"]
+    assert len(answered(lab, "predict", photo={"key": key})["before"]) >= 5
+    assert answered(lab, "suggest", photo={"key": key})["patches"]
+    with pytest.raises(UnfinishedAtlas, match="carries no mean"):
+        lab.answer("lights", {"photo": {"key": key}})

@@ -150,7 +150,7 @@ export function reduce(state: State, action: Action, atlas: AtlasValue): State {
         ? { ...state, shown: action.side, hover: null }
         : state;
     case "select":
-      return samePlace(state.cell, action.cell) ? state : { ...state, cell: action.cell, message: "" };
+      return samePlace(state.cell, action.cell) ? state : { ...state, cell: action.cell, hover: null, message: "" };
     case "click-left":
     case "click-right": {
       const isActive = state.beside === null || (action.type === "click-right") === state.isRight;

@@ -206,8 +206,11 @@ class Layer:
 
     @cached_property
     def mean(self) -> np.ndarray:
-        """(C,) float32, over all N activations."""
-        return self._files.read_arrays(paths.statistics(self.name))["mean"]
+        """(C,) float32, over all N activations. Raises UnfinishedAtlas where a published copy does without."""
+        found = self._files.read_arrays(paths.statistics(self.name))
+        if "mean" not in found:
+            raise UnfinishedAtlas(f"{self.atlas.folder} carries no mean of {self.name}; build an atlas of your own")
+        return found["mean"]
 
     @property
     def patch_px(self) -> int:
@@ -271,8 +274,9 @@ class Layer:
 
     @cached_property
     def places(self) -> ActivationSet:
-        """Image ids, positions and boxes of all rows; vectors are (N, 0)."""
-        count = range(len(self.atlas.shards))
-        parts = [self._files.read_arrays(paths.places(i)) for i in count]
+        """Image ids, positions and boxes of all rows, vectors (N, 0). Raises UnfinishedAtlas where there are none."""
+        parts = [self._files.read_arrays(paths.places(i)) for i in range(len(self.atlas.shards))]
+        if not parts:
+            raise UnfinishedAtlas(f"{self.atlas.folder} carries no places of its activations; build it to have them")
         joined = {name: np.concatenate([p[name] for p in parts]) for name in ("image_ids", "positions", "boxes")}
         return ActivationSet(vectors=np.zeros((len(joined["image_ids"]), 0), np.float16), **joined)

@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from actatlas.cli.shared import cell_place, folder_option, grid_side, opened, say, write_picture
+from actatlas.cli.shared import cell_place, folder_option, grid_side, opened, renew_page, say, write_picture
 from actatlas.progress import StderrProgress
 
 _CLASS_HELP = "a class: its name, a part of it, a synonym, its WordNet id, or its index"
@@ -48,6 +48,7 @@ def class_atlas(options: argparse.Namespace) -> dict[str, Any]:
         made = atlas.compare(options.name, options.versus, options.layer, options.grid or 10, **how)
         drawn = draw_comparison(made)
     picture = write_picture(drawn, options.out or made.folder / "picture.png")
+    renew_page(atlas.folder)
     result: dict[str, Any] = {
         "class": made.subject, "layer": made.layer.name, "activations": made.activation_count,
         "images": made.image_count, "labelled": made.labelled_count, "coverage": made.coverage,
@@ -99,6 +100,7 @@ def trace(options: argparse.Namespace) -> dict[str, Any]:
     title = atlas.class_names.labels[index]
     table = atlas.follow(index, options.grid)
     found = atlas.trace(index, options.layer, options.grid, options.cell)
+    renew_page(atlas.folder)
     stem = title.replace(" ", "-").replace("/", "-")
     picture = write_picture(draw_trace(found, title), options.out or Path(f"{stem}-trace.png"))
     strip = write_picture(

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from actatlas.cli.shared import SPEC_HELP, cell_place, folder_option, grid_side, opened, say, write_picture
+from actatlas.cli.shared import SPEC_HELP, cell_place, folder_option, grid_side, opened, renew_page, say, write_picture
 from actatlas.errors import UnreadableImage, UsageError
 from actatlas.progress import StderrProgress
 
@@ -49,6 +49,7 @@ def confusions(options: argparse.Namespace) -> dict[str, Any]:
     )  # fmt: skip
     if options.test is not None and options.stories > 0:
         found = atlas.confusion_stories(found, options.stories, progress)
+    renew_page(atlas.folder)
     result: dict[str, Any] = {"layer": found.layer.name, "proposals": found.to_json()}
     if len(found) < options.top:
         progress.say(f"{len(found)} proposals: no more pairs of a class and a patch that has nothing of it were found")

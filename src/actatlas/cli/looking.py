@@ -15,12 +15,13 @@ from actatlas.cli.shared import (
     has_screen,
     inches,
     open_option,
+    renew_page,
     say,
     whole_number,
     write_picture,
 )
 from actatlas.cli.sharing import outside
-from actatlas.errors import MissingExtra, UnfinishedAtlas, UsageError
+from actatlas.errors import Locked, MissingExtra, StorageError, UnfinishedAtlas, UsageError
 from actatlas.progress import StderrProgress
 
 if TYPE_CHECKING:
@@ -110,6 +111,11 @@ def view(options: argparse.Namespace) -> dict[str, Any]:
     # The lab's threads sleep while they wait: the browser that asks wants the processor too (benchmarks/RESULTS.md).
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     folder = options.folder.expanduser().resolve()
+    try:
+        renew_page(folder)
+    except (Locked, StorageError) as error:  # it is being built, is not finished, or may not be written
+        if (folder / "manifest.json").is_file():
+            print(f"the page is as it was: {error}", file=sys.stderr, flush=True)
     server = make_server(folder, options.port, Lab(folder))
     address = f"http://127.0.0.1:{server.server_address[1]}/"
     if has_screen(options):

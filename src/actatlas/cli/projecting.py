@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from actatlas.cli.shared import folder_option, grid_side, opened, say, write_picture
+from actatlas.cli.shared import folder_option, grid_side, opened, renew_page, say, write_picture
 from actatlas.progress import StderrProgress
 
 
@@ -33,6 +33,7 @@ def project(options: argparse.Namespace) -> dict[str, Any]:
     grid = layers[-1].grid(layers[-1].grid_sides[0] if options.grid is None else options.grid)
     out = options.out or found.folder / "picture.png"
     picture = write_picture(draw_projection(found, grid), out)
+    renew_page(atlas.folder)
     say(options, f"{picture}")
     return {
         "name": found.name, "atlas": str(atlas.folder), "projection": str(found.folder),

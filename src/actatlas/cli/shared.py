@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from actatlas.errors import UsageError
+from actatlas.progress import StderrProgress
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -98,6 +99,16 @@ def opened(options: argparse.Namespace) -> WorkingAtlas:
     if options.model is not None:
         atlas.network = options.model
     return atlas
+
+
+def renew_page(folder: Path) -> None:
+    """The page in an atlas's folder shows what was found out since it was written. Raises Locked, StorageError."""
+    from actatlas import atlas as reader
+    from actatlas.site import SiteFiles, is_behind, renew_own_site
+
+    atlas = reader.open(folder)
+    if atlas.files.has("site/index.html") and is_behind(atlas, SiteFiles(atlas.folder)):
+        renew_own_site(atlas, StderrProgress())
 
 
 def has_screen(options: argparse.Namespace) -> bool:

@@ -66,6 +66,12 @@ def read_kept(layer: Layer) -> Kept | None:
     return Kept(kept["grid"], kept["settings"], entries, kept["tested"])
 
 
+def has_patches(layer: Layer) -> bool:
+    """Whether the patches of what was found are here: a published copy may tell of them alone."""
+    found = layer.atlas.files.committed(paths.confusions(layer.name))
+    return any(path.endswith("-patch.png") for path in found)
+
+
 def read_list(layer: Layer, grid: Grid, settings: SearchSettings) -> tuple[list[Confusion], Any] | None:
     """The entries, and what they were tested on; None where nothing was found with these settings yet."""
     kept = read_kept(layer)

@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from actatlas.atlas import Facet, Grid
-from actatlas.confusions.keeping import Confusion, read_kept
+from actatlas.confusions.keeping import Confusion, has_patches, read_kept
 from actatlas.confusions.pasting import as_pixels, laid_on, logits_of, shrunk, side_px
 from actatlas.errors import UsageError
 from actatlas.lab.asking import CellName, Patch, Photo, Place, Proposed
@@ -67,8 +67,9 @@ class Bench:
 
     @cached_property
     def confusions(self) -> dict[Proposed, Confusion]:
-        """What was found by any layer, the best first; nothing of a control's random pairs."""
-        kept = {name: read_kept(self.atlas.layer(name)) for name in self.atlas.layer_names}
+        """What was found by any layer and has its patches, the best first; nothing of a control's random pairs."""
+        layers = [layer for name in self.atlas.layer_names if has_patches(layer := self.atlas.layer(name))]
+        kept = {layer.name: read_kept(layer) for layer in layers}
         return {
             Proposed(name, entry.proposal.rank): entry
             for name, found in kept.items()

@@ -44,7 +44,7 @@ class Questions:
             try:
                 return attempt()
             except ActatlasError as error:
-                without[part] = str(error)
+                without[part] = str(error).replace(str(bench.atlas.folder), "This atlas")
 
         photos = tried("photos", lambda: self.pictures.photo_count)
         names = tried("classes", lambda: bench.names)

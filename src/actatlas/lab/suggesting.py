@@ -83,8 +83,8 @@ def _spoken_for(bench: Bench, targets: list[int], photo: Photo | None) -> Iterat
 def _patch_of(bench: Bench, name: CellName, k: int, photo: Photo | None) -> tuple[Patch, str]:
     """And what it is of."""
     grid = bench.pictures.layer(name.layer).grid(name.side)
-    rows = grid.nearest_rows(k, 2) if bench.atlas.has_photos else np.empty(0, np.int64)
-    for number, image_id in enumerate(grid.layer.places.image_ids[rows].tolist()):
+    near = grid.layer.places.image_ids[grid.nearest_rows(k, 2)].tolist() if bench.atlas.has_photos else []
+    for number, image_id in enumerate(near):
         if photo != AtlasPhoto(image_id):
             with suppress(ImageError):  # the photos are gone
                 bench.patch(Example(name, number))

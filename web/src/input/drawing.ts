@@ -17,6 +17,8 @@ export class Drawing {
   private readonly sheet = el("div", { class: "sheet", "aria-hidden": "true" });
   private points: Point[] = [];
   private start: { readonly x: number; readonly y: number } | null = null;
+  /** How far from there it has been: a lasso may end where it began. */
+  private reach = 0;
 
   constructor(
     pane: HTMLElement,
@@ -44,19 +46,21 @@ export class Drawing {
     if (event.button !== 0) return;
     this.sheet.setPointerCapture(event.pointerId);
     this.start = { x: event.clientX, y: event.clientY };
+    this.reach = 0;
     this.points = [this.pointOf(event)];
     event.preventDefault();
   }
 
   private move(event: PointerEvent): void {
     if (this.start === null) return;
+    this.reach = Math.max(this.reach, distance(event, this.start));
     this.points.push(this.pointOf(event));
     this.events.sketched(this.points);
   }
 
   private end(event: PointerEvent): void {
     if (this.start === null) return;
-    const isClick = Math.hypot(event.clientX - this.start.x, event.clientY - this.start.y) < STILL_PX;
+    const isClick = Math.max(this.reach, distance(event, this.start)) < STILL_PX;
     const points = isClick ? this.points.slice(0, 1) : this.points;
     this.stop();
     this.events.drawn(points, event.shiftKey);
@@ -72,4 +76,8 @@ export class Drawing {
     const box = this.sheet.getBoundingClientRect();
     return this.map.pointAt(event.clientX - box.left, event.clientY - box.top);
   }
+}
+
+function distance(event: PointerEvent, from: { readonly x: number; readonly y: number }): number {
+  return Math.hypot(event.clientX - from.x, event.clientY - from.y);
 }

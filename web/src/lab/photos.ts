@@ -50,7 +50,9 @@ export class Photos {
     }
   }
 
+  /** One is chosen: the first of those that are found is not chosen in its place. */
   press(ask: PhotoName): void {
+    this.isFirst = false;
     for (const one of this.strip.querySelectorAll<HTMLElement>("[data-photo]")) {
       one.setAttribute("aria-pressed", String("id" in ask && one.dataset.photo === String(ask.id)));
     }

@@ -9,6 +9,8 @@ import type { Dispatch } from "../store";
 import { ListDialogue } from "./dialogue";
 
 export class Gallery extends ListDialogue<StoryValue> {
+  private readonly missing = el("p", { class: "quiet", text: "This page carries no photos, so the patches are not shown; what is shown is the icon of the cell that each lies in." });
+
   constructor(
     app: HTMLElement,
     private readonly site: Site,
@@ -20,11 +22,14 @@ export class Gallery extends ListDialogue<StoryValue> {
         class: "quiet",
         text: "Patches of one thing that the network takes for another. The share is of photos on which neither the patch’s size nor its corner was chosen; noise, grey and another patch had the same search.",
       }),
+      this.missing,
     );
   }
 
-  protected override list(): Promise<readonly StoryValue[]> {
-    return this.site.confusions();
+  protected override async list(): Promise<readonly StoryValue[]> {
+    const stories = await this.site.confusions();
+    this.missing.hidden = !stories.some(({ patch }) => patch === null);
+    return stories;
   }
 
   protected override card(story: StoryValue): HTMLElement {
@@ -32,8 +37,8 @@ export class Gallery extends ListDialogue<StoryValue> {
     const layer = layerOf(atlas, story.layer);
     const cell = { side: story.grid, column: story.column, row: story.row };
     const icon = cellIcon(layer, cell, 96, { role: "img", "aria-label": "icon of the cell that the patch lies in" });
-    const pictures = el("div", { class: "story-pictures" }, icon);
-    if (story.patch !== null) pictures.prepend(picture(story.patch, `patch of ${story.concept}`, "story-patch"));
+    const pictures = el("div", { class: "story-pictures" }, captioned(icon, "icon of the cell that the patch lies in"));
+    if (story.patch !== null) pictures.prepend(captioned(picture(story.patch, `patch of ${story.concept}`, "story-patch"), "the patch"));
     const go = (): void => {
       this.send({ type: "dialogue", dialogue: null });
       this.send({ type: "go", layer: story.layer, cell });
@@ -63,6 +68,10 @@ export class Gallery extends ListDialogue<StoryValue> {
     };
     return [button({ class: "wide" }, open, `Atlas of ${name}`)];
   }
+}
+
+function captioned(shown: HTMLElement, caption: string): HTMLElement {
+  return el("figure", { class: "story-figure" }, shown, el("figcaption", { class: "quiet", text: caption }));
 }
 
 function rates(story: StoryValue): HTMLElement {

@@ -178,7 +178,11 @@ export class Inspector {
     for (const column of cell.photoColumns) {
       const values = column.values.filter(([text]) => text !== "");
       if (values.length === 0) continue;
-      const list = values.map(([text, count]) => el("li", {}, el("span", { text }), el("span", { class: "quiet", text: plural(count, "photo") })));
+      const isToBeDimmed = gridOf(layer, place.side)?.lists_photos === true;
+      const dim = (value: string) => (): void => this.dispatch({ type: "lens", lens: { kind: "value", column: column.name, value } });
+      const list = values.map(([text, count]) =>
+        el("li", {}, isToBeDimmed ? button({ class: "link", title: `Where are photos of ${column.name} ${text}?` }, dim(text), text) : el("span", { text }), el("span", { class: "quiet", text: plural(count, "photo") })),
+      );
       parts.push(section(`Photos’ ${column.name}`, el("ul", { class: "values" }, ...list), ""));
     }
     return parts;

@@ -2,6 +2,7 @@
 import { button, closeButton, el, percent } from "../dom";
 import { messageOf } from "../errors";
 import type { LabPlace, LabStatus } from "../format";
+import { isFramed } from "../here";
 import { Bars } from "../lab/bars";
 import { Board } from "../lab/board";
 import type { LabClient, PhotoName } from "../lab/client";
@@ -42,6 +43,8 @@ export class LabPanel {
   private readonly asked = new Latest<void>(() => this.predict());
   private bench: Bench | null = null;
   private isOpening = false;
+  /** A photo that was dropped on the map before the lab was open. */
+  private dropped: File | null = null;
   private photo: PhotoChoice | null = null;
   private patch: PatchChoice | null = null;
   private place: LabPlace = FIRST_PLACE;
@@ -150,6 +153,8 @@ export class LabPanel {
     this.cell = "";
     this.updateCell(state);
     if (status.photos > 0) void bench.photos.find();
+    if (this.dropped !== null) void this.givePhoto(this.dropped, true);
+    this.dropped = null;
   }
 
   private makeControls(): void {
@@ -180,15 +185,30 @@ export class LabPanel {
       const isPatch = event.target instanceof Node && this.bench.patches.element.contains(event.target);
       void (isPatch ? this.bench.patches.give(file) : this.givePhoto(file));
     });
+    if (isFramed) return;
+    // Anywhere else: the browser would leave the page for the photo.
+    document.addEventListener("dragover", (event) => {
+      if (event.dataTransfer?.types.includes("Files")) event.preventDefault();
+    });
+    document.addEventListener("drop", (event) => {
+      const file = event.dataTransfer?.files[0];
+      if (event.defaultPrevented || !file) return;
+      event.preventDefault();
+      if (this.bench === null) this.dropped = file;
+      else void this.givePhoto(file, true);
+      this.dispatch({ type: "lab", isOpen: true });
+    });
   }
 
   // --- what the reader does
 
-  private async givePhoto(file: File): Promise<void> {
+  /** isForMap: the map shows which cells it lights up. */
+  private async givePhoto(file: File, isForMap = false): Promise<void> {
     if (this.client === null) return;
     try {
       const { key } = await this.client.give(file);
       this.look({ ask: { key }, name: "your photo" });
+      if (isForMap && !this.lightsButton.disabled) this.light();
     } catch (error) {
       this.fail(error);
     }

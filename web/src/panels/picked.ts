@@ -15,6 +15,7 @@ export class Picked {
   readonly element = el("section", { class: "side picked", testid: "picked", "aria-label": "Picked cells" });
   private readonly counts = el("p", { class: "quiet" });
   private readonly classes = el("ol", { class: "values" });
+  private readonly files = [button({ class: "wide" }, () => void this.save("csv"), "CSV"), button({ class: "wide" }, () => void this.save("json"), "JSON")];
   private cells: readonly Cell[] = [];
   private layer: LayerValue | null = null;
   private table: CellTable | null = null;
@@ -33,7 +34,7 @@ export class Picked {
       el("header", { class: "legend-head" }, el("div", {}, el("h2", { class: "legend-name", text: "Picked cells" }), this.counts), clear),
       this.classes,
       this.range(),
-      el("div", { class: "story-buttons" }, button({ class: "wide" }, () => void this.save("csv"), "CSV"), button({ class: "wide" }, () => void this.save("json"), "JSON")),
+      el("div", { class: "story-buttons" }, ...this.files),
     );
     this.element.hidden = true;
     column.append(this.element);
@@ -46,6 +47,7 @@ export class Picked {
     this.key = table === null ? null : state.picked;
     this.layer = layer;
     this.cells = state.picked.map(({ column, row }) => table?.at(column, row) ?? null).filter((cell) => cell !== null);
+    for (const file of this.files) file.disabled = this.cells.length === 0;
     const activations = this.cells.reduce((sum, cell) => sum + cell.count, 0);
     this.counts.textContent = this.cells.length === 0 ? "None yet: drag over the map, click cells, or say which columns and rows." : `${plural(this.cells.length, "cell")}, ${plural(activations, "activation")}`;
     this.classes.replaceChildren(...topClasses(this.cells).map(({ name, value }) => el("li", {}, el("span", { text: name }), el("span", { class: "quiet", text: logit(value) }))));
@@ -65,7 +67,9 @@ export class Picked {
       if (table === null || left === undefined || right === undefined || top === undefined || bottom === undefined) return;
       const { side } = table.value;
       const isIn = (cell: Place): boolean => isBetween(cell, { side, column: left, row: top }, { side, column: right, row: bottom });
-      this.dispatch({ type: "pick", cells: table.placesWhere(isIn), isMore: true });
+      const cells = table.placesWhere(isIn);
+      this.dispatch({ type: "message", text: cells.length > 0 ? "" : `There is no cell in columns and rows ${input.value.trim()} of ${side} × ${side}.` });
+      this.dispatch({ type: "pick", cells, isMore: true });
     });
     return form;
   }

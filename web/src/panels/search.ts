@@ -40,7 +40,7 @@ export class Search {
     private readonly site: Site,
     private readonly dispatch: Dispatch,
   ) {
-    this.input.placeholder = "Find a class …";
+    this.input.placeholder = "Class, channel, label …";
     this.input.autocomplete = "off";
     this.input.spellcheck = false;
     this.list.hidden = true;
@@ -90,10 +90,9 @@ export class Search {
     this.list.replaceChildren(
       ...this.options.map((option, i) => {
         const item = el("li", { role: "option", id: `class-option-${i}` }, el("span", { text: option.text }), el("span", { class: "quiet", text: option.note }));
-        item.addEventListener("pointerdown", (event) => {
-          event.preventDefault(); // the field keeps the focus until the choice is made
-          this.choose(i);
-        });
+        item.addEventListener("pointerdown", (event) => event.preventDefault()); // the field keeps the focus
+        item.addEventListener("mousedown", (event) => event.preventDefault());
+        item.addEventListener("click", () => this.choose(i)); // no sooner: the list goes, and what lies under it would be clicked
         return item;
       }),
     );
@@ -128,12 +127,13 @@ export class Search {
       channel !== null && Number(channel[1]) < count
         ? [{ text: `channel ${channel[1]}`, note: state.layer, choose: lens({ kind: "channel", index: Number(channel[1]) }) }]
         : [];
-    const values = Object.entries(this.columns ?? {}).flatMap(([column, { values: all }]) =>
-      all
-        .filter((value) => value !== "" && ` ${plain(value)}`.includes(` ${wanted}`))
-        .slice(0, 3)
-        .map((value) => ({ text: value, note: `photos’ ${column}`, choose: lens({ kind: "value", column, value }) })),
-    );
+    const values = Object.entries(this.columns ?? {}).flatMap(([column, { values: all }]) => {
+      const isAsked = plain(column).startsWith(wanted); // a column's name lists what there is
+      return all
+        .filter((value) => value !== "" && (isAsked || ` ${plain(value)}`.includes(` ${wanted}`)))
+        .slice(0, isAsked ? MOST : 3)
+        .map((value) => ({ text: value, note: `photos’ ${column}`, choose: lens({ kind: "value", column, value }) }));
+    });
     return [...classes.slice(0, MOST - Math.min(values.length + atlases.length + channels.length, 5)), ...atlases, ...channels, ...values].slice(0, MOST);
   }
 
