@@ -36,6 +36,7 @@ def test_a_notebook_is_tidy_and_has_a_badge_only_where_there_is_an_address(path,
     given = tool.tidy(json.loads(text), path.name, ADDRESS)
     link = f"https://colab.research.google.com/github/someone/atlases/blob/main/notebooks/{path.name}"
     assert given.count(link) == 1 and given.index(link) < given.index("find_spec")
+    assert f"[build,photos,notebook] @ git+{ADDRESS}" in given and "git+" not in text
     assert tool.tidy(json.loads(given), path.name, ADDRESS) == given, "once, however often"
     assert tool.tidy(json.loads(given), path.name, address) == text, "and gone with the address"
 

@@ -2,7 +2,8 @@
 
 Outputs, counts and the machine's own metadata go; a cell is named by its place, so that a diff shows what was changed.
 Where pyproject.toml gives an address ([project.urls] Repository, on GitHub), a badge under the title opens
-the notebook in Colab; where it gives none there is no badge.
+the notebook in Colab, and the first cell installs from there; where it gives none there is no badge, and the cell
+installs the folder that the notebook lies in.
 """
 
 from __future__ import annotations
@@ -19,12 +20,33 @@ METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
 }
+_EXTRAS = "[build,photos,notebook]"
+_FROM_FOLDER = f"""\
+# Does nothing where actatlas is installed.
+import importlib.util
+from pathlib import Path
+
+if importlib.util.find_spec("actatlas") is None:
+    project = Path("..").resolve()
+    if not (project / "pyproject.toml").is_file():
+        raise SystemExit("actatlas is not installed; open this notebook in its folder")
+    %pip install --quiet "{{project}}{_EXTRAS}"
+"""
+_FROM_ADDRESS = f"""\
+# Does nothing where actatlas is installed.
+import importlib.util
+
+if importlib.util.find_spec("actatlas") is None:
+    %pip install --quiet "actatlas{_EXTRAS} @ git+{{address}}"
+"""
 _BADGE = "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]"
 
 
 def tidy(notebook: dict[str, Any], name: str, repository: str | None) -> str:
     """The text of the file. name: of the file; repository: its address, None without."""
     cells = [_cell(cell, number) for number, cell in enumerate(notebook["cells"])]
+    install = _FROM_FOLDER if repository is None else _FROM_ADDRESS.format(address=repository)
+    cells[1]["source"] = install.rstrip().splitlines(keepends=True)
     title = [line for line in cells[0]["source"] if not line.startswith(_BADGE)]
     while title[1:] and not title[1].strip():
         del title[1]

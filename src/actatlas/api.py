@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from actatlas.errors import UsageError
 from actatlas.progress import Progress, Silent, StderrProgress
@@ -69,7 +69,7 @@ def build(
     grids: Sequence[int] = (),
     crops: int = 0,
     positions: int = 1,
-    attribution: AttributionMethod | None = "patch-replacement",
+    attribution: AttributionMethod | Literal["none"] | None = "patch-replacement",
     precision: Precision = "auto",
     align: bool = True,
     layout: str | None = None,
@@ -291,11 +291,16 @@ def try_patch(
 
 
 def collect_settings(
-    crops: int, positions: int, attribution: AttributionMethod | None, precision: Precision, seed: int
+    crops: int,
+    positions: int,
+    attribution: AttributionMethod | Literal["none"] | None,
+    precision: Precision,
+    seed: int,
 ) -> CollectSettings:
     from actatlas.collect import CollectSettings
 
-    return CollectSettings(crops=crops, positions=positions, attribution=attribution, precision=precision, seed=seed)
+    method = None if attribution == "none" else attribution
+    return CollectSettings(crops=crops, positions=positions, attribution=method, precision=precision, seed=seed)
 
 
 def build_settings(

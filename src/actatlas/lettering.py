@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os.path
+import re
+
 from PIL import ImageDraw, ImageFont
 
 Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
@@ -15,6 +18,22 @@ def percent(share: float, sign: str = "") -> str:
     digits = 0 if round(abs(share), 3) >= 0.1 else 1
     rounded = round(share, 2 + digits)
     return f"{rounded:{sign}.{digits}%}" if rounded else "0%"
+
+
+def without_folders(spec: str) -> str:
+    """A network's spec as strangers may read it: of files on a disk their names alone; what a hub calls it stays."""
+    head, mark, query = spec.partition("?")
+    kind, colon, name = head.partition(":")
+    if ".py:" in head:
+        head = _file_name(head)
+    elif os.path.isabs(name) or re.match(r"~|[A-Za-z]:\\|\\\\", name):
+        head = f"{kind}{colon}{_file_name(name)}"
+    options = [(key, equals, _file_name(value)) for key, equals, value in (o.partition("=") for o in query.split("&"))]
+    return head + mark + "&".join(map("".join, options))
+
+
+def _file_name(path: str) -> str:
+    return re.split(r"[/\\]", path.rstrip("/\\"))[-1]
 
 
 def wrapped(text: str, font: Font, width: int) -> list[str]:

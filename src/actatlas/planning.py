@@ -18,6 +18,7 @@ from actatlas.errors import NetworkError, NoImages, PlanChanged, StorageError, T
 from actatlas.grid import GridSettings, default_sides
 from actatlas.inversion import InversionSettings, require_paintable, side_px
 from actatlas.layout import LayoutSettings
+from actatlas.lettering import without_folders
 from actatlas.mending import mend
 from actatlas.networks import Network, other_names
 from actatlas.progress import Progress
@@ -72,7 +73,7 @@ def make_plan(network: Network, source: ImageSource, settings: BuildSettings) ->
     images = listed_photos(source)
     require_paintable(network)
     return common_to_plans(settings) | {
-        "title": settings.title or f"{network.spec.split(':')[-1]}: {Path(source.spec).name or source.spec}",
+        "title": settings.title or f"{_short_name(network)}: {Path(source.spec).name or source.spec}",
         "origin": f"Network {network.spec}, weights sha256 {network.weights_sha256[:12]}. Photos: {source.spec}.",
         "network": {
             "spec": network.spec, "weights_sha256": network.weights_sha256, "class_count": network.class_count,
@@ -82,6 +83,11 @@ def make_plan(network: Network, source: ImageSource, settings: BuildSettings) ->
         "images": images,
         "icon_px": {layer.name: side_px(network, layer.name, settings.icons.size_px) for layer in layers},
     }  # fmt: skip
+
+
+def _short_name(network: Network) -> str:
+    """What stands behind its source and before its options, such as resnet50; of a file or folder its name."""
+    return without_folders(network.spec).partition("?")[0].split(":")[-1]
 
 
 def common_to_plans(settings: BuildSettings) -> dict[str, Any]:

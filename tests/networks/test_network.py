@@ -5,7 +5,15 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from actatlas.errors import AmbiguousLayer, ChangedInPlace, LayerNotFound, LayerNotReached, UnusableLayer
+from actatlas.errors import (
+    AmbiguousLayer,
+    BadLabels,
+    ChangedInPlace,
+    LayerNotFound,
+    LayerNotReached,
+    NetworkError,
+    UnusableLayer,
+)
 from actatlas.networks import Network, load_network
 from actatlas.preprocessing import Preprocessing
 
@@ -313,3 +321,29 @@ def test_the_module_of_torchs_fused_transformer_is_heard():
     assert by_name(network)["layer.linear1"].shape == (32, 4, 4)
     with torch.no_grad():
         assert network.activations(torch.randn(1, 3, 64, 64), ["layer.linear1"])["layer.linear1"].shape[1] == 32
+
+
+class Boxes(torch.nn.Module):
+    """What a detector gives: no logits."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU())
+
+    def forward(self, pixels):
+        return {"scores": self.seen(pixels).mean(dim=(2, 3))}
+
+
+@pytest.mark.parametrize(
+    ("outputs", "error", "words"),
+    [(None, BadLabels, "so its 4 labels have nothing to name; leave them out, or load it with outputs="),
+     (lambda given: given["boxen"], NetworkError, "fails on what the network gives, a dict: KeyError: 'boxen'"),
+     (lambda given: given["scores"][:, 0], NetworkError, r"gives \(2,\) for 2 images; it has to give a tensor"),
+     (lambda given: given, NetworkError, "outputs= gives a dict for 2 images")],
+)  # fmt: skip
+def test_labels_without_logits_and_outputs_that_are_none_are_told_when_it_is_loaded(outputs, error, words):
+    preprocessing = Preprocessing((16, 16), 16)
+    with pytest.raises(error, match=words):
+        load_network(Boxes().eval(), preprocessing, labels=list("abcd"), outputs=outputs).layers  # noqa: B018
+    read = load_network(Boxes().eval(), preprocessing, labels=list("abcd"), outputs=lambda given: given["scores"])
+    assert read.class_count == 4

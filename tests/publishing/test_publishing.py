@@ -12,7 +12,9 @@ import pytest
 from PIL import Image
 
 from actatlas import cli
+from actatlas.lettering import without_folders
 from actatlas.publishing.hosts import HOSTS, Totals
+from actatlas.store import AtlasFolder, writing
 from actatlas.testing import fake_atlas
 
 SCHEMAS = Path(__file__).parents[2] / "docs" / "schema"
@@ -84,6 +86,34 @@ def test_a_folder_without_a_licence_says_so(atlas, tmp_path, capsys):
     assert "No licence was given" in (tmp_path / "out" / "LICENCE.txt").read_text()
     text = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
     assert "No licence was given" in text and "license:" not in text and "thumbnail:" not in text
+
+
+def test_no_folder_of_the_network_or_the_photos_is_published(tmp_path, capsys):
+    atlas = fake_atlas(tmp_path / "atlas", layers=1, sides=(5,), icon_px=24, photos=12)
+    plan = json.loads((atlas.folder / "plan.json").read_text())
+    spec = "timm:resnet18?checkpoint=/home/me/secret/w.safetensors&num_classes=5&labels=/home/me/secret/names.txt"
+    plan["network"]["spec"], plan["images"]["spec"] = spec, "wds:/home/me/secret/a.tar + wds:/home/me/secret/b.tar"
+    plan["title"] = f"{spec.split(':')[-1]}: b.tar"
+    plan["origin"] = f"Network {spec}. Photos: {plan['images']['spec']}."
+    with writing(atlas.folder), (files := AtlasFolder.existing(atlas.folder)).reopened():
+        files.write_json("plan.json", plan)
+    publish(atlas, tmp_path / "out", capsys)
+    assert cli.main(["export", str(atlas.folder), str(tmp_path / "page.html")]) == 0
+    found = files_of(tmp_path / "out") | {"page.html": (tmp_path / "page.html").read_bytes()}
+    assert [name for name, content in found.items() if b"secret" in content] == []
+    card = json.loads(found["card.json"])
+    assert card["title"] == "resnet18?checkpoint=w.safetensors&num_classes=5&labels=names.txt: b.tar"
+    assert card["photos"]["source"] == "a.tar + b.tar"
+
+
+@pytest.mark.parametrize(
+    ("spec", "shown"),
+    [("timm:hf-hub:timm/resnet50", "timm:hf-hub:timm/resnet50"), ("hf:microsoft/resnet-50", "hf:microsoft/resnet-50"),
+     ("hf:/home/me/mine", "hf:mine"), ("/home/me/zoo.py:flowers", "zoo.py:flowers"), ("hf:C:\\nets\\mine", "hf:mine"),
+     ("timm:vit?checkpoint=~/w.pth&in_chans=1", "timm:vit?checkpoint=w.pth&in_chans=1"), ("a ResNet", "a ResNet")],
+)  # fmt: skip
+def test_a_spec_without_folders(spec, shown):
+    assert without_folders(spec) == shown
 
 
 def test_links_to_it_show_a_picture_of_the_latest_layer(atlas, tmp_path, capsys):

@@ -17,7 +17,15 @@ from PIL import Image
 from torch import Tensor, nn
 
 from actatlas.bands import Bands
-from actatlas.errors import AmbiguousLayer, ChangedInPlace, LayerNotFound, NetworkError, UnusableLayer
+from actatlas.errors import (
+    AmbiguousLayer,
+    BadLabels,
+    ChangedInPlace,
+    LayerNotFound,
+    NetworkError,
+    UnusableLayer,
+    first_line,
+)
 from actatlas.networks.forms import Form, from_maps, to_maps
 from actatlas.networks.precision import resolve_precision
 from actatlas.networks.probing import Probe, probe
@@ -109,6 +117,11 @@ class Network:
         found = probe(self.module, self.preprocessing, self.device, self._recommended)
         if not self._has_logits:
             found = replace(found, class_count=None)
+        elif self.labels is not None and found.class_count is None:
+            raise BadLabels(
+                f"{self.spec} gives no logits (B, classes), so its {len(self.labels)} labels have nothing to name; "
+                "leave them out, or load it with outputs=, a function from what it gives to (B, K)"
+            )
         if self.labels is not None and found.class_count is not None and len(self.labels) != found.class_count:
             raise NetworkError(
                 f"{self.spec} has {found.class_count} logits but {len(self.labels)} labels; give as many, or none",
@@ -225,7 +238,7 @@ class Network:
         """The same network, with outputs(what the module gives) (B, K) for logits. The module itself stays as it is."""
         module = copy.copy(self.module)
         module._forward_hooks = OrderedDict(self.module._forward_hooks)
-        module.register_forward_hook(lambda _module, _inputs, given: outputs(_in_float32(given)))
+        module.register_forward_hook(lambda _module, inputs, given: _read(outputs, given, len(inputs[0])))
         spec = f"{self.spec}, read by {getattr(outputs, '__qualname__', type(outputs).__name__)}"
         other = Network(module, self.preprocessing, labels, spec, self._recommended)
         other.dtype = self.dtype
@@ -280,6 +293,21 @@ class Network:
             vet(self.module, self._large_enough(inputs[:2].detach()), unvetted)
             self._vetted.update(unvetted)
         return inputs
+
+
+def _read(outputs: Callable[[Any], Tensor], given: Any, count: int) -> Tensor:
+    """What outputs= makes of what a network gives for so many images. Raises NetworkError where it is not (B, K)."""
+    try:
+        made = outputs(_in_float32(given))
+    except Exception as error:  # a function of the user's may raise anything
+        raise NetworkError(
+            f"outputs= fails on what the network gives, a {type(given).__name__}: {type(error).__name__}: "
+            f"{first_line(error)}; it has to make (B, K) numbers of that"
+        ) from error
+    if isinstance(made, Tensor) and made.ndim == 2 and len(made) == count:
+        return made
+    what = f"{tuple(made.shape)}" if isinstance(made, Tensor) else f"a {type(made).__name__}"
+    raise NetworkError(f"outputs= gives {what} for {count} images; it has to give a tensor ({count}, K)")
 
 
 def _in_float32(given: Any) -> Any:

@@ -106,6 +106,8 @@ def _first_run(module: nn.Module, noise: Tensor) -> tuple[list[_Seen], Any, bool
         pass
     try:
         return *_run(module, noise), False
+    except NetworkError:  # of outputs=, which says what is wrong
+        raise
     except Exception as error:
         channels, height, width = noise.shape[1:]
         raise NetworkError(

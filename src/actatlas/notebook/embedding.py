@@ -8,7 +8,7 @@ from actatlas.atlas import Atlas, ClassAtlas, Layer
 from actatlas.errors import TooLargePage
 from actatlas.notebook.page import Start
 from actatlas.progress import Silent
-from actatlas.site import SiteSettings, own_examples, single_file
+from actatlas.site import SiteSettings, own_examples, public_title, single_file
 
 MOST_BYTES = 15_000_000  # a notebook of more is slow to open and to save
 
@@ -55,8 +55,10 @@ def embed(
             html = single_file(atlas, settings, Silent(), MOST_BYTES, start.address)
         except TooLargePage:
             continue
-        return EmbeddedAtlas(atlas.title, html, left_out, height)
-    return EmbeddedAtlas(atlas.title, single_file(atlas, settings, Silent(), begin=start.address), left_out, height)
+        return EmbeddedAtlas(public_title(atlas), html, left_out, height)
+    return EmbeddedAtlas(
+        public_title(atlas), single_file(atlas, settings, Silent(), begin=start.address), left_out, height
+    )
 
 
 def _ways(atlas: Atlas, whole: SiteSettings, start: Start) -> list[tuple[str, SiteSettings]]:

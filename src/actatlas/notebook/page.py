@@ -14,7 +14,15 @@ from urllib.parse import quote
 from actatlas.atlas import Atlas, Grid, Layer
 from actatlas.errors import UnfinishedAtlas, UsageError
 from actatlas.progress import Progress
-from actatlas.site import SiteFiles, held_text, held_value, is_behind, renew_own_site, single_page
+from actatlas.site import (
+    SiteFiles,
+    held_text,
+    held_value,
+    is_behind,
+    public_title,
+    renew_own_site,
+    single_page,
+)
 from actatlas.site.data import grid_folder
 from actatlas.site.pyramid import Geometry, cell_px, tile_name
 
@@ -55,7 +63,7 @@ class AtlasPage:
             if size + len(value) <= _FIRST_BYTES:
                 held[path] = value
                 size += len(value)
-        return single_page(self.atlas.title, held_text(held), asks=True).decode("utf-8", "replace")
+        return single_page(public_title(self.atlas), held_text(held), asks=True).decode("utf-8", "replace")
 
     def _held(self, path: str) -> str:
         content = self.files.read(path)

@@ -6,7 +6,7 @@ from typing import Any
 
 from actatlas import __version__
 from actatlas.atlas import Atlas
-from actatlas.site import about_value, flat_settings, public_text
+from actatlas.site import about_value, flat_settings, public_text, public_title
 from actatlas.values import Examples
 
 NO_LICENCE = "No licence was given for this atlas: ask whoever published it before you use its pictures or numbers."
@@ -31,7 +31,7 @@ def card(atlas: Atlas, examples: Examples, licence: str) -> dict[str, Any]:
     """As card.json has it."""
     told = about_value(atlas)
     return {
-        "title": atlas.title,
+        "title": public_title(atlas),
         "origin": public_text(atlas, atlas.origin),
         **told,
         "photos": told["photos"] | {"shown": examples},

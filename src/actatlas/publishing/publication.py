@@ -16,7 +16,7 @@ from actatlas.picture import draw
 from actatlas.progress import Progress
 from actatlas.publishing.card import NO_LICENCE, as_markdown, card
 from actatlas.publishing.hosts import HOSTS, Totals
-from actatlas.site import SITE_NAMES, SiteSettings, data_of, index_page, write_site
+from actatlas.site import SITE_NAMES, SiteSettings, data_of, index_page, public_title, write_site
 from actatlas.store import to_json
 from actatlas.store.durable import write_file
 from actatlas.store.pictures import png
@@ -63,7 +63,7 @@ def publish(atlas: Atlas, out: Path, settings: PublishSettings, progress: Progre
         raise UsageError(f"{settings.url} is no address that begins with https://")
     with staged(out, lambda name: name in (*SITE_NAMES, *NAMES)) as folder:
         write_site(atlas, folder, write_file, progress, SiteSettings(settings.examples))
-        write_file(folder / "index.html", index_page(atlas.title, _preview(atlas, settings)))
+        write_file(folder / "index.html", index_page(public_title(atlas), _preview(atlas, settings)))
         shown = json.loads(data_of((folder / "atlas.js").read_bytes()))["examples"]  # photos may be gone
         value = card(atlas, shown, settings.licence)
         write_file(folder / "card.json", to_json(value))
@@ -95,7 +95,7 @@ def _front_matter(atlas: Atlas, settings: PublishSettings) -> str:
     """What Hugging Face reads of a static Space; JSON's strings are YAML's."""
     licence = settings.licence.lower()
     lines = {
-        "title": json.dumps(atlas.title, ensure_ascii=False), "emoji": "🗺️", "colorFrom": "indigo",
+        "title": json.dumps(public_title(atlas), ensure_ascii=False), "emoji": "🗺️", "colorFrom": "indigo",
         "colorTo": "yellow", "sdk": "static", "app_file": "index.html", "pinned": "false",
         "short_description": json.dumps("What a vision network has learned to see, as a map"),
     }  # fmt: skip
@@ -110,7 +110,7 @@ def _preview(atlas: Atlas, settings: PublishSettings) -> str:
     """What other pages show of a link to this one."""
     image = _at(settings.url, "thumbnail.png") if settings.url else "thumbnail.png"
     told = {
-        "og:type": "website", "og:title": atlas.title,
+        "og:type": "website", "og:title": public_title(atlas),
         "og:description": "An activation atlas: what a vision network has learned to see, as a map.", "og:image": image,
         "og:image:width": str(THUMBNAIL_PX[0]), "og:image:height": str(THUMBNAIL_PX[1]),
     }  # fmt: skip

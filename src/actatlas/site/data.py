@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from actatlas.atlas import Atlas, ClassAtlas, Grid, Layer
+from actatlas.lettering import without_folders
 from actatlas.site.numbers import columns_a_block, number_counts
 from actatlas.site.pool import Pool
 from actatlas.site.pyramid import CELLS_PER_TILE, cell_px
@@ -65,7 +66,7 @@ def atlas_value(
     pictures = {"pictures": "photos"} if atlas.shows_photos else {}
     return pictures | {
         "format_version": FORMAT_VERSION,
-        "title": atlas.title,
+        "title": public_title(atlas),
         "origin": public_text(atlas, atlas.origin),
         "network": public_text(atlas, atlas.plan["network"]["spec"]),
         "is_finished": not _is_growing(atlas),
@@ -81,11 +82,18 @@ def atlas_value(
     }
 
 
+def public_title(atlas: Atlas) -> str:
+    return public_text(atlas, atlas.title)
+
+
 def public_text(atlas: Atlas, text: str) -> str:
-    """Without the folders that the photos, or a network's own file, lie in."""
+    """Without the folders that the photos, or files of the network's, lie in."""
     photos, network = atlas.plan["images"]["spec"], atlas.plan["network"]["spec"]
-    for private in [photos, network] if ".py:" in network else [photos]:
-        text = text.replace(private, re.split(r"[/\\]", private.rstrip("/\\"))[-1])
+    public = {part: re.split(r"[/\\]", part.rstrip("/\\"))[-1] for part in photos.split(" + ")}
+    public[network] = without_folders(network)
+    public[network.split(":")[-1]] = public[network].split(":")[-1]
+    for private in sorted(public, key=len, reverse=True):
+        text = text.replace(private, public[private])
     return text
 
 

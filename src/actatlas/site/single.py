@@ -10,7 +10,7 @@ from pathlib import Path
 from actatlas.atlas import Atlas, ClassAtlas
 from actatlas.errors import TooLargePage
 from actatlas.progress import Progress
-from actatlas.site.data import data_of
+from actatlas.site.data import data_of, public_title
 from actatlas.site.frame import single_page
 from actatlas.site.settings import SiteSettings
 from actatlas.site.writer import write_site
@@ -41,7 +41,7 @@ def single_file(
                 raise _too_large(atlas, settings, most)
 
     write_site(atlas, root, hold, progress, settings)
-    return single_page(atlas.title, held_text(held), begin=begin)
+    return single_page(public_title(atlas), held_text(held), begin=begin)
 
 
 def held_text(held: Mapping[str, str]) -> str:

@@ -84,7 +84,7 @@ def write_site(
     write(out / "about.js", data.script("about", told | {"settings": flat_settings(told["settings"])}))
     found = _write_findings(atlas, out, write, settings)
     write(out / "atlas.js", data.script("atlas", data.atlas_value(atlas, settings, pools, patches.shown, found)))
-    write(out / "index.html", index_page(atlas.title))
+    write(out / "index.html", index_page(data.public_title(atlas)))
     return out / "index.html"
 
 

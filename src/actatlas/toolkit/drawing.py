@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from actatlas.lettering import without_folders
 from actatlas.toolkit.sheet import PAPER, Leaf, Strip, Tile
 from actatlas.toolkit.telling import (
     channels_lines,
@@ -61,14 +62,14 @@ def show_grid(found: ActivationGrid) -> Leaf:
                 Tile(beside(layer.icons[i], where(found.photo, layer, i)), (share,)) for i, share in enumerate(shares)
             ]
             strips.append(Strip(layer_line(layer), tiles, _PAIR_PX))
-    return Leaf(f"What {found.name} is to {found.spec}", grid_lines(found), strips)
+    return Leaf(f"What {found.name} is to {without_folders(found.spec)}", grid_lines(found), strips)
 
 
 def show_spatial(found: SpatialAttribution) -> Leaf:
     side = (_WIDE_PX - 12) // 2
     tiles = [Tile(found.photo, ("the photo, as the network sees it",)), Tile(heat(found), ("for it · against it",))]
     strips = [Strip(f"Orange speaks for {found.question.title}, blue against:", tiles, (side, side))]
-    title = f"Where {found.layer} sees {found.question.title} · {found.spec}"
+    title = f"Where {found.layer} sees {found.question.title} · {without_folders(found.spec)}"
     return Leaf(title, spatial_lines(found), strips)
 
 
@@ -86,7 +87,7 @@ def show_channels(found: ChannelAttribution) -> Leaf:
             pair = beside(found.icons[i], lit(found.photo, found.maps[i]))
             tiles.append(Tile(pair, (f"channel {channel}", f"{found.values[channel]:+.2f}")))
         strips.append(Strip(text, tiles, _PAIR_PX))
-    title = f"What {found.layer} sees {found.question.title} by · {found.spec}"
+    title = f"What {found.layer} sees {found.question.title} by · {without_folders(found.spec)}"
     return Leaf(title, channels_lines(found), strips)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from actatlas.lettering import without_folders
+
 if TYPE_CHECKING:
     from actatlas.toolkit.attribution import Attribution, ChannelAttribution, Removal, SpatialAttribution
     from actatlas.toolkit.grids import ActivationGrid, LayerGrid
@@ -11,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def heading(found: Visualisation) -> str:
-    return f"{found.title}{', as weak as can be' if found.is_negative else ''} · {found.spec}"
+    return f"{found.title}{', as weak as can be' if found.is_negative else ''} · {without_folders(found.spec)}"
 
 
 def scale_line(found: Visualisation) -> str:
@@ -66,11 +68,10 @@ def channels_lines(found: ChannelAttribution) -> list[str]:
 
 
 def removal_line(removal: Removal, parts: str) -> str:
-    told = "; ".join(
-        f"{share:.0%}: {highest:+.2f} (random {random:+.2f})"
-        for share, highest, random in zip(removal.shares, removal.highest, removal.random, strict=True)
-    )
-    return f"Tried: what the logit loses without the {parts} that speak most for it: {told}."
+    rows = zip(removal.shares, removal.highest, removal.random, strict=True)
+    # Of few parts some shares are the same parts.
+    told = dict.fromkeys(f"{share:.0%}: {highest:+.2f} (random {random:+.2f})" for share, highest, random in rows)
+    return f"Tried: what the logit loses without the {parts} that speak most for it: {'; '.join(told)}."
 
 
 def _taken(found: Attribution) -> str:
