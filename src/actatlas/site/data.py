@@ -18,7 +18,7 @@ from actatlas.atlas import Atlas, ClassAtlas, Grid, Layer
 from actatlas.site.numbers import columns_a_block, number_counts
 from actatlas.site.pool import Pool
 from actatlas.site.pyramid import CELLS_PER_TILE, cell_px
-from actatlas.site.regions import named_regions, regions_of
+from actatlas.site.regions import named_regions, regions_of, spoken_for
 from actatlas.site.settings import SiteSettings
 from actatlas.site.sheets import PATCHES_PER_EDGE
 from actatlas.site.views import view_px
@@ -90,7 +90,8 @@ def public_text(atlas: Atlas, text: str) -> str:
 
 
 def _layer_value(layer: Layer, sides: list[int], pool: Pool | None) -> dict[str, Any]:
-    return {
+    ends = layer.ends if isinstance(layer, ClassAtlas) else None
+    value = {
         "name": layer.title,
         "of": layer.name if isinstance(layer, ClassAtlas) else None,
         "slug": layer.slug,
@@ -104,6 +105,7 @@ def _layer_value(layer: Layer, sides: list[int], pool: Pool | None) -> dict[str,
         "grids": [_grid_value(layer.grid(side), pool) for side in sides],
         "regions": _regions_value(layer),
     }
+    return value if ends is None else value | {"ends": list(ends)}
 
 
 def lists_photos(grid: Grid) -> bool:
@@ -142,6 +144,9 @@ def _regions_value(layer: Layer) -> list[dict[str, Any]]:
     if not layer.grid_sides:
         return []
     grid = layer.grid(layer.grid_sides[0])
+    regions = regions_of(grid)
+    if isinstance(layer, ClassAtlas) and layer.ends is not None:
+        regions = spoken_for(grid, regions)
     return [
         {
             "x": round((int(grid.coordinates[region.middle, 0]) + 0.5) / grid.side, 4),
@@ -150,7 +155,7 @@ def _regions_value(layer: Layer) -> list[dict[str, Any]]:
             "classes": list(region.classes),
             "scores": [round(score, 2) for score in region.scores],
         }
-        for region in regions_of(grid)
+        for region in regions
     ] + named_regions(grid)
 
 
