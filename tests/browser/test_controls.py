@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from actatlas.site import write_site
-from actatlas.site.data import photos_value
+from actatlas.site.data import data_of, photos_value, script
 from actatlas.store import paths
 from actatlas.testing import FAKE_LABELS, fake_atlas
 
@@ -249,6 +250,52 @@ def test_the_tour_goes_from_stop_to_stop(open_page, looked_into):
     expect(tour).to_be_hidden()
 
 
+def test_the_stop_of_the_tour_goes_with_the_history_and_comes_with_a_link(open_page, looked_into):
+    page = open_page(looked_into, "#layer=layer.1&grid=20")
+    tour = page.get_by_test_id("tour")
+    for key in (".", "."):
+        page.keyboard.press(key)
+        page.wait_for_timeout(300)
+    expect(tour).to_contain_text("Stop 2 of 2")
+    page.go_back()
+    expect(tour).to_contain_text("Stop 1 of 2")
+    page.wait_for_function("() => location.hash.includes('at=0.3,0.4,3')")
+    page.go_forward()
+    expect(tour).to_contain_text("Stop 2 of 2")
+    page.go_back()
+    page.go_back()
+    expect(tour).to_be_hidden()
+    page.evaluate("location.hash = '#layer=layer.1&stop=2'")
+    expect(tour).to_contain_text("Kites")
+    page.evaluate("location.hash = '#stop=7'")
+    expect(tour).to_be_hidden()
+    expect(page.get_by_role("status").first).to_contain_text("no stop 7")
+
+
+@pytest.mark.parametrize("size", [(390, 844), (1000, 420), (1280, 800)])
+def test_the_tours_buttons_are_always_within_its_panel(open_page, found_out, tmp_path, serve, size):
+    shutil.copytree(found_out.folder / "site", tmp_path / "site")
+    long = [{"title": "Long", "link": "#layer=layer.1&class=kite", "text": ["A long story. " * 80] * 3}, TOUR[1]]
+    (tmp_path / "site" / "tour.js").write_bytes(script("tour", long))
+    page = open_page(serve(tmp_path / "site"), "", viewport={"width": size[0], "height": size[1]})
+    page.keyboard.press(".")
+    tour = page.get_by_test_id("tour")
+    for name in ("Next", "Before"):
+        button = tour.get_by_role("button", name=name)
+        inner, outer = button.bounding_box(), tour.bounding_box()
+        assert inner["y"] >= outer["y"] and inner["y"] + inner["height"] <= outer["y"] + outer["height"]
+        button.click()  # and nothing lies over it
+
+
+def test_what_one_click_does_is_one_step_back(open_page, looked_into):
+    page = open_page(looked_into, "#layer=layer.0&grid=20")
+    page.get_by_test_id("open-gallery").click()
+    page.get_by_test_id("gallery").get_by_role("button", name="Show it on the map").click()
+    page.wait_for_function("() => /layer=layer.1.*cell=.*class=/.test(location.hash)")
+    page.go_back()
+    page.wait_for_function("() => location.hash === '#layer=layer.0&grid=20'")
+
+
 # --- how the map is drawn
 
 
@@ -320,6 +367,48 @@ def test_two_layers_lie_side_by_side_and_move_together(open_page, looked_into):
     page.keyboard.press("c")
     expect(beside).to_have_count(0)
     assert "beside" not in hash_of(page)
+
+
+def test_the_other_map_says_what_its_dimming_shows(open_page, looked_into):
+    page = open_page(looked_into, "#layer=layer.1&beside=layer.0&grid=20&cell=10,10")
+    note = page.get_by_test_id("beside-note")
+    expect(note).to_contain_text("Where the photos of cell 10, 10 of layer.1 went, here")
+    expect(note).to_contain_text("% in one cell")
+    page.keyboard.press("Escape")
+    expect(note).to_have_count(0)
+    page.evaluate("location.hash = '#layer=layer.1&beside=layer.0&grid=20&class=kite'")
+    expect(note).to_contain_text("What speaks for kite, here")
+    for _ in range(2):  # on either map
+        box, frame = note.bounding_box(), page.get_by_test_id("legend").bounding_box()
+        apart = box["x"] >= frame["x"] + frame["width"] or box["y"] >= frame["y"] + frame["height"]
+        assert apart and box["width"] > 150, "it is not under the legend"
+        page.keyboard.press("x")
+        page.wait_for_timeout(200)
+    page.keyboard.press("c")
+    expect(note).to_have_count(0)
+
+
+def test_a_map_between_two_classes_says_what_its_edges_mean(open_page, found_out, tmp_path, serve):
+    site = tmp_path / "site"
+    shutil.copytree(found_out.folder / "site", site)
+    bare = open_page(serve(site), "#layer=layer.1&grid=20")
+    settle(bare)
+    without = pixels(bare)
+    value = json.loads(data_of((site / "atlas.js").read_bytes()))
+    value["layers"][1]["ends"] = [3, 2]
+    (site / "atlas.js").write_bytes(script("atlas", value))
+    page = open_page(serve(site), "#layer=layer.1&grid=20")
+    settle(page)
+    names = [FAKE_LABELS[i] for i in (3, 2)]
+    expect(page.get_by_role("status").first).to_contain_text(f"Left: speaks for {names[0]}; right: for {names[1]}")
+    drawn = np.abs(pixels(page) - without).max(axis=2) > 60
+    left, top = place(page, (-0.5, -0.5))
+    right, middle = place(page, (19.5, 9.5))
+    above = drawn[int(top) - 22 : int(top)]
+    assert above[:, int(left) : int(left) + 40].any() and above[:, int(right) - 40 : int(right)].any()
+    assert drawn[int(middle) - 80 : int(middle) + 80, int(left) - 22 : int(left)].any(), "and what heights mean"
+    page.keyboard.press("[")
+    expect(page.get_by_role("status").first).not_to_contain_text("speaks for")
 
 
 def test_a_link_opens_two_maps(open_page, looked_into):
@@ -403,6 +492,34 @@ def test_a_path_is_drawn_clicked_typed_by_keys_and_linked(open_page, looked_into
     page.wait_for_function("() => document.querySelectorAll('[data-testid=path] li').length === 7")
 
 
+def test_on_a_phone_the_path_lies_over_no_button(open_page, looked_into):
+    phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+    page = open_page(looked_into, "#layer=layer.1&grid=20&path=0.3,0.5;0.7,0.5", **phone)
+    page.get_by_test_id("path").wait_for()
+    for name in ("Zoom in", "Whole map"):
+        page.get_by_role("button", name=name).click(timeout=5_000)
+    for tool in ("box", "path", "look"):
+        page.get_by_test_id(f"tool-{tool}").click(timeout=5_000)
+    low = page.get_by_test_id("tool-look").bounding_box()
+    page.get_by_role("button", name="Take the path away").click()
+    assert page.get_by_test_id("tool-look").bounding_box()["y"] > low["y"] + 60, "they are down again"
+
+
+def test_the_whole_map_stands_beside_the_legend_where_there_is_room(open_page, looked_into):
+    page = open_page(looked_into, "#layer=layer.1&grid=20", viewport={"width": 1280, "height": 800})
+    settle(page)
+    before = pixels(page)
+    page.evaluate("location.hash = '#layer=layer.1&grid=20&class=kite'")
+    page.get_by_test_id("legend").wait_for()
+    settle(page)
+    assert "at=" not in hash_of(page), "it is the whole map still"
+    box = page.get_by_test_id("legend").bounding_box()
+    left, _ = place(page, (-0.5, 10))
+    assert left < box["x"] + box["width"], "otherwise this shows nothing"
+    page.keyboard.press("Escape")
+    settle(page, before)
+
+
 def test_the_table_has_every_cell_and_can_be_sorted_without_a_mouse(open_page, looked_into, found_out):
     page = open_page(looked_into, "#layer=layer.1&grid=20")
     grid = grid_of(found_out)
@@ -429,6 +546,19 @@ def test_the_view_is_saved_as_a_picture_where_the_browser_allows_it(open_page, f
         page.get_by_test_id("open-picture").click()
     saved = np.asarray(Image.open(waited.value.path()).convert("RGB"), np.float64)
     assert saved.shape[1] > 700 and saved.std() > 20
+
+
+def test_two_maps_are_saved_side_by_side(open_page, found_out, serve):
+    page = open_page(serve(found_out.folder / "site"), "#layer=layer.1&beside=layer.0&grid=20&class=kite")
+    settle(page)
+    with page.expect_download() as waited:
+        page.get_by_test_id("open-picture").click()
+    assert waited.value.suggested_filename == "layer.1-beside-layer.0.png"
+    saved = np.asarray(Image.open(waited.value.path()).convert("RGB"), np.float64)
+    width = page.get_by_test_id("map").bounding_box()["width"]
+    assert abs(saved.shape[1] - 2 * width) <= 4
+    halves = saved[:, : int(width)], saved[:, -int(width) + 2 :]
+    assert all(half.std() > 20 for half in halves)
 
 
 def test_a_page_from_a_double_click_says_why_it_saves_no_picture(open_page, found_out):

@@ -17,6 +17,7 @@ from actatlas.classes.comparing import told_apart
 from actatlas.collect import attribute
 from actatlas.errors import NetworkError, TooFewImages, UnfinishedAtlas, UnknownClass, UsageError
 from actatlas.preprocessing import Preprocessing
+from actatlas.site.data import data_of
 from actatlas.testing import fake_atlas
 
 SCHEMAS = Path(__file__).parents[2] / "docs" / "schema"
@@ -194,6 +195,12 @@ def test_the_command_gives_the_contracts_json_and_a_picture(atlas, capsys, tmp_p
     found = json.loads(capsys.readouterr().out)
     assert found["class"] == "tench versus red fox" and found["told_apart"]
     assert size_of(found["picture"])[0] > 100
+    assert cli.main(["site", str(atlas.folder), "-o", str(tmp_path / "site")]) == 0
+    value = json.loads(data_of((tmp_path / "site" / "atlas.js").read_bytes()))
+    jsonschema.validate(value, json.loads((SCHEMAS / "site-atlas.json").read_text()))
+    ends = {layer["name"].partition(" · ")[0]: layer["ends"] for layer in value["layers"] if "ends" in layer}
+    assert ends == {"tench versus red fox": [0, 277]}, "what lies to the left, and what to the right"
+    capsys.readouterr()
     assert actatlas.open(atlas.folder).files.verify()
     assert cli.main(["class", str(atlas.folder), "no such class"]) == 2
     assert "no class is called" in capsys.readouterr().err

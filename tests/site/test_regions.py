@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from actatlas.site.regions import as_arrays, clusters_on_map, photo_classes, regions_of
+from actatlas.site.regions import as_arrays, clusters_on_map, photo_classes, regions_of, spoken_for
 from actatlas.testing import fake_atlas
 
 
@@ -48,6 +48,19 @@ def test_a_region_is_named_by_the_class_of_which_it_has_more_photos_than_the_map
         assert region.classes == ((3,) if share > 0.5 else (6,)) and share in (0, 1)
         assert region.middle in region.cells and region.scores[0] >= 1.5
     assert sum(len(region.cells) for region in regions) <= len(grid)
+
+
+def test_between_two_classes_a_region_keeps_only_names_that_its_cells_speak_for(halved, monkeypatch):
+    grid, left = halved
+    found = regions_of(grid)
+    top = np.full((len(grid), 5), 1), np.ones((len(grid), 5))
+    top[0][left, 4] = 3  # the left speaks for what its photos are of, the right does not
+    monkeypatch.setattr(type(grid), "top_classes", lambda grid, n: top)
+    kept = spoken_for(grid, found)
+    assert kept and {region.classes for region in kept} == {(3,)}
+    assert len(kept) == sum(region.classes == (3,) for region in found) < len(found)
+    monkeypatch.setattr(type(grid), "top_classes", lambda grid, n: None)
+    assert spoken_for(grid, found) == []
 
 
 def test_an_atlas_without_activations_keeps_its_regions(halved):

@@ -10,6 +10,8 @@ import { classInLink, readLink, writeLink } from "./url";
 export class Address {
   private names: Names | null = null;
   private isFollowing = false;
+  /** What one click does is one step back, of however many parts it is. */
+  private isWithinStep = false;
 
   constructor(
     private readonly site: Site,
@@ -24,17 +26,20 @@ export class Address {
     this.isFollowing = false;
   }
 
-  /** Where one looks is no step to go back to; everything else is. */
-  write(state: State, before: State | null): void {
+  /** Where one looks is no step to go back to; everything else is, unless it is part of one. */
+  write(state: State, before: State | null, isPart = this.isWithinStep): void {
     if (state.lens?.kind === "class" && this.names === null) {
-      void this.loadNames().then(() => this.names !== null && this.write(this.store.state, before));
+      void this.loadNames().then(() => this.names !== null && this.write(this.store.state, before, isPart));
       return;
     }
     const hash = here.hash();
     const link = writeLink(state, this.names, hash);
     if (link === hash) return;
     const isStep = before !== null && !this.isFollowing && writeLink({ ...state, view: before.view }, this.names, hash) !== hash;
-    here.write(link, isStep);
+    here.write(link, isStep && !isPart);
+    if (!isStep || isPart) return;
+    this.isWithinStep = true;
+    queueMicrotask(() => (this.isWithinStep = false));
   }
 
   private async loadNames(): Promise<void> {

@@ -79,6 +79,13 @@ export interface LayerValue {
    */
   of: string | null;
   /**
+   * stands where the map lies between two classes: the one at its left end and the one at its right; heights go by likeness
+   *
+   * @minItems 2
+   * @maxItems 2
+   */
+  ends?: number[];
+  /**
    * its folder under layers/
    */
   slug: string;

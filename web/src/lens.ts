@@ -1,5 +1,5 @@
 // What the map is dimmed by: a number for every cell of a layer. Pure.
-import { percent } from "./dom";
+import { fixed, percent } from "./dom";
 import type { BlockValue, GridValue, LayerValue } from "./format";
 import type { Place } from "./places";
 
@@ -145,6 +145,31 @@ export function wordsOf(lens: Lens, layer: string, className: (index: number) =>
       return { ...named(`reach of ${lens.projection}`), note: "how often its photos come near a cell, over the atlas’s own photos; ×1 where both are alike" };
     case "value":
       return { inField: lens.value, heading: lens.value, note: `share of a cell’s photos with this ${lens.column}` };
+  }
+}
+
+/** One sentence for the map beside the one that is worked on: what its dimming shows. */
+export function besideWords(lens: Lens, numbers: CellNumbers, sign: Sign, className: (index: number) => string): string {
+  const most = `up to ${sayerOf(lens, (value) => fixed(value, 2))(numbers.most)}`;
+  switch (lens.kind) {
+    case "photos":
+      return numbers.most === 0
+        ? `None of the photos of cell ${lens.cell.column}, ${lens.cell.row} of ${lens.layer} pass through a cell here.`
+        : `Where the photos of cell ${lens.cell.column}, ${lens.cell.row} of ${lens.layer} went, here: the brighter, the more of them, ${most} in one cell.`;
+    case "class": {
+      const name = className(lens.index);
+      const hatched = sign === "for" ? "" : "; hatched: against it";
+      if (sign === "against") return `What speaks against ${name}, here: the denser the hatching, the more.`;
+      return `What speaks for ${name}, here: the brighter, the more, ${most} logits${hatched}.`;
+    }
+    case "value":
+      return `Photos with ${lens.column} “${lens.value}”, here: the brighter, the larger their share of a cell’s photos, ${most}.`;
+    case "lights":
+      return `What ${lens.name} lights up, here: the brighter, the larger the share of its places, ${most}.`;
+    case "reach":
+      return `Where the photos of ${lens.projection} come, here: the brighter, the more often over the atlas’s own, ${most}; hatched: less often.`;
+    default:
+      return "Dimmed by the same as the other map: the brighter, the more.";
   }
 }
 

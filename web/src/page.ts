@@ -203,7 +203,15 @@ export class Page {
     const table = this.site.peek(layer, state.shown);
     this.picked.update(state, layer, table);
     this.path.update(state, layer, table);
+    this.keepMapClear(state);
     updateStatus(this.frame.status, this.site.atlas, state);
+  }
+
+  /** The whole map stands beside the panels at the left. It stays where it is while the inspector covers the right. */
+  private keepMapClear(state: State): void {
+    const { offsetLeft, offsetWidth, offsetHeight } = this.frame.column;
+    if (offsetHeight === 0) this.panes.keepClear(0);
+    else if (state.cell === null) this.panes.keepClear(offsetLeft + offsetWidth);
   }
 
   private updateCard(state: State): void {
@@ -241,9 +249,11 @@ export class Page {
 
   private savePicture(): void {
     const { state, dispatch } = this.store;
+    const [layer, beside] = [state.layer, state.beside].map((name) => (name === null ? null : layerOf(this.site.atlas, name).slug));
+    const shown = (state.isRight ? [beside, layer] : [layer, beside]).filter((slug) => slug != null);
     try {
-      this.panes.active(state).picture().toBlob((data) => {
-        if (data !== null) download(data, `${layerOf(this.site.atlas, state.layer).slug}.png`);
+      this.panes.picture().toBlob((data) => {
+        if (data !== null) download(data, `${shown.join("-beside-")}.png`);
       });
     } catch (error) {
       if (!(error instanceof DOMException)) throw error;

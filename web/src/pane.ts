@@ -7,7 +7,7 @@ import { Pointer } from "./input/pointer";
 import type { CellNumbers, Lens, Sign } from "./lens";
 import { AtlasMap } from "./map/map";
 import { sizesOf } from "./map/shrinking";
-import { type Label, Overlay, type Sketch } from "./map/overlay";
+import { type Ends, type Label, Overlay, type Sketch } from "./map/overlay";
 import { Rings } from "./map/rings";
 import type { Place, Point, View } from "./places";
 import type { Evidence, Tool } from "./state";
@@ -85,6 +85,10 @@ export class Pane {
     this.overlay.name(labels);
   }
 
+  between(ends: Ends | null): void {
+    this.overlay.between(ends);
+  }
+
   dim(dimming: Dimming | null, sign: Sign, gain: number): void {
     if (dimming === null) return this.overlay.clear();
     const key = JSON.stringify([dimming.lens, this.layer?.name, dimming.numbers.side, sign, gain]);
@@ -115,7 +119,7 @@ export class Pane {
     canvas.height = over.height;
     const context = canvas.getContext("2d");
     if (context !== null) {
-      context.fillStyle = getComputedStyle(this.element).backgroundColor;
+      context.fillStyle = getComputedStyle(document.documentElement).getPropertyValue("--map");
       context.fillRect(0, 0, canvas.width, canvas.height);
       context.drawImage(this.map.canvas, 0, 0, canvas.width, canvas.height);
       context.drawImage(over, 0, 0);

@@ -2,10 +2,10 @@
 import { messageOf, telling } from "./errors";
 import type { LayerValue } from "./format";
 import { mapElement } from "./frame";
-import { type Lens, holdsInAllLayers, sameLens } from "./lens";
-import type { Label } from "./map/overlay";
+import { type Lens, besideWords, holdsInAllLayers, sameLens } from "./lens";
+import type { Ends, Label } from "./map/overlay";
 import { type Dimming, Pane } from "./pane";
-import { BesideChoice } from "./panels/beside";
+import { BesideChoice, BesideNote } from "./panels/beside";
 import type { Place, Point, View } from "./places";
 import type { Site } from "./site";
 import { type Evidence, type State, gridOf, layerOf, nearestSide } from "./state";
@@ -25,6 +25,7 @@ export class Panes {
   private readonly left: Pane;
   private right: Pane | null = null;
   private readonly choice: BesideChoice;
+  private readonly note = new BesideNote();
   /** The pane that the reader moves; the other follows. */
   private leader: Pane;
   private view: View | null = null;
@@ -79,6 +80,11 @@ export class Panes {
     for (const each of this.all()) each.mark(each === pane ? hovered : null, each === active ? state.cell : null);
   }
 
+  /** So many pixels at the left of the stage are covered: two maps have no room to get out of the way. */
+  keepClear(coveredPx: number): void {
+    this.left.map.keepClear(this.right === null ? coveredPx : 0);
+  }
+
   repaint(state: State): void {
     for (const pane of this.all()) pane.repaint();
     this.updateLens(state);
@@ -87,15 +93,23 @@ export class Panes {
   private updateLens(state: State): void {
     this.lay(this.active(state), state, state.lens);
     const other = this.other(state);
-    if (other !== null) this.lay(other, state, lensBeside(state, layerOf(this.site.atlas, state.layer)));
+    if (other === null) return this.note.hide();
+    const lens = lensBeside(state, layerOf(this.site.atlas, state.layer));
+    const dimming = this.lay(other, state, lens);
+    if (dimming === null) return this.note.hide();
+    const sign = dimming.numbers.least < 0 ? state.sign : "for";
+    this.note.show(other.element, besideWords(dimming.lens, dimming.numbers, sign, (index) => this.site.className(index)));
   }
 
   /** Dim a map as soon as the numbers are here, or name its regions: beside numbers names are too much. */
-  private lay(pane: Pane, state: State, lens: Lens | null): void {
+  private lay(pane: Pane, state: State, lens: Lens | null): Dimming | null {
     const { shown } = pane;
-    pane.dim(lens === null || shown === null ? null : this.dimming(state, shown.layer, shown.side, lens), state.sign, state.gain);
+    const dimming = lens === null || shown === null ? null : this.dimming(state, shown.layer, shown.side, lens);
+    pane.dim(dimming, state.sign, state.gain);
+    pane.between(shown === null ? null : endsOf(this.site, shown.layer));
     pane.name(state.hasLabels && lens === null && shown !== null ? labelsOf(this.site, shown.layer) : []);
     pane.draw();
+    return dimming;
   }
 
   private dimming(state: State, layer: LayerValue, side: number, lens: Lens): Dimming | null {
@@ -159,6 +173,7 @@ export class Panes {
   }
 
   private split(state: State): void {
+    this.note.hide();
     if (state.beside === null) {
       this.right?.remove();
       this.right = null;
@@ -180,6 +195,28 @@ export class Panes {
     return this.leader.map;
   }
 
+  /** What is on the screen, both maps where there are two, in device pixels. */
+  picture(): HTMLCanvasElement {
+    const parts = this.all().map((pane) => ({ pane, picture: pane.picture() }));
+    const [first] = parts;
+    if (first === undefined || parts.length === 1) return first?.picture ?? document.createElement("canvas");
+    const ratio = first.picture.width / Math.max(first.pane.map.element.clientWidth, 1);
+    const canvas = document.createElement("canvas");
+    const places = parts.map(({ pane, picture }) => {
+      const { offsetLeft, offsetTop, clientLeft, clientTop } = pane.element;
+      const [x, y] = [Math.round((offsetLeft + clientLeft) * ratio), Math.round((offsetTop + clientTop) * ratio)];
+      canvas.width = Math.max(canvas.width, x + picture.width);
+      canvas.height = Math.max(canvas.height, y + picture.height);
+      return { picture, x, y };
+    });
+    const context = canvas.getContext("2d");
+    if (context === null) return canvas;
+    context.fillStyle = getComputedStyle(document.documentElement).getPropertyValue("--line");
+    context.fillRect(0, 0, canvas.width, canvas.height); // the line between them is left of it
+    for (const { picture, x, y } of places) context.drawImage(picture, x, y);
+    return canvas;
+  }
+
   private markActive(state: State): void {
     this.left.element.classList.toggle("is-active", this.right !== null && !state.isRight);
     this.right?.element.classList.toggle("is-active", state.isRight);
@@ -199,6 +236,12 @@ function lensBeside({ lens, cell }: State, layer: LayerValue): Lens | null {
 
 function missingKey(layer: LayerValue, lens: Lens): string {
   return `${layer.slug} ${JSON.stringify(lens)}`;
+}
+
+/** Of a map between two classes, what they are called. */
+function endsOf(site: Site, layer: LayerValue): Ends | null {
+  const [left, right] = layer.ends ?? [];
+  return left === undefined || right === undefined ? null : { left: site.className(left), right: site.className(right) };
 }
 
 /** The regions' names, each of its clearest classes. */

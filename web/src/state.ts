@@ -97,6 +97,8 @@ export interface Link {
   readonly view: View | null;
   readonly path: readonly Point[];
   readonly evidence: Evidence;
+  /** Of the tour, counted from 0. */
+  readonly stop: number | null;
   readonly problems: readonly string[];
 }
 
@@ -276,6 +278,11 @@ function follow(state: State, link: Link, atlas: AtlasValue): State {
     else problems.push(`Cell ${column}, ${row} lies outside the ${next.shown} × ${next.shown} grid.`);
   }
   const { sign, view, path, evidence } = link;
+  let { stop } = link;
+  if (stop !== null && !atlas.has.tour) {
+    problems.push("There is no tour through this atlas.");
+    stop = null;
+  }
   let { beside } = link;
   if (beside !== null && !atlas.layers.some((one) => one.name === beside)) {
     problems.push(`There is no layer “${beside}” in this atlas.`);
@@ -287,7 +294,7 @@ function follow(state: State, link: Link, atlas: AtlasValue): State {
     lens = null;
   }
   const goal = sameView(view, next.view) ? next.goal : { view };
-  return { ...next, beside, isRight: false, cell, lens, sign, view, path, evidence, goal, message: problems.join(" ") };
+  return { ...next, beside, isRight: false, cell, lens, sign, view, path, evidence, stop, goal, message: problems.join(" ") };
 }
 
 /** Cells of one grid; those of another are left behind. */

@@ -4,7 +4,7 @@ import type { Place, Point, View } from "./places";
 import type { Names } from "./search";
 import type { Evidence, Link, State } from "./state";
 
-const OURS = new Set(["layer", "grid", "cell", "class", "channel", "like", "value", "photos", "reach", "sign", "at", "beside", "path", "show"]);
+const OURS = new Set(["layer", "grid", "cell", "class", "channel", "like", "value", "photos", "reach", "sign", "at", "beside", "path", "show", "stop"]);
 const DIGITS = 3; // of a place on the map: a thousandth is less than a cell of any grid
 
 /** The name of the class that a link wants to see, so that the names can be fetched before it is followed. */
@@ -38,6 +38,7 @@ export function readLink(hash: string, names: Names | null): Link {
   const value = read("value", valueOf, () => "a value is COLUMN:VALUE such as label:red fox");
   const evidence = read("show", evidenceOf, () => "what the squares show is icons, patches or average");
   const path = read("path", pathOf, () => "a path is X,Y;X,Y and so on, at most 200 points");
+  const stop = read("stop", (text) => (/^[1-9]\d{0,2}$/.test(text) ? Number(text) - 1 : null), () => "a stop of the tour is a number from 1 on");
   const photos = read("photos", photosOf, () => "photos are those of a cell, LAYER:GRID:COLUMN,ROW");
   const reach = read("reach", (text) => (/^[a-z0-9-]{1,40}$/.test(text) ? text : null), () => "other photos are called by a name in small letters");
   let lens: Lens | null = null;
@@ -47,7 +48,8 @@ export function readLink(hash: string, names: Names | null): Link {
   else if (photos !== null) lens = { kind: "photos", ...photos };
   else if (reach !== null) lens = { kind: "reach", projection: reach };
   else if (like !== null && grid !== null) lens = { kind: "like", cell: { side: grid, ...like } };
-  return { layer: said.get("layer") ?? null, beside: said.get("beside") ?? null, grid, cell, lens, sign: sign ?? "both", view, path: path ?? [], evidence: evidence ?? "icons", problems };
+  const [layer, beside] = [said.get("layer") ?? null, said.get("beside") ?? null];
+  return { layer, beside, grid, cell, lens, sign: sign ?? "both", view, path: path ?? [], evidence: evidence ?? "icons", stop, problems };
 }
 
 /** `before` is the present hash: its keys that are not ours stay. */
@@ -67,6 +69,7 @@ export function writeLink(state: State, names: Names | null, before: string): st
   if (lens !== null && state.sign !== "both") parts.push(`sign=${state.sign}`);
   if (state.evidence !== "icons") parts.push(`show=${state.evidence}`);
   if (state.path.length > 1) parts.push(`path=${state.path.map(({ x, y }) => `${short(x)},${short(y)}`).join(";")}`);
+  if (state.stop !== null) parts.push(`stop=${state.stop + 1}`);
   if (view !== null) parts.push(`at=${[view.x, view.y, view.zoom].map(short).join(",")}`);
   for (const [key, raw] of pairs(before)) {
     if (!OURS.has(key)) parts.push(raw === "" ? key : `${key}=${raw}`);

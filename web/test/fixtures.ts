@@ -26,7 +26,7 @@ export function atlas(...layers: LayerValue[]): AtlasValue {
 }
 
 export function link(parts: Partial<Link>): Link {
-  return { layer: null, beside: null, grid: null, cell: null, lens: null, sign: "both", view: null, path: [], evidence: "icons", problems: [], ...parts };
+  return { layer: null, beside: null, grid: null, cell: null, lens: null, sign: "both", view: null, path: [], evidence: "icons", stop: null, problems: [], ...parts };
 }
 
 export function state(parts: Partial<State>): State {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { cellNumbers, sideWithNumbers, strength, strongest, unpacked, wordsOf } from "../src/lens";
+import { fixed, logit } from "../src/dom";
+import { besideWords, cellNumbers, sideWithNumbers, strength, strongest, unpacked, wordsOf } from "../src/lens";
 import { layer } from "./fixtures";
 
 describe("a lens", () => {
@@ -31,6 +32,24 @@ describe("a lens", () => {
     expect(sideWithNumbers(value, 40, { kind: "class", index: 0 })).toBe(40);
     expect(sideWithNumbers(value, 40, { kind: "value", column: "label", value: "cat" })).toBe(10);
     expect(sideWithNumbers(value, 40, { kind: "channel", index: 0 })).toBeNull();
+  });
+
+  it("is said in a sentence beside the map that is worked on, with its largest number", () => {
+    const shares = cellNumbers(2, Float32Array.from([0, 0.26, 0.1, 0]));
+    const cell = { side: 20, column: 10, row: 12 };
+    const said = besideWords({ kind: "photos", layer: "late", cell }, shares, "for", String);
+    expect(said).toBe("Where the photos of cell 10, 12 of late went, here: the brighter, the more of them, up to 26% in one cell.");
+    expect(besideWords({ kind: "photos", layer: "late", cell }, cellNumbers(2, new Float32Array(4)), "for", String)).toContain("None of the photos");
+    const logits = cellNumbers(2, Float32Array.from([-1, 0.891, 0, 0]));
+    const name = (): string => "kite";
+    expect(besideWords({ kind: "class", index: 1 }, logits, "both", name)).toBe("What speaks for kite, here: the brighter, the more, up to 0.89 logits; hatched: against it.");
+    expect(besideWords({ kind: "class", index: 1 }, logits, "for", name)).not.toContain("hatched");
+    expect(besideWords({ kind: "class", index: 1 }, logits, "against", name)).toContain("against kite");
+  });
+
+  it("has no sign before what is nought once it is rounded", () => {
+    expect([fixed(-0.04, 1), fixed(-0.05, 1), fixed(0.04, 1), fixed(-12.3, 1)]).toEqual(["0.0", "−0.1", "0.0", "−12.3"]);
+    expect([logit(-1e-7), logit(-0.25), logit(-0.012)]).toEqual(["0.00", "−0.25", "−0.012"]);
   });
 
   it("is called the same in the field as over its scale, where it begins a sentence", () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { placeAt, shiftInto } from "../src/map/geometry";
+import { placeAt, shiftClear, shiftInto } from "../src/map/geometry";
 import type { AtlasValue } from "../src/format";
 import { atSide } from "../src/places";
 import { type Action, type State, initialState, isHoverAlone, reduce, sideForZoom } from "../src/state";
@@ -108,6 +108,17 @@ describe("the state", () => {
   });
 });
 
+describe("a tour", () => {
+  it("is at the stop that the address says, and at none where it says none", () => {
+    const toured = { ...two, has: { ...two.has, tour: true } };
+    const to = (stop: number | null): Action => ({ type: "link", link: linkTo({ stop }) });
+    const there = after(initialState(toured), toured, to(2));
+    expect(there.stop).toBe(2);
+    expect(after(there, toured, to(null)).stop).toBeNull();
+    expect(after(there, two, to(2))).toMatchObject({ stop: null, message: "There is no tour through this atlas." });
+  });
+});
+
 describe("places", () => {
   it("every point of the map lies in exactly the square that floor gives", () => {
     expect(placeAt(0, 0, 20)).toEqual({ side: 20, column: 0, row: 0 });
@@ -128,6 +139,13 @@ describe("places", () => {
     expect(sideForZoom([20, 40], px, 40)).toBe(40);
     expect(sideForZoom([20, 40], 20 * 40, 40)).toBe(20);
     expect(sideForZoom([20, 40], 20 * 300, 20)).toBe(40);
+  });
+
+  it("the whole map moves clear of what covers the left, where there is room for both", () => {
+    expect(shiftClear(1156, 700, 302, 24)).toBe(98);
+    expect(shiftClear(1156, 700, 0, 24)).toBe(0);
+    expect(shiftClear(2400, 700, 302, 24)).toBe(0); // clear already
+    expect(shiftClear(876, 605, 302, 21)).toBe(0); // no room
   });
 
   it("a view moves no more than it must", () => {

@@ -41,6 +41,12 @@ describe("an address", () => {
     }
   });
 
+  it("says which stop of the tour it is, counted from 1", () => {
+    expect(writeLink({ ...here, stop: 2 }, null, "")).toBe("#layer=blocks.11.expanded&grid=20&stop=3");
+    expect(readLink("#stop=3", null)).toEqual(link({ stop: 2 }));
+    expect(readLink("#stop=0", null)).toMatchObject({ stop: null, problems: [expect.stringContaining("stop=0")] });
+  });
+
   it("stays readable for ordinary names", () => {
     expect(writeLink({ ...here, cell: { side: 20, column: 1, row: 2 } }, null, "")).toBe("#layer=blocks.11.expanded&grid=20&cell=1,2");
     expect(writeLink({ ...here, grid: "auto" }, null, "")).toBe("#layer=blocks.11.expanded");

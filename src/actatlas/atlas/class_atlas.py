@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -44,6 +45,12 @@ class ClassAtlas(Layer):
     def subject(self) -> str:
         """What it is an atlas of, such as the class's name."""
         return self.facts["title"]
+
+    @property
+    def ends(self) -> tuple[int, int] | None:
+        """Of two classes beside one another: the one at the left of the map and the one at its right; else None."""
+        found = re.fullmatch(r"class-(\d+)-versus-(\d+)", self.key)
+        return (int(found[1]), int(found[2])) if found else None
 
     @property
     def coverage(self) -> float:

@@ -19,7 +19,7 @@ from actatlas.lettering import without_folders
 from actatlas.site.numbers import columns_a_block, number_counts
 from actatlas.site.pool import Pool
 from actatlas.site.pyramid import CELLS_PER_TILE, cell_px
-from actatlas.site.regions import named_regions, regions_of
+from actatlas.site.regions import named_regions, regions_of, spoken_for
 from actatlas.site.settings import SiteSettings
 from actatlas.site.sheets import PATCHES_PER_EDGE
 from actatlas.site.views import view_px
@@ -98,7 +98,8 @@ def public_text(atlas: Atlas, text: str) -> str:
 
 
 def _layer_value(layer: Layer, sides: list[int], pool: Pool | None) -> dict[str, Any]:
-    return {
+    ends = layer.ends if isinstance(layer, ClassAtlas) else None
+    value = {
         "name": layer.title,
         "of": layer.name if isinstance(layer, ClassAtlas) else None,
         "slug": layer.slug,
@@ -112,6 +113,7 @@ def _layer_value(layer: Layer, sides: list[int], pool: Pool | None) -> dict[str,
         "grids": [_grid_value(layer.grid(side), pool) for side in sides],
         "regions": _regions_value(layer),
     }
+    return value if ends is None else value | {"ends": list(ends)}
 
 
 def lists_photos(grid: Grid) -> bool:
@@ -150,6 +152,9 @@ def _regions_value(layer: Layer) -> list[dict[str, Any]]:
     if not layer.grid_sides:
         return []
     grid = layer.grid(layer.grid_sides[0])
+    regions = regions_of(grid)
+    if isinstance(layer, ClassAtlas) and layer.ends is not None:
+        regions = spoken_for(grid, regions)
     return [
         {
             "x": round((int(grid.coordinates[region.middle, 0]) + 0.5) / grid.side, 4),
@@ -158,7 +163,7 @@ def _regions_value(layer: Layer) -> list[dict[str, Any]]:
             "classes": list(region.classes),
             "scores": [round(score, 2) for score in region.scores],
         }
-        for region in regions_of(grid)
+        for region in regions
     ] + named_regions(grid)
 
 

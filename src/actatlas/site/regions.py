@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from heapq import heapify, heappop, heappush
 from typing import Any
 
@@ -14,6 +14,7 @@ _CELLS_A_REGION = 14
 _MOST_REGIONS = 24
 _LEAST_CELLS = 3
 _NAMES = 3
+_STRONGEST = 5
 _LEAST_SCORE = 1.5  # deviations: below it no class stands out
 
 
@@ -76,6 +77,24 @@ def _computed(grid: Grid) -> list[Region]:
             middle = middle_of(grid.coordinates, cells)
             found.append(Region(cells, middle, tuple(named), tuple(float(over[c]) for c in named)))
     return sorted(found, key=lambda region: -region.scores[0] * np.sqrt(len(region.cells)))
+
+
+def spoken_for(grid: Grid, regions: list[Region]) -> list[Region]:
+    """The same with those names alone that half of a region's cells speak for, among their five strongest classes.
+
+    On a map between two classes a region's photos tell more of what else they show than of what its place means.
+    """
+    top = grid.top_classes(_STRONGEST)
+    if top is None:
+        return []
+    found = []
+    for region in regions:
+        strongest = top[0][region.cells]
+        kept = [i for i, c in enumerate(region.classes) if (strongest == c).any(axis=1).mean() >= 0.5]
+        if kept:
+            names, by = tuple(region.classes[i] for i in kept), tuple(region.scores[i] for i in kept)
+            found.append(replace(region, classes=names, scores=by))
+    return found
 
 
 def photo_classes(grid: Grid) -> np.ndarray | None:

@@ -24,6 +24,16 @@ export interface Insets {
   readonly left: number;
 }
 
+/**
+ * How far, in pixels, the whole map moves to the right so that what covers the left of the view leaves it free; 0 where the
+ * view has no room for both. side: of the map; air: what is left free round it at least
+ */
+export function shiftClear(width: number, side: number, covered: number, air: number): number {
+  const beside = (width - side) / 2;
+  const shift = covered + air - beside;
+  return shift > 0 && beside - shift >= air ? shift : 0;
+}
+
 /** How far, in pixels, the view must move so that [start, end] lies in [low, high]; 0 if it does, or cannot. */
 export function shiftInto(start: number, end: number, low: number, high: number): number {
   if (end - start > high - low) return (start + end) / 2 - (low + high) / 2;

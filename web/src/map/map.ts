@@ -6,7 +6,7 @@ import { notebook } from "../notebook";
 import type { Place, View } from "../places";
 import type { Evidence } from "../state";
 import { cellPx, finestLevel, fullPx, gridFolder, tileUrl, versionOf } from "../tiles";
-import { type Insets, boxOf, placeAt, shiftInto } from "./geometry";
+import { type Insets, boxOf, placeAt, shiftClear, shiftInto } from "./geometry";
 import { type Sizes, shrunk } from "./shrinking";
 
 const FADE_MS = 160;
@@ -59,6 +59,8 @@ export class AtlasMap {
   private tilePx = 1;
   /** Where to look once there is something to see. */
   private first: View | null = null;
+  /** Of the element's width, what is covered at the left. */
+  private coveredPx = 0;
 
   constructor(
     readonly element: HTMLElement,
@@ -243,7 +245,7 @@ export class AtlasMap {
     const { viewport } = this.viewer;
     const { x, y } = viewport.getCenter(false);
     const zoom = viewport.getZoom(false) / this.homeZoom();
-    const isHome = Math.abs(x - 0.5) < 0.005 && Math.abs(y - 0.5) < 0.005 && Math.abs(zoom - 1) < 0.01;
+    const isHome = Math.abs(x - this.homeX()) < 0.005 && Math.abs(y - 0.5) < 0.005 && Math.abs(zoom - 1) < 0.01;
     const round = (value: number): number => Number(value.toFixed(3));
     return isHome ? null : { x: round(x), y: round(y), zoom: round(zoom) };
   }
@@ -288,13 +290,28 @@ export class AtlasMap {
     return Math.min(1, y / x) / (1 + 2 * MARGIN);
   }
 
+  /** The middle of the view of the whole map: not the map's own where that would lie under what covers the left. */
+  private homeX(): number {
+    const { x } = this.viewer.viewport.getContainerSize();
+    const side = x * this.homeZoom();
+    return 0.5 - shiftClear(x, side, this.coveredPx, MARGIN * side) / side;
+  }
+
+  /** So many pixels at the left are covered: who looks at the whole map sees it beside them, if there is room. */
+  keepClear(coveredPx: number): void {
+    if (coveredPx === this.coveredPx) return;
+    const isHome = this.isOpen && this.view() === null;
+    this.coveredPx = coveredPx;
+    if (isHome) this.home();
+  }
+
   /** The whole map, with some air round it. */
   home(): void {
     this.goHome(this.isCalm);
   }
 
   private goHome(isAtOnce: boolean): void {
-    this.viewer.viewport.fitBounds(new OpenSeadragon.Rect(-MARGIN, -MARGIN, 1 + 2 * MARGIN, 1 + 2 * MARGIN), isAtOnce);
+    this.viewer.viewport.fitBounds(new OpenSeadragon.Rect(this.homeX() - 0.5 - MARGIN, -MARGIN, 1 + 2 * MARGIN, 1 + 2 * MARGIN), isAtOnce);
   }
 
   private reveal(item: OpenSeadragon.TiledImage, key: string): void {

@@ -1,6 +1,7 @@
 // What is drawn over the map: dimming by a lens, numbers on large cells, names of regions. One canvas, drawn anew when the
 // view moves. Dimming is a picture of one pixel a cell, stretched: its cost does not grow with the number of cells.
 import type { CellTable } from "../cells";
+import { fixed } from "../dom";
 import { type CellNumbers, type Lens, type Sign, isShare, rooted, sayerOf, strength } from "../lens";
 import type { Place, Point } from "../places";
 import type { AtlasMap } from "./map";
@@ -10,12 +11,21 @@ const NUMBER_CELL_PX = 46; // cells at least this large carry their number
 const HATCH_PX = 7;
 const LABEL_PX = [15, 13, 12] as const;
 const LABEL_GAP_PX = 6;
+const AXIS_PX = 20;
+const AXIS_FONT = "600 12px system-ui, sans-serif";
+const HEIGHT = "↕ similar activations at similar heights";
 
 export interface Label {
   /** On the unit square. */
   readonly x: number;
   readonly y: number;
   readonly text: string;
+}
+
+/** What lies at the left and the right end of a map between two classes. */
+export interface Ends {
+  readonly left: string;
+  readonly right: string;
 }
 
 export interface Sketch {
@@ -39,6 +49,7 @@ export class Overlay {
   private dimming: Dimming | null = null;
   private key = "";
   private labels: readonly Label[] = [];
+  private ends: Ends | null = null;
   private drawing: Sketch = { line: [], isClosed: false, picked: [] };
 
   constructor(
@@ -69,6 +80,11 @@ export class Overlay {
     this.labels = labels;
   }
 
+  /** Says along its edges what the map's width and height mean; null where neither means anything of its own. */
+  between(ends: Ends | null): void {
+    this.ends = ends;
+  }
+
   /** A line that is drawn or was, and the cells that are picked. */
   sketch(drawing: Sketch): void {
     this.drawing = drawing;
@@ -89,7 +105,8 @@ export class Overlay {
     if (!map.isOpen) return;
     const whole = map.boxOnScreen({ side: 1, column: 0, row: 0 });
     if (this.dimming !== null) this.drawDimming(context, this.dimming, whole, width, height);
-    if (this.labels.length > 0) this.drawLabels(context, whole, width, height);
+    const axes = this.ends === null ? [] : drawAxes(context, this.ends, whole, width, height);
+    if (this.labels.length > 0) this.drawLabels(context, whole, width, height, axes);
     this.drawSketch(context, whole);
   }
 
@@ -130,7 +147,8 @@ export class Overlay {
     if (columns <= 0 || rows <= 0) return;
     const to: Rectangle = [whole.x + left * cell, whole.y + top * cell, columns * cell, rows * cell];
     context.imageSmoothingEnabled = false;
-    context.drawImage(dimming.cover, left, top, columns, rows, ...to);
+    // The cover has one square more on each side: see `dimmed`.
+    context.drawImage(dimming.cover, left, top, columns + 2, rows + 2, to[0] - cell, to[1] - cell, to[2] + 2 * cell, to[3] + 2 * cell);
     if (dimming.negative !== null) {
       context.drawImage(this.hatched(dimming.negative, [left, top, columns, rows], to, width, height), 0, 0);
     }
@@ -173,9 +191,9 @@ export class Overlay {
     });
   }
 
-  /** In order, as far as they do not overlap. */
-  private drawLabels(context: CanvasRenderingContext2D, whole: Square, width: number, height: number): void {
-    const taken: Rectangle[] = [];
+  /** In order, as far as they do not overlap, nor what is there already. */
+  private drawLabels(context: CanvasRenderingContext2D, whole: Square, width: number, height: number, there: readonly Rectangle[]): void {
+    const taken = [...there];
     context.textAlign = "center";
     context.textBaseline = "middle";
     context.lineJoin = "round";
@@ -199,10 +217,55 @@ export class Overlay {
   }
 }
 
+/** Both ends over the map's upper edge, the height at its left one; on the edge of the screen where the map's is beyond it. */
+function drawAxes(context: CanvasRenderingContext2D, ends: Ends, whole: Square, width: number, height: number): Rectangle[] {
+  context.font = AXIS_FONT;
+  context.textBaseline = "middle";
+  context.textAlign = "start";
+  const left = Math.max(whole.x, 2);
+  const right = Math.min(whole.x + whole.size, width - 2);
+  const y = Math.max(whole.y - AXIS_PX - 2, 2);
+  const wideOf = (text: string): number => context.measureText(text).width + 12;
+  const plate = (text: string, x: number, top: number): Rectangle => {
+    context.fillStyle = "rgb(20 20 22 / 78%)";
+    context.fillRect(x, top, wideOf(text), AXIS_PX);
+    context.fillStyle = "#fff";
+    context.fillText(text, x + 6, top + AXIS_PX / 2 + 1);
+    return [x, top, wideOf(text), AXIS_PX];
+  };
+  const [first, second] = fitted(ends, wideOf, right - left - 8);
+  const boxes = [plate(first, left, y), plate(second, right - wideOf(second), y)];
+  const middle = "both alike";
+  const x = whole.x + whole.size / 2 - wideOf(middle) / 2;
+  if (x > left + wideOf(first) + 8 && x + wideOf(middle) < right - wideOf(second) - 8) boxes.push(plate(middle, x, y));
+  const tall = wideOf(HEIGHT);
+  const low = Math.min(whole.y + whole.size, height - 2);
+  const high = y + AXIS_PX + 2;
+  if (low - high < tall) return boxes;
+  const at = Math.max(whole.x - AXIS_PX - 2, 2);
+  context.save();
+  context.translate(at, (low + high + tall) / 2);
+  context.rotate(-Math.PI / 2);
+  plate(HEIGHT.replace("↕", "↔"), 0, 0); // it is turned with the rest
+  context.restore();
+  return [...boxes, [at, (low + high - tall) / 2, AXIS_PX, tall]];
+}
+
+/** The two ends with their arrows, shortened where they would meet. */
+function fitted(ends: Ends, wideOf: (text: string) => number, room: number): [string, string] {
+  let { left, right } = ends;
+  const said = (): [string, string] => [`← ${left}`, `${right} →`];
+  while (wideOf(said()[0]) + wideOf(said()[1]) > room && Math.max(left.length, right.length) > 3) {
+    if (left.length > right.length) left = `${left.slice(0, -2)}…`;
+    else right = `${right.slice(0, -2)}…`;
+  }
+  return said();
+}
+
 /** With as many digits as the largest number deserves: the small ones are noise beside it. */
 function rounded(value: number, { least, most }: CellNumbers): string {
   const digits = Math.max(2 - Math.ceil(Math.log10(Math.max(-least, most, 1e-9))), 0);
-  return value.toFixed(Math.min(digits, 6)).replace("-", "−");
+  return fixed(value, Math.min(digits, 6));
 }
 
 interface Square {
@@ -217,18 +280,27 @@ function overlap(a: Rectangle, b: Rectangle): boolean {
   return a[0] < b[0] + b[2] && b[0] < a[0] + a[2] && a[1] < b[1] + b[3] && b[1] < a[1] + a[3];
 }
 
-/** One pixel a cell: the map's own ground over what says nothing, and a mask of what is negative. */
+/**
+ * One pixel a cell: the map's own ground over what says nothing, and a mask of what is negative.
+ *
+ * Squares without a cell, and one more on each side of the map, are covered too, where nobody sees it: a picture that is
+ * drawn a pixel beyond its cell's edge shows no sliver there.
+ */
 function dimmed(table: CellTable, numbers: CellNumbers, sign: Sign, gain: number): { cover: HTMLCanvasElement; negative: HTMLCanvasElement | null } {
   const { side } = numbers;
   const ground = rgb(getComputedStyle(document.documentElement).getPropertyValue("--map"));
-  const cover = pixels(side);
+  const across = side + 2;
+  const cover = pixels(across);
+  const bare = Math.round(255 * COVER);
+  for (let at = 0; at < cover.data.length; at += 4) cover.data.set([...ground, bare], at);
   const mask = pixels(side);
   let hasNegative = false;
   table.value.columns.forEach((column, k) => {
     const value = strength(numbers.values[k] ?? 0, numbers, sign, gain);
-    const at = 4 * (column + side * (table.value.rows[k] ?? 0));
+    const row = table.value.rows[k] ?? 0;
+    const at = 4 * (column + side * row);
     const size = Math.abs(value);
-    cover.data.set([...ground, Math.round(255 * COVER * (1 - size) * (value < 0 ? 0.8 : 1))], at);
+    cover.data.set([...ground, Math.round(255 * COVER * (1 - size) * (value < 0 ? 0.8 : 1))], 4 * (column + 1 + across * (row + 1)));
     if (value < 0) {
       hasNegative = true;
       mask.data.set([0, 0, 0, Math.round(255 * Math.min(2.5 * size * size + 0.6 * size, 1))], at);

@@ -1,8 +1,23 @@
-// Over two maps: which layers they show, and buttons that work on the other one, show another, or go back to one map.
+// Over two maps: which layers they show, buttons that work on the other one, show another, or go back to one map, and what
+// dims the other one.
 import { breakable, button, closeButton, el } from "../dom";
 import type { AtlasValue } from "../format";
 import type { State } from "../state";
 import type { Dispatch } from "../store";
+
+/** On the map that is not worked on: what its dimming shows. The legend is the other map's. */
+export class BesideNote {
+  readonly element = el("p", { class: "beside-note", testid: "beside-note", role: "note" });
+
+  show(pane: HTMLElement, text: string): void {
+    if (this.element.parentElement !== pane) pane.append(this.element);
+    if (this.element.textContent !== text) this.element.textContent = text;
+  }
+
+  hide(): void {
+    this.element.remove();
+  }
+}
 
 export class BesideChoice {
   readonly element = el("div", { class: "beside-choice" });

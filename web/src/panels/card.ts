@@ -1,6 +1,6 @@
 // The card beside the pointer: what the cell under it is.
 import type { Cell } from "../cells";
-import { el } from "../dom";
+import { el, fixed } from "../dom";
 import type { LayerValue } from "../format";
 import { cellIcon } from "../pictures";
 import type { Site } from "../site";
@@ -58,7 +58,7 @@ export class Card {
         el("p", { class: "cell-name", text: `Cell ${cell.place.column}, ${cell.place.row}` }),
         el("p", { class: "counts", text: counts(cell).replace(" from ", ", ") }),
         fidelityLine(cell, cellCount, this.site.atlas.pictures),
-        el("p", { class: "counts", text: cell.cohesion === null ? "" : `cohesion ${cell.cohesion.toFixed(2)}` }),
+        el("p", { class: "counts", text: cell.cohesion === null ? "" : `cohesion ${fixed(cell.cohesion, 2)}` }),
       ),
     );
     const real = patches(this.site, layer, cell, 40, 6);

@@ -1,6 +1,6 @@
 // What is said of a cell: the same in the card and in the inspector.
 import type { Cell, CellTable } from "../cells";
-import { button, el, logit, number, plural, rankWords, square, track } from "../dom";
+import { button, el, fixed, logit, number, plural, rankWords, square, track } from "../dom";
 import type { AtlasValue, LayerValue } from "../format";
 import { cellIcon, drawPatch } from "../pictures";
 import type { Place } from "../places";
@@ -51,7 +51,7 @@ export function fidelityLine(cell: Cell, cellCount: number, pictures: AtlasValue
   const kind = cell.rank === null ? "is-unpainted" : cell.rank === 0 ? "is-identified" : "is-mistaken";
   const badge = el("span", { class: `badge ${kind}`, text: short, title: told });
   const line = el("p", { class: "fidelity" }, badge);
-  if (cell.cosine !== null) line.prepend(el("span", { text: `${pictures === "photos" ? "photo" : "icon"}’s cosine ${cell.cosine.toFixed(2)}` }));
+  if (cell.cosine !== null) line.prepend(el("span", { text: `${pictures === "photos" ? "photo" : "icon"}’s cosine ${fixed(cell.cosine, 2)}` }));
   return line;
 }
 

@@ -1,6 +1,6 @@
 // The panel about the cell that was chosen: a side panel, on small screens a sheet from below.
 import type { Cell, CellTable } from "../cells";
-import { breakable, button, closeButton, el, number, percent, plural, track } from "../dom";
+import { breakable, button, closeButton, el, fixed, number, percent, plural, track } from "../dom";
 import { telling } from "../errors";
 import type { LayerValue, OriginsValue, TracesValue } from "../format";
 import { isFramed } from "../here";
@@ -87,14 +87,14 @@ export class Inspector {
       const name = canDim
         ? button({ class: "link", title: "Dim the map by this channel" }, () => this.dispatch({ type: "lens", lens: { kind: "channel", index } }), text)
         : el("span", { text });
-      return el("li", {}, name, el("span", { class: "quiet", text: score.toFixed(1) }));
+      return el("li", {}, name, el("span", { class: "quiet", text: fixed(score, 1) }));
     });
     return el("ul", { class: "values" }, ...items);
   }
 
   private near(layer: LayerValue, cell: Cell): HTMLElement {
     const icons = cell.near.map(({ place, cosine }) => {
-      const title = `Cell ${place.column}, ${place.row}: cosine ${cosine.toFixed(2)}`;
+      const title = `Cell ${place.column}, ${place.row}: cosine ${fixed(cosine, 2)}`;
       return cellButton(layer, place, { class: "follow-cell", px: 48, title }, () => this.dispatch({ type: "select", cell: place }));
     });
     const holder = el("div", { class: "near" }, ...icons);
@@ -169,7 +169,7 @@ export class Inspector {
     if (cell.cohesion !== null) {
       parts.push(
         section(
-          `Cohesion ${cell.cohesion.toFixed(2)}`,
+          `Cohesion ${fixed(cell.cohesion, 2)}`,
           track(Math.max(cell.cohesion, 0)),
           "Mean cosine of the cell’s activations to their mean: 1 if all point the same way.",
         ),

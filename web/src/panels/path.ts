@@ -14,7 +14,7 @@ export class PathStrip {
   private shown = "";
 
   constructor(
-    stage: HTMLElement,
+    private readonly stage: HTMLElement,
     private readonly dispatch: Dispatch,
   ) {
     const clear = closeButton("Take the path away", "Take the path away", () => {
@@ -26,10 +26,15 @@ export class PathStrip {
     stage.append(this.element);
   }
 
+  /** What lies under the strip on a small screen moves up. */
+  private makeRoom(): void {
+    this.stage.style.setProperty("--path", this.element.hidden ? "0px" : `${this.element.offsetHeight + 8}px`);
+  }
+
   update(state: State, layer: LayerValue, table: CellTable | null): void {
     this.element.hidden = state.path.length === 0 && state.tool !== "path";
     const key = `${layer.slug} ${state.shown} ${table !== null} ${JSON.stringify(state.path)}`;
-    if (this.element.hidden || key === this.shown) return;
+    if (this.element.hidden || key === this.shown) return this.makeRoom();
     this.shown = key;
     const cells = table === null ? [] : squaresAlong(state.path, state.shown).filter(({ column, row }) => table.has(column, row));
     this.told.textContent =
@@ -41,5 +46,6 @@ export class PathStrip {
         return el("li", {}, cellButton(layer, place, { class: "path-cell", px: 64, title }, () => this.dispatch({ type: "select", cell: place }), label));
       }),
     );
+    this.makeRoom();
   }
 }
