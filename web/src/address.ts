@@ -10,6 +10,8 @@ import { classInLink, readLink, writeLink } from "./url";
 export class Address {
   private names: Names | null = null;
   private isFollowing = false;
+  /** Links that wait for the names of the classes: until then the state is of where one was. */
+  private waiting = 0;
   /** What one click does is one step back, of however many parts it is. */
   private isWithinStep = false;
 
@@ -20,7 +22,11 @@ export class Address {
 
   /** Go where a link says. */
   async follow(hash: string): Promise<void> {
-    if (classInLink(hash) !== null) await this.loadNames();
+    if (classInLink(hash) !== null) {
+      this.waiting += 1;
+      await this.loadNames();
+      this.waiting -= 1;
+    }
     this.isFollowing = true; // the address is where it comes from: no step of its own
     this.store.dispatch({ type: "link", link: readLink(hash, this.names) });
     this.isFollowing = false;
@@ -28,6 +34,7 @@ export class Address {
 
   /** Where one looks is no step to go back to; everything else is, unless it is part of one. */
   write(state: State, before: State | null, isPart = this.isWithinStep): void {
+    if (this.waiting > 0) return;
     if (state.lens?.kind === "class" && this.names === null) {
       void this.loadNames().then(() => this.names !== null && this.write(this.store.state, before, isPart));
       return;
@@ -35,7 +42,7 @@ export class Address {
     const hash = here.hash();
     const link = writeLink(state, this.names, hash);
     if (link === hash) return;
-    const isStep = before !== null && !this.isFollowing && writeLink({ ...state, view: before.view }, this.names, hash) !== hash;
+    const isStep = before !== null && !this.isFollowing && placeless(link) !== placeless(hash);
     here.write(link, isStep && !isPart);
     if (!isStep || isPart) return;
     this.isWithinStep = true;
@@ -49,4 +56,9 @@ export class Address {
       telling(this.store.dispatch)(error);
     }
   }
+}
+
+/** Without where one looks: a map may come to rest after one has gone elsewhere. */
+function placeless(link: string): string {
+  return link.replace(/&at=[^&]*/, "");
 }

@@ -5,6 +5,8 @@ export const isFramed = window.location.protocol === "about:";
 
 let own = document.querySelector<HTMLMetaElement>('meta[name="actatlas-begin"]')?.content ?? "";
 let followed: (hash: string) => void = () => {};
+/** Between going elsewhere and hearing of it: what the page then says of where it is, it says of where it was. */
+let isGoing = false;
 let written: () => void = () => {};
 
 /** Begins with #, or is empty. */
@@ -14,6 +16,7 @@ export function hash(): string {
 
 /** Says where one is. isStep: it can be gone back to */
 export function write(link: string, isStep: boolean): void {
+  if (isGoing) return;
   if (isFramed) own = link;
   else if (isStep) window.history.pushState(null, "", link);
   else window.history.replaceState(null, "", link);
@@ -26,13 +29,18 @@ export function afterWriting(listener: () => void): void {
 }
 
 export function go(link: string): void {
-  if (isFramed) followed((own = link));
-  else window.location.hash = link;
+  if (isFramed) return followed((own = link));
+  const before = window.location.hash;
+  window.location.hash = link;
+  isGoing = window.location.hash !== before;
 }
 
 /** Calls `follow` when somebody goes elsewhere. */
 export function listen(follow: (hash: string) => void): void {
   followed = follow;
   // Not the address as it is now: the page itself may have written it anew meanwhile.
-  window.addEventListener("hashchange", (event) => void follow(new URL(event.newURL).hash));
+  window.addEventListener("hashchange", (event) => {
+    isGoing = false;
+    follow(new URL(event.newURL).hash);
+  });
 }

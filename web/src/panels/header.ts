@@ -111,7 +111,15 @@ export function updateThumbnails(strip: HTMLElement, atlas: AtlasValue): void {
 
 export function updateLayers(strip: HTMLElement, state: State, before: State | null): void {
   press(strip, "layer", state.layer);
-  if (before?.layer !== state.layer) strip.querySelector('[aria-pressed="true"]')?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  const chosen = strip.querySelector('[aria-pressed="true"]');
+  if (before?.layer !== state.layer && chosen !== null) bringInto(strip, chosen);
+}
+
+/** Scrolls the box alone: `scrollIntoView` also moves the page that this one is a frame of. */
+function bringInto(box: HTMLElement, inside: Element): void {
+  const [outer, inner] = [box.getBoundingClientRect(), inside.getBoundingClientRect()];
+  box.scrollTop += Math.min(inner.top - outer.top, 0) + Math.max(inner.bottom - outer.bottom, 0);
+  box.scrollLeft += Math.min(inner.left - outer.left, 0) + Math.max(inner.right - outer.right, 0);
 }
 
 function thumbnail(layer: LayerValue): HTMLElement {

@@ -15,6 +15,7 @@ import type { Dispatch } from "../store";
 import { allClasses } from "./all-classes";
 import { attributionNote, cellButton, classBars, counts, fidelity, fidelityLine, mark, patches, pictureName, remarks } from "./cell";
 import { comparedNote, comparedValues } from "./compared";
+import { linkButton } from "./link";
 
 export class Inspector {
   readonly element = el("section", { class: "inspector", testid: "inspector", "aria-label": "Cell", tabindex: "-1" });
@@ -117,7 +118,7 @@ export class Inspector {
       el(
         "div",
         { class: "head-buttons" },
-        ...(isFramed ? [] : [linkButton()]),
+        ...(isFramed ? [] : [linkButton("Link", "Copy a link to this cell", "plain")]),
         closeButton("Close", "Close (Esc)", () => this.dispatch({ type: "select", cell: null })),
       ),
     );
@@ -190,17 +191,6 @@ export class Inspector {
 }
 
 /** A button that copies the address, which is this cell's. */
-function linkButton(): HTMLElement {
-  const one = button({ class: "plain", title: "Copy a link to this cell" }, () => {
-    const done = (text: string): void => {
-      one.textContent = text;
-      setTimeout(() => (one.textContent = "Link"), 1600);
-    };
-    navigator.clipboard?.writeText(window.location.href).then(() => done("Copied"), () => done("It is in the address"));
-  }, "Link");
-  return one;
-}
-
 function section(title: string, content: HTMLElement, note: string): HTMLElement {
   const parts = [el("h3", { text: title }), content];
   if (note !== "") parts.push(el("p", { class: "note", text: note }));

@@ -1,8 +1,10 @@
 // How the map is drawn: what its squares show, their sizes, names of regions.
 import { button, el, press } from "../dom";
 import type { AtlasValue } from "../format";
+import { isFramed } from "../here";
 import { type Evidence, type State, gridOf, layerOf } from "../state";
 import type { Dispatch } from "../store";
+import { linkButton } from "./link";
 
 const EVIDENCE: readonly (readonly [Evidence, string, string])[] = [
   ["icons", "Icons", "Pictures painted so that the layer answers as each cell does (v)"],
@@ -44,6 +46,7 @@ export class ViewMenu {
       this.evidence,
       el("label", { class: "view-row" }, "Size by activations", this.density),
       el("label", { class: "view-row" }, "Names of regions (n)", this.labels),
+      ...(isFramed ? [] : [linkButton("Copy a link to this view", "Layer, place, class, cell, path: whatever stands in the address", "wide")]),
     );
     this.element.append(el("summary", { class: "plain", text: "View" }), menu);
     document.addEventListener("pointerdown", (event) => {
