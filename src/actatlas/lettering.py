@@ -25,14 +25,15 @@ def without_folders(spec: str) -> str:
     head, mark, query = spec.partition("?")
     kind, colon, name = head.partition(":")
     if ".py:" in head:
-        head = _file_name(head)
+        head = file_name(head)
     elif os.path.isabs(name) or re.match(r"~|[A-Za-z]:\\|\\\\", name):
-        head = f"{kind}{colon}{_file_name(name)}"
-    options = [(key, equals, _file_name(value)) for key, equals, value in (o.partition("=") for o in query.split("&"))]
+        head = f"{kind}{colon}{file_name(name)}"
+    options = [(key, equals, file_name(value)) for key, equals, value in (o.partition("=") for o in query.split("&"))]
     return head + mark + "&".join(map("".join, options))
 
 
-def _file_name(path: str) -> str:
+def file_name(path: str) -> str:
+    """The last part of a path of any system's, or of an address."""
     return re.split(r"[/\\]", path.rstrip("/\\"))[-1]
 
 

@@ -243,19 +243,23 @@ def test_a_photo_and_a_patch_of_ones_own_are_judged(open_page, served_lab, netwo
     assert pink.sum() == pytest.approx((right - left) * (bottom - top) * 224**2, rel=0.05)
 
 
-def test_a_file_that_is_dropped_becomes_the_photo(open_page, served_lab, network):
-    page = opened(open_page, served_lab)
+def dropped(element) -> list[bool]:
+    """A red picture of 256 × 256 px is dropped there; whether the browser would then do with it what it does."""
     buffer = io.BytesIO()
     Image.new("RGB", (256, 256), (200, 30, 10)).save(buffer, "PNG")
-    script = """(panel, base64) => {
+    script = """(target, base64) => {
       const bytes = Uint8Array.from(atob(base64), c => c.charCodeAt(0));
       const data = new DataTransfer();
       data.items.add(new File([bytes], "red.png", { type: "image/png" }));
-      for (const type of ["dragover", "drop"]) {
-        panel.dispatchEvent(new DragEvent(type, { dataTransfer: data, bubbles: true, cancelable: true }));
-      }
+      return ["dragover", "drop"].map((type) =>
+        target.dispatchEvent(new DragEvent(type, { dataTransfer: data, bubbles: true, cancelable: true })));
     }"""
-    page.get_by_test_id("lab").evaluate(script, base64.b64encode(buffer.getvalue()).decode())
+    return element.evaluate(script, base64.b64encode(buffer.getvalue()).decode())
+
+
+def test_a_file_that_is_dropped_becomes_the_photo(open_page, served_lab, network):
+    page = opened(open_page, served_lab)
+    dropped(page.get_by_test_id("lab"))
     page.locator("[data-photo][aria-pressed=true]").wait_for(state="detached")
     agrees(network, page)
     assert seen(page).getpixel((100, 100)) == (200, 30, 10)
@@ -263,17 +267,7 @@ def test_a_file_that_is_dropped_becomes_the_photo(open_page, served_lab, network
 
 def test_a_photo_that_is_dropped_on_the_map_opens_the_lab_and_lights_up_its_cells(open_page, served_lab, network):
     page = open_page(served_lab)
-    buffer = io.BytesIO()
-    Image.new("RGB", (256, 256), (200, 30, 10)).save(buffer, "PNG")
-    script = """(map, base64) => {
-      const bytes = Uint8Array.from(atob(base64), c => c.charCodeAt(0));
-      const data = new DataTransfer();
-      data.items.add(new File([bytes], "red.png", { type: "image/png" }));
-      return ["dragover", "drop"].map((type) =>
-        map.dispatchEvent(new DragEvent(type, { dataTransfer: data, bubbles: true, cancelable: true })));
-    }"""
-    went_on = page.get_by_test_id("map").evaluate(script, base64.b64encode(buffer.getvalue()).decode())
-    assert went_on == [False, False], "the browser would leave the page for the photo"
+    assert dropped(page.get_by_test_id("map")) == [False, False], "the browser would leave the page for the photo"
     page.get_by_test_id("legend").get_by_text("Lit by your photo").wait_for()
     agrees(network, page)
     assert seen(page).getpixel((100, 100)) == (200, 30, 10)

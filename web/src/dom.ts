@@ -88,15 +88,17 @@ export function rankWords(rank: number): string {
 
 /** So many digits behind the point, and no sign before what is nought then. */
 export function fixed(value: number, digits: number): string {
-  const text = Math.abs(value).toFixed(digits);
-  return value < 0 && Number(text) !== 0 ? `−${text}` : text;
+  return signed(value, Math.abs(value).toFixed(digits));
 }
 
 /** Two digits behind the point; small values keep two digits that say something. */
 export function logit(value: number): string {
   const size = Math.abs(value);
-  const text = size >= 0.1 || size < 1e-6 ? size.toFixed(2) : size.toPrecision(2);
-  return value < 0 && Number(text) !== 0 ? `−${text}` : text;
+  return signed(value, size >= 0.1 || size < 1e-6 ? size.toFixed(2) : size.toPrecision(2));
+}
+
+function signed(value: number, size: string): string {
+  return value < 0 && Number(size) !== 0 ? `−${size}` : size;
 }
 
 export function percent(share: number): string {

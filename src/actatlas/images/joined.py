@@ -35,7 +35,7 @@ class JoinedPhotos(ListedPhotos):
         known: set[str] = set()
         self.parts: list[Part] = []
         for source in itertools.chain.from_iterable(_parts_of(source) for source in sources):
-            homes = list(_homes(source))
+            homes = list(map(_home_function(source), range(len(source.records))))
             ids = np.array([number for number, home in enumerate(homes) if home not in known], np.int64)
             known.update(homes)
             if len(ids):
@@ -55,7 +55,7 @@ class JoinedPhotos(ListedPhotos):
 
     def home_of(self, image_id: int) -> str:
         part, number = self._find(image_id)
-        return home_function(part.source)(number)
+        return _home_function(part.source)(number)
 
     def _find(self, image_id: int) -> tuple[Part, int]:
         at = int(np.searchsorted(self._starts, image_id, side="right")) - 1
@@ -82,7 +82,7 @@ class JoinedPhotos(ListedPhotos):
         return digest.hexdigest()
 
 
-def home_function(source: ImageSource) -> Callable[[int], str]:
+def _home_function(source: ImageSource) -> Callable[[int], str]:
     """Of each photo where it lies, by a name that no other source's photo has.
 
     A shard's photos lie in the shard: who has one of them has all.
@@ -90,10 +90,6 @@ def home_function(source: ImageSource) -> Callable[[int], str]:
     home_of: Callable[[int], str] | None = getattr(source, "home_of", None)
     records: Sequence[ImageRecord] = source.records
     return home_of or (lambda image_id: f"{source.spec} {records[image_id].path}")
-
-
-def _homes(source: ImageSource) -> Iterator[str]:
-    return map(home_function(source), range(len(source.records)))
 
 
 def _parts_of(source: ImageSource) -> list[ImageSource]:

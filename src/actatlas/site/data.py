@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from actatlas.atlas import Atlas, ClassAtlas, Grid, Layer
-from actatlas.lettering import without_folders
+from actatlas.images.joined import BETWEEN
+from actatlas.lettering import file_name, without_folders
 from actatlas.site.numbers import columns_a_block, number_counts
 from actatlas.site.pool import Pool
 from actatlas.site.pyramid import CELLS_PER_TILE, cell_px
@@ -83,13 +83,14 @@ def atlas_value(
 
 
 def public_title(atlas: Atlas) -> str:
+    """What the atlas is called, as `public_text` has it."""
     return public_text(atlas, atlas.title)
 
 
 def public_text(atlas: Atlas, text: str) -> str:
     """Without the folders that the photos, or files of the network's, lie in."""
     photos, network = atlas.plan["images"]["spec"], atlas.plan["network"]["spec"]
-    public = {part: re.split(r"[/\\]", part.rstrip("/\\"))[-1] for part in photos.split(" + ")}
+    public = {part: file_name(part) for part in photos.split(BETWEEN)}
     public[network] = without_folders(network)
     public[network.split(":")[-1]] = public[network].split(":")[-1]
     for private in sorted(public, key=len, reverse=True):

@@ -13,7 +13,7 @@ const LABEL_PX = [15, 13, 12] as const;
 const LABEL_GAP_PX = 6;
 const AXIS_PX = 20;
 const AXIS_FONT = "600 12px system-ui, sans-serif";
-const HEIGHT = "↕ similar activations at similar heights";
+const HEIGHT = "↔ similar activations at similar heights"; // drawn upright: its arrow points up and down
 
 export interface Label {
   /** On the unit square. */
@@ -246,7 +246,7 @@ function drawAxes(context: CanvasRenderingContext2D, ends: Ends, whole: Square, 
   context.save();
   context.translate(at, (low + high + tall) / 2);
   context.rotate(-Math.PI / 2);
-  plate(HEIGHT.replace("↕", "↔"), 0, 0); // it is turned with the rest
+  plate(HEIGHT, 0, 0);
   context.restore();
   return [...boxes, [at, (low + high - tall) / 2, AXIS_PX, tall]];
 }

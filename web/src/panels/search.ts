@@ -91,7 +91,6 @@ export class Search {
       ...this.options.map((option, i) => {
         const item = el("li", { role: "option", id: `class-option-${i}` }, el("span", { text: option.text }), el("span", { class: "quiet", text: option.note }));
         item.addEventListener("pointerdown", (event) => event.preventDefault()); // the field keeps the focus
-        item.addEventListener("mousedown", (event) => event.preventDefault());
         item.addEventListener("click", () => this.choose(i)); // no sooner: the list goes, and what lies under it would be clicked
         return item;
       }),
