@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from actatlas.atlas import Atlas, ClassAtlas, ClassNames, Grid, Layer, Projection
+from actatlas.classes.directions import forget_direction, keep_direction
 from actatlas.classes.following import followed, grid_of
 from actatlas.classes.targets import ChannelTarget, ClassTarget, DirectionTarget, Target, VersusTarget
 from actatlas.errors import MissingExtra, NetworkError, UsageError
@@ -178,6 +179,20 @@ class WorkingAtlas(Atlas):
         found = trace_cell(self.network, late, k, [grid_of(self, each, grid) for each in earlier])
         found.keep()
         return found
+
+    def keep_direction(self, name: str, direction: np.ndarray, layer: str | None = None) -> Layer:
+        """Name a direction (C,) of a layer, such as a probe's, a concept's or a sparse autoencoder's: kept in the
+        atlas's folder, and the page's maps can be dimmed by it. One of the same name is replaced. The layer, as opened
+        anew: its `kept_directions` have it.
+
+        layer: None takes the latest; under one name each layer may have its own
+        Raises UsageError for another length, for what is not finite or all zero, and for a name that cannot be.
+        """
+        return keep_direction(self._layer(layer), name, direction)
+
+    def forget_direction(self, name: str, layer: str | None = None) -> None:
+        """Of one layer, None takes all. Raises UsageError where none is called that."""
+        forget_direction(self, name, layer)
 
     # --- what the network misunderstands
 

@@ -57,6 +57,9 @@ def found_out(tmp_path_factory, write_file):
     Image.new("RGB", (40, 40), (200, 30, 30)).save(buffer, "PNG")
     files.write(paths.confusion_picture("layer.1", "patch", 1), buffer.getvalue())
     files.write_json(paths.TOUR, TOUR)
+    files.write_arrays(
+        paths.directions("layer.1"), {"shark-like": grid_of(atlas).means[4] - atlas.layer("layer.1").mean}
+    )
     write_site(atlas, atlas.folder / "site", write_file)
     return atlas
 
@@ -178,10 +181,40 @@ def test_a_channel_a_value_of_the_photos_and_likeness_dim_the_map_too(open_page,
     page.wait_for_function("() => location.hash.includes('photos=layer.1:20:10,10')")
     settle(page)
     expect(page.get_by_test_id("legend"), "the cell's own photos all pass through it").to_contain_text("100%")
+    inspector.get_by_role("button", name="Dim the map by likeness").click()
+    expect(inspector.get_by_role("button", name="… less that to")).to_have_count(0)
+    inspector.locator("button.follow-cell").first.click()  # the nearest cell
+    other = grid_of(found_out).coordinates[grid_of(found_out).nearest_cells(1)[0][k, 0]].tolist()
+    page.wait_for_function(f"() => location.hash.includes('cell={other[0]},{other[1]}')")
+    inspector.get_by_role("button", name="… less that to cell 10, 10").click()
+    page.wait_for_function(f"() => location.hash.includes('like={other[0]},{other[1]}&unlike=10,10')")
+    expect(page.get_by_test_id("legend")).to_contain_text(f"Like cell {other[0]}, {other[1]}, not 10, 10")
+    page.reload()
+    expect(page.get_by_test_id("legend"), "a link leads there").to_contain_text(", not 10, 10")
     page.keyboard.press("/")
     page.get_by_test_id("class-search").fill("ostrich")
     page.get_by_role("option").filter(has_text="photos’ label").click()
     page.wait_for_function("() => location.hash.includes('value=label:ostrich')")
+
+
+def test_a_direction_that_somebody_named_dims_the_layers_that_have_it(open_page, looked_into, found_out):
+    page = open_page(looked_into, "#layer=layer.1&grid=20")
+    page.get_by_test_id("class-search").fill("direction")
+    page.get_by_role("option").filter(has_text="shark-like").click()
+    page.wait_for_function("() => location.hash.includes('direction=shark-like')")
+    legend = page.get_by_test_id("legend")
+    expect(legend).to_contain_text("a direction of layer.1")
+    expect(legend).to_contain_text("1.00")
+    column, row = grid_of(found_out).coordinates[4].tolist()
+    strongest = page.get_by_test_id("follow").locator("li")
+    expect(strongest).to_have_count(1)
+    expect(strongest.locator("button").first).to_have_attribute("title", re.compile(f"cell {column}, {row}: 1.00"))
+    page.get_by_test_id("class-search").fill("shark-l")
+    expect(page.get_by_role("option").filter(has_text="shark-like")).to_have_count(1)
+    page.keyboard.press("Escape")
+    expect(legend).to_be_hidden()
+    page.evaluate("location.hash = '#layer=layer.0&direction=shark-like'")
+    page.wait_for_function("() => document.querySelector('.status').textContent.includes('no direction of that name')")
 
 
 def test_all_classes_of_a_cell_can_be_sorted_and_searched(open_page, looked_into, found_out):

@@ -10,10 +10,11 @@ from PIL import Image
 from safetensors.numpy import save_file
 
 import actatlas
+from actatlas.classes.directions import cell_direction
 from actatlas.errors import UsageError
+from actatlas.given import read_vector
 from actatlas.toolkit.page import page
 from actatlas.toolkit.sheet import Leaf, Strip, Tile, draw_sheet
-from actatlas.toolkit.vectors import cell_direction, read_vector
 
 EVIL = "<script>alert(1)</script> & <b>fat</b>"
 

@@ -113,6 +113,10 @@ export interface LayerValue {
    * named parts of the map, those first that most of it belongs to and that are clearest
    */
   regions: RegionValue[];
+  /**
+   * what somebody named: by it the columns of numbers.directions are called
+   */
+  directions: string[];
 }
 export interface PatchesValue {
   /**
@@ -153,6 +157,7 @@ export interface GridValue {
 export interface GridNumbersValue {
   classes: Numbers;
   channels: Numbers;
+  directions: Numbers;
   likeness: Numbers;
 }
 export interface NumbersValue {
@@ -354,7 +359,7 @@ export interface CellsValue {
 }
 
 /**
- * What site/layers/LAYER/G/classes/N.js, channels/N.js and likeness/N.js hand to the page: columns [N·block, (N + 1)·block), a class, channel or cell each.
+ * What site/layers/LAYER/G/classes/N.js, channels/N.js, directions/N.js and likeness/N.js hand to the page: columns [N·block, (N + 1)·block), a class, channel, direction or cell each.
  */
 export interface BlockValue {
   /**

@@ -6,8 +6,10 @@ import type { Place } from "./places";
 export type Lens =
   | { readonly kind: "class"; readonly index: number }
   | { readonly kind: "channel"; readonly index: number }
-  /** Likeness to one cell of the layer. */
-  | { readonly kind: "like"; readonly cell: Place }
+  /** Likeness to one cell of the layer, less that to another of the same grid: the direction from this to that. */
+  | { readonly kind: "like"; readonly cell: Place; readonly minus: Place | null }
+  /** A direction of the layer that somebody named. */
+  | { readonly kind: "direction"; readonly name: string }
   /** Share of a cell's photos that have a value in a column that came with the photos. */
   | { readonly kind: "value"; readonly column: string; readonly value: string }
   /** Of one cell's photos, the share that also pass through a cell. */
@@ -84,7 +86,7 @@ export function sameLens(a: Lens | null, b: Lens | null): boolean {
   return JSON.stringify(a) === JSON.stringify(b);
 }
 
-/** Channels and likeness are of one layer; classes and photos hold in all. */
+/** Channels and likeness are of one layer; classes and photos hold in all, and each layer may have a direction of a name. */
 export function holdsInAllLayers(lens: Lens): boolean {
   return lens.kind !== "channel" && lens.kind !== "like";
 }
@@ -106,13 +108,18 @@ export function isShare(lens: Lens): boolean {
   return lens.kind === "value" || lens.kind === "photos" || lens.kind === "lights";
 }
 
+function columnsOf(kind: Lens["kind"]): keyof GridValue["numbers"] {
+  if (kind === "class") return "classes";
+  return kind === "direction" ? "directions" : "channels";
+}
+
 /** The side of the grid that a lens's numbers are taken from: the one shown, or the nearest coarser one that has them. */
 export function sideWithNumbers(layer: LayerValue, shown: number, lens: Lens): number | null {
   const has = (grid: GridValue): boolean => {
     if (lens.kind === "lights" || lens.kind === "reach") return true;
     if (isShare(lens)) return grid.lists_photos;
     if (lens.kind === "like") return grid.numbers.likeness !== null && grid.side === lens.cell.side;
-    return grid.numbers[lens.kind === "class" ? "classes" : "channels"] !== null;
+    return grid.numbers[columnsOf(lens.kind)] !== null;
   };
   const sides = layer.grids.filter(has).map((grid) => grid.side);
   return [...sides].reverse().find((side) => side <= shown) ?? sides[0] ?? null;
@@ -133,8 +140,13 @@ export function wordsOf(lens: Lens, layer: string, className: (index: number) =>
     }
     case "channel":
       return { ...named(`channel ${lens.index}`), note: `${layer}: above the layer’s mean, in deviations over the cells` };
-    case "like":
-      return { ...named(`like cell ${lens.cell.column}, ${lens.cell.row}`), note: "cosine of the means, less the layer’s" };
+    case "like": {
+      const like = `like cell ${lens.cell.column}, ${lens.cell.row}`;
+      if (lens.minus === null) return { ...named(like), note: "cosine of the means, less the layer’s" };
+      return { ...named(`${like}, not ${lens.minus.column}, ${lens.minus.row}`), note: "cosine with the one’s mean less that with the other’s, all less the layer’s" };
+    }
+    case "direction":
+      return { inField: lens.name, heading: lens.name, note: `a direction of ${layer}: its cosine with the cells’ means, less the layer’s` };
     case "photos": {
       const cell = `cell ${lens.cell.column}, ${lens.cell.row}`;
       return { inField: `photos of ${cell}`, heading: "The same photos", note: `of the photos in ${cell} of ${lens.layer}, the share that pass through a cell too` };
@@ -164,6 +176,8 @@ export function besideWords(lens: Lens, numbers: CellNumbers, sign: Sign, classN
     }
     case "value":
       return `Photos with ${lens.column} “${lens.value}”, here: the brighter, the larger their share of a cell’s photos, ${most}.`;
+    case "direction":
+      return `What points along “${lens.name}”, here: the brighter, the more, a cosine of ${most}; hatched: against it.`;
     case "lights":
       return `What ${lens.name} lights up, here: the brighter, the larger the share of its places, ${most}.`;
     case "reach":

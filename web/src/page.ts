@@ -239,7 +239,7 @@ export class Page {
       this.site.cells(layer, state.cell.side).then(() => this.updateCells(this.store.state), telling(this.store.dispatch));
       return;
     }
-    this.inspector.show(layer, state.cell, table);
+    this.inspector.show(layer, state.cell, table, state.lens);
     this.frame.spoken.textContent = sentence(state.cell, table);
     if (this.isToBeShown && this.panes.active(state).map.isOpen) {
       this.isToBeShown = false;

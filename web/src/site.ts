@@ -20,7 +20,7 @@ import type {
 } from "./format";
 import type { PhotoName } from "./lab/client";
 import { type CellNumbers, type Lens, cellNumbers, numberAt, sideWithNumbers, unpacked } from "./lens";
-import { atSide } from "./places";
+import { type Place, atSide } from "./places";
 import { Names } from "./search";
 import { gridOf, layerOf } from "./state";
 import { gridFolder, renew } from "./tiles";
@@ -39,6 +39,7 @@ const NEEDED: Record<Lens["kind"], string> = {
   class: "the network has no classes, or the atlas was built without attributions",
   channel: "the atlas does not carry its cells’ activations",
   like: "the atlas does not carry its cells’ activations",
+  direction: "it has no direction of that name",
   value: "the atlas does not say which photos its cells are of",
   photos: "the atlas does not say which photos its cells are of",
   lights: "the lab is closed",
@@ -204,13 +205,25 @@ export class Site {
     if (lens.kind === "class") return this.column(layer, side, "classes", lens.index);
     if (lens.kind === "channel") return this.column(layer, side, "channels", lens.index);
     if (lens.kind === "like") {
-      const table = await this.cells(layer, lens.cell.side);
-      const k = table.indexOf(lens.cell);
-      if (k === null) throw new Error(`There is no cell at ${lens.cell.column}, ${lens.cell.row}.`);
-      return this.column(layer, lens.cell.side, "likeness", k);
+      const like = await this.likeness(layer, lens.cell);
+      if (lens.minus === null) return like;
+      const { values } = await this.likeness(layer, lens.minus);
+      return cellNumbers(like.side, like.values.map((value, k) => value - (values[k] ?? 0)));
+    }
+    if (lens.kind === "direction") {
+      const at = layer.directions.indexOf(lens.name);
+      if (at < 0) throw new Error(`${layer.name} has no direction “${lens.name}”.`);
+      return this.column(layer, side, "directions", at);
     }
     if (lens.kind === "lights") return this.lit(layer, side, JSON.parse(lens.photo) as PhotoName);
     return lens.kind === "photos" ? this.samePhotos(layer, side, lens) : this.shareWithValue(layer, side, lens.column, lens.value);
+  }
+
+  /** How like one cell's mean each cell's of its grid is. */
+  private async likeness(layer: LayerValue, cell: Place): Promise<CellNumbers> {
+    const k = (await this.cells(layer, cell.side)).indexOf(cell);
+    if (k === null) throw new Error(`There is no cell at ${cell.column}, ${cell.row}.`);
+    return this.column(layer, cell.side, "likeness", k);
   }
 
   /** Of the photos of the lens's cell, the share that each cell of this layer holds too. */

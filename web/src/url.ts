@@ -4,7 +4,7 @@ import type { Place, Point, View } from "./places";
 import type { Names } from "./search";
 import type { Evidence, Link, State } from "./state";
 
-const OURS = new Set(["layer", "grid", "cell", "class", "channel", "like", "value", "photos", "reach", "sign", "at", "beside", "path", "show", "stop"]);
+const OURS = new Set(["layer", "grid", "cell", "class", "channel", "like", "unlike", "direction", "value", "photos", "reach", "sign", "at", "beside", "path", "show", "stop"]);
 const DIGITS = 3; // of a place on the map: a thousandth is less than a cell of any grid
 
 /** The name of the class that a link wants to see, so that the names can be fetched before it is followed. */
@@ -35,6 +35,8 @@ export function readLink(hash: string, names: Names | null): Link {
   const classIndex = read("class", (text) => names?.named(text) ?? null, () => "no class of this network, or more than one, is called that");
   const channel = read("channel", (text) => (/^\d{1,5}$/.test(text) ? Number(text) : null), () => "a channel is a number");
   const like = read("like", placeOf, () => "a cell is COLUMN,ROW such as 12,7");
+  const unlike = read("unlike", placeOf, () => "a cell is COLUMN,ROW such as 12,7");
+  const direction = read("direction", (text) => (text === "" || text.length > 60 ? null : text), () => "a direction is called by at most 60 characters");
   const value = read("value", valueOf, () => "a value is COLUMN:VALUE such as label:red fox");
   const evidence = read("show", evidenceOf, () => "what the squares show is icons, patches or average");
   const path = read("path", pathOf, () => "a path is X,Y;X,Y and so on, at most 200 points");
@@ -47,7 +49,8 @@ export function readLink(hash: string, names: Names | null): Link {
   else if (value !== null) lens = { kind: "value", ...value };
   else if (photos !== null) lens = { kind: "photos", ...photos };
   else if (reach !== null) lens = { kind: "reach", projection: reach };
-  else if (like !== null && grid !== null) lens = { kind: "like", cell: { side: grid, ...like } };
+  else if (direction !== null) lens = { kind: "direction", name: direction };
+  else if (like !== null && grid !== null) lens = { kind: "like", cell: { side: grid, ...like }, minus: unlike && { side: grid, ...unlike } };
   const [layer, beside] = [said.get("layer") ?? null, said.get("beside") ?? null];
   return { layer, beside, grid, cell, lens, sign: sign ?? "both", view, path: path ?? [], evidence: evidence ?? "icons", stop, problems };
 }
@@ -62,7 +65,11 @@ export function writeLink(state: State, names: Names | null, before: string): st
   if (cell !== null) parts.push(`cell=${cell.column},${cell.row}`);
   if (lens?.kind === "class") parts.push(`class=${readable(names?.linkOf(lens.index) ?? String(lens.index))}`);
   if (lens?.kind === "channel") parts.push(`channel=${lens.index}`);
-  if (lens?.kind === "like" && lens.cell.side === side) parts.push(`like=${lens.cell.column},${lens.cell.row}`);
+  if (lens?.kind === "like" && lens.cell.side === side) {
+    parts.push(`like=${lens.cell.column},${lens.cell.row}`);
+    if (lens.minus !== null) parts.push(`unlike=${lens.minus.column},${lens.minus.row}`);
+  }
+  if (lens?.kind === "direction") parts.push(`direction=${readable(lens.name)}`);
   if (lens?.kind === "value") parts.push(`value=${readable(`${lens.column}:${lens.value}`)}`);
   if (lens?.kind === "photos") parts.push(`photos=${readable(`${lens.layer}:${lens.cell.side}:${lens.cell.column},${lens.cell.row}`)}`);
   if (lens?.kind === "reach") parts.push(`reach=${lens.projection}`);

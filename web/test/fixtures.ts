@@ -2,11 +2,11 @@ import type { AtlasValue, LayerValue } from "../src/format";
 import { type Link, type State, initialState } from "../src/state";
 
 export function layer(name: string, sides: number[]): LayerValue {
-  const numbers = { classes: { count: 10, block: 4 }, channels: null, likeness: null };
+  const numbers = { classes: { count: 10, block: 4 }, channels: null, directions: null, likeness: null };
   const grids = sides.map((side) => ({
     side, cells: side * side, painted: side * side, cell_px: 80, tile_cells: 8, view_px: null, numbers, lists_photos: false,
   }));
-  return { name, of: null, slug: name, type: "SiLU", shape: [8, 7, 7], stride: 16, patch_px: 48, activations: 100, attribution: null, patches: null, grids, regions: [] };
+  return { name, of: null, slug: name, type: "SiLU", shape: [8, 7, 7], stride: 16, patch_px: 48, activations: 100, attribution: null, patches: null, grids, regions: [], directions: [] };
 }
 
 export function atlas(...layers: LayerValue[]): AtlasValue {

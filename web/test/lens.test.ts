@@ -47,6 +47,14 @@ describe("a lens", () => {
     expect(besideWords({ kind: "class", index: 1 }, logits, "against", name)).toContain("against kite");
   });
 
+  it("of a direction is said by its name, of two cells by both", () => {
+    expect(wordsOf({ kind: "direction", name: "stripes" }, "late", String)).toMatchObject({ heading: "stripes", note: "a direction of late: its cosine with the cells’ means, less the layer’s" });
+    const [cell, minus] = [{ side: 20, column: 1, row: 2 }, { side: 20, column: 3, row: 4 }];
+    expect(wordsOf({ kind: "like", cell, minus: null }, "late", String).heading).toBe("Like cell 1, 2");
+    expect(wordsOf({ kind: "like", cell, minus }, "late", String).heading).toBe("Like cell 1, 2, not 3, 4");
+    expect(besideWords({ kind: "direction", name: "stripes" }, cellNumbers(2, Float32Array.from([-1, 0.5])), "both", String)).toContain("“stripes”");
+  });
+
   it("has no sign before what is nought once it is rounded", () => {
     expect([fixed(-0.04, 1), fixed(-0.05, 1), fixed(0.04, 1), fixed(-12.3, 1)]).toEqual(["0.0", "−0.1", "0.0", "−12.3"]);
     expect([logit(-1e-7), logit(-0.25), logit(-0.012)]).toEqual(["0.00", "−0.25", "−0.012"]);

@@ -32,7 +32,9 @@ describe("an address", () => {
       { kind: "class", index: 2 },
       { kind: "class", index: 3 },
       { kind: "channel", index: 512 },
-      { kind: "like", cell: { side: 20, column: 4, row: 5 } },
+      { kind: "like", cell: { side: 20, column: 4, row: 5 }, minus: null },
+      { kind: "like", cell: { side: 20, column: 4, row: 5 }, minus: { side: 20, column: 0, row: 19 } },
+      { kind: "direction", name: "stripes & more=less" },
       { kind: "value", column: "label", value: "a:b & c" },
     ];
     for (const lens of lenses) {

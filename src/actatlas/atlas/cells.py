@@ -163,6 +163,10 @@ class Grid:
         centred = self.means - self.layer.mean
         return centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
 
+    def along(self, direction: np.ndarray) -> np.ndarray:
+        """(K,) float32 in [−1, 1]: of each cell's mean, less the layer's, the cosine with a direction (C,)."""
+        return self.directions @ (direction / max(float(np.linalg.norm(direction)), 1e-12)).astype(np.float32)
+
     def cell(self, k: int) -> Cell:
         """Raises UsageError where there are not so many cells."""
         self._require(k)

@@ -82,6 +82,13 @@ class Layer:
         path = paths.regions(self.name)
         return self._files.read_arrays(path)["of"] if self._files.has(path) else None
 
+    @property
+    def kept_directions(self) -> dict[str, np.ndarray]:
+        """(C,) float32 by name, in the names' order: what `WorkingAtlas.keep_direction` was given."""
+        path = paths.directions(self.name)
+        found = self._files.read_arrays(path) if self._files.has(path) else {}
+        return {name: found[name] for name in sorted(found)}
+
     # --- attributions
 
     @property

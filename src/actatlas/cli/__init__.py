@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from actatlas import __version__
-from actatlas.cli import classes, comparing, confusions, looking, making, projecting, sharing, visualizing
+from actatlas.cli import classes, comparing, confusions, directing, looking, making, projecting, sharing, visualizing
 from actatlas.cli.shared import Parser, command, folder_option
 from actatlas.errors import ActatlasError
 
@@ -85,6 +85,9 @@ def parser() -> argparse.ArgumentParser:
     )
     confusions.patch_options(
         command(commands, "patch", confusions.patch, "paste one patch on photos, and see what the network makes of it")
+    )
+    directing.direction_options(
+        command(commands, "direction", directing.direction, "name a direction of a layer: a lens for the atlas's page")
     )
     projecting.project_options(
         command(commands, "project", projecting.project, "place other photos on an atlas, and say where both differ")

@@ -123,7 +123,8 @@ def _neuron(studio: Studio, options: argparse.Namespace) -> Any:
 
 def _direction(studio: Studio, options: argparse.Namespace) -> Visualisation:
     from actatlas import toolkit
-    from actatlas.toolkit.vectors import cell_direction, read_vector
+    from actatlas.classes.directions import cell_direction
+    from actatlas.given import read_vector
 
     if (options.vector is None) == (options.cell is None):
         raise UsageError("give the direction as --vector FILE, or as --cell COLUMN,ROW of an atlas")

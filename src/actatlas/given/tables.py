@@ -13,7 +13,7 @@ import pandas as pd
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from actatlas.errors import BadVectors, MissingExtra, first_line
+from actatlas.errors import BadVectors, MissingExtra, UsageError, first_line
 
 KINDS = ".npz, .npy, .safetensors, .parquet or .csv"
 
@@ -32,6 +32,17 @@ def read_columns(given: Any, what: str = "vectors") -> tuple[dict[str, np.ndarra
     if isinstance(given, Mapping):
         return {str(name): np.asarray(values) for name, values in given.items()}, f"the mapping of {what}"
     return {"vectors": np.asarray(given)}, f"the array of {what}"
+
+
+def read_vector(path: str | Path) -> np.ndarray:
+    """(C,) float32 of a file that holds one array, as `build --vectors` takes it. Raises UsageError, MissingExtra."""
+    arrays, where = read_columns(path, "a direction")
+    if len(arrays) != 1:
+        raise UsageError(f"{where} holds {len(arrays)} arrays ({', '.join(sorted(arrays))}); a direction is one alone")
+    (vector,) = arrays.values()
+    if vector.size != max(vector.shape, default=0) or not np.issubdtype(vector.dtype, np.number):
+        raise UsageError(f"{where} holds {vector.dtype} of shape {vector.shape}; a direction is (channels,) numbers")
+    return vector.astype(np.float32).ravel()
 
 
 def _of_file(path: Path, what: str) -> dict[str, np.ndarray]:

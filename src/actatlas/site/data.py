@@ -113,6 +113,7 @@ def _layer_value(layer: Layer, sides: list[int], pool: Pool | None) -> dict[str,
         "patches": pool and {"count": len(pool), "size_px": pool.size_px, "sheet_edge": PATCHES_PER_EDGE},
         "grids": [_grid_value(layer.grid(side), pool) for side in sides],
         "regions": _regions_value(layer),
+        "directions": list(layer.kept_directions),
     }
     return value if ends is None else value | {"ends": list(ends)}
 
@@ -179,7 +180,7 @@ def _grid_value(grid: Grid, pool: Pool | None) -> dict[str, Any]:
         "view_px": pool and view_px(pool, grid),
         "numbers": {
             kind: {"count": counts[kind], "block": columns_a_block(len(grid))} if kind in counts else None
-            for kind in ("classes", "channels", "likeness")
+            for kind in ("classes", "channels", "directions", "likeness")
         },
         "lists_photos": lists_photos(grid),
     }

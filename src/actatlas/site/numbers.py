@@ -1,4 +1,4 @@
-"""A number for every cell, by class, by channel or by likeness to another cell: a file holds some columns of (K, N).
+"""A number for every cell, by class, channel, direction or likeness to another cell: a file holds columns of (K, N).
 
 A character is a cell: the page unpacks a file of some ten thousand of them when a class is first asked for, so that all
 classes of a large grid can be looked at and none is loaded before.
@@ -32,6 +32,7 @@ class Block(NamedTuple):
 def number_counts(grid: Grid) -> dict[str, int]:
     """What the map can be dimmed by, and how many columns of numbers that is."""
     counts = {"classes": 0 if grid.attributions_over_mean is None else grid.attributions_over_mean.shape[1]}
+    counts["directions"] = len(grid.layer.kept_directions) if grid.has_means else 0
     if grid.side <= _FINEST_SIDE_WITH_COLUMNS and grid.has_means:
         counts |= {"channels": grid.means.shape[1], "likeness": len(grid)}
     return {kind: count for kind, count in counts.items() if count and len(grid)}
@@ -41,11 +42,14 @@ def numbers(grid: Grid, kind: str) -> np.ndarray:
     """(K, N) of a kind that `number_counts` names.
 
     classes: each cell's attribution to each class, over the layer's average; channels: how far each channel of the
-    cell's mean is above the layer's, in deviations; likeness: the cosine of two cells' means, both less the layer's
+    cell's mean is above the layer's, in deviations; likeness: the cosine of two cells' means, both less the layer's;
+    directions: the same of a cell's and each direction that was named, by name
     """
     if kind == "classes":
         assert grid.attributions_over_mean is not None  # number_counts has seen to it
         return grid.attributions_over_mean
+    if kind == "directions":
+        return np.stack([grid.along(direction) for direction in grid.layer.kept_directions.values()], axis=1)
     return grid.channel_scores if kind == "channels" else grid.directions @ grid.directions.T
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL import Image
 
-from actatlas.atlas import Atlas, Grid
+from actatlas.atlas import Atlas, Grid, Layer
 from actatlas.errors import UnfinishedAtlas, UsageError
 from actatlas.progress import Progress, Silent
 from actatlas.site import data
@@ -23,7 +23,7 @@ from actatlas.site.findings import (
     traces_value,
 )
 from actatlas.site.frame import index_page, static_file
-from actatlas.site.numbers import block_count, blocks, number_counts, numbers
+from actatlas.site.numbers import Block, block_count, blocks, number_counts, numbers
 from actatlas.site.patching import Earlier, PatchWriter, Write
 from actatlas.site.pyramid import icon_pyramid, webp
 from actatlas.site.serving import SiteFiles
@@ -119,7 +119,7 @@ def renew_own_site(atlas: Atlas, progress: Progress, examples: Examples | None =
 
 
 def is_behind(atlas: Atlas, files: SiteFiles) -> bool:
-    """Whether the page of a finished atlas lacks an atlas of a class, or what was found out since it was written."""
+    """Whether the page of a finished atlas lacks what was made, named or found out since it was written."""
     if not atlas.is_finished:
         return False
     told = _told(files, "atlas") or {"layers": []}
@@ -131,7 +131,17 @@ def is_behind(atlas: Atlas, files: SiteFiles) -> bool:
         "traces": traces_value(atlas, settings),
     }
     is_told = all(json.loads(json.dumps(value)) == (_told(files, key) or []) for key, value in found.items())
-    return not is_told or titles != [layer["name"] for layer in told["layers"]]
+    if not is_told or titles != [layer["name"] for layer in told["layers"]]:
+        return True
+    return any(_lacks_directions(atlas.layer(name), settings, told, files) for name in atlas.layer_names)
+
+
+def _lacks_directions(layer: Layer, settings: SiteSettings, told: dict[str, Any], files: SiteFiles) -> bool:
+    """Whether they, or their names, are others than the page's."""
+    named = [one.get("directions") for one in told["layers"] if one["name"] == layer.title]
+    folders = {data.grid_folder(layer.slug, side): layer.grid(side) for side in settings.sides_of(layer)}
+    kept = [(f"{name}/directions/{b.number}", b.value) for name, g in folders.items() for b in _direction_blocks(g)]
+    return named != [list(layer.kept_directions)] or any(_told(files, key) != value for key, value in kept)
 
 
 def _told(files: SiteFiles, key: str) -> Any:
@@ -175,13 +185,20 @@ def _write_findings(atlas: Atlas, out: Path, write: Write, settings: SiteSetting
 
 
 def _write_numbers(grid: Grid, folder: Path, name: str, write: Write, earlier: Earlier | None) -> None:
-    """What does not change while icons are painted: written once."""
+    """Written once, for it does not change while icons are painted; directions may be named at any time."""
     counts = number_counts(grid)
-    numbered = [f"{kind}/{i}.js" for kind, count in counts.items() for i in range(block_count(count, len(grid)))]
+    for number, value in _direction_blocks(grid):
+        write(folder / "directions" / f"{number}.js", data.script(f"{name}/directions/{number}", value))
+    lasting = {kind: count for kind, count in counts.items() if kind != "directions"}
+    numbered = [f"{kind}/{i}.js" for kind, count in lasting.items() for i in range(block_count(count, len(grid)))]
     if earlier is not None and earlier.keeps([folder / file for file in [*numbered, "photos.js"]]):
         return
-    for kind in counts:
+    for kind in lasting:
         for block in blocks(numbers(grid, kind)):
             write(folder / kind / f"{block.number}.js", data.script(f"{name}/{kind}/{block.number}", block.value))
     # Last, and even where it says nothing: with it the rest is there.
     write(folder / "photos.js", data.script(f"{name}/photos", data.photos_value(grid)))
+
+
+def _direction_blocks(grid: Grid) -> list[Block]:
+    return list(blocks(numbers(grid, "directions"))) if "directions" in number_counts(grid) else []

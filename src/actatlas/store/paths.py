@@ -130,6 +130,11 @@ def trace(layer: str, side: int, column: int, row: int) -> str:
     return f"{traces(layer)}{side}/{column},{row}.json"
 
 
+def directions(layer: str) -> str:
+    """Directions of the layer that somebody named; they outlast its maps."""
+    return f"directions/{layer_slug(layer)}.safetensors"
+
+
 def projections() -> str:
     """The folder of second sets of photos that were placed on the atlas, a folder each."""
     return "projections/"

@@ -8,7 +8,7 @@ import type { LabClient } from "../lab/client";
 import { facets } from "../lab/facets";
 import type { Lens } from "../lens";
 import { cellIcon } from "../pictures";
-import type { Place } from "../places";
+import { type Place, samePlace } from "../places";
 import type { Site } from "../site";
 import { gridOf, layerOf } from "../state";
 import type { Dispatch } from "../store";
@@ -21,6 +21,8 @@ export class Inspector {
   readonly element = el("section", { class: "inspector", testid: "inspector", "aria-label": "Cell", tabindex: "-1" });
   private shown = "";
   private table: CellTable | null = null;
+  /** Another cell of the grid, to which the map is likened. */
+  private likened: Place | null = null;
 
   constructor(
     stage: HTMLElement,
@@ -38,8 +40,9 @@ export class Inspector {
     this.shown = "";
   }
 
-  show(layer: LayerValue, place: Place, table: CellTable): void {
-    const key = `${layer.name}/${place.side}/${place.column},${place.row}`;
+  show(layer: LayerValue, place: Place, table: CellTable, lens: Lens | null): void {
+    this.likened = lens?.kind === "like" && lens.cell.side === place.side && !samePlace(lens.cell, place) ? lens.cell : null;
+    const key = JSON.stringify([layer.name, place, this.likened]);
     this.element.hidden = false;
     if (key === this.shown && table === this.table) return;
     this.shown = key;
@@ -100,7 +103,10 @@ export class Inspector {
     });
     const holder = el("div", { class: "near" }, ...icons);
     if (gridOf(layer, cell.place.side)?.numbers.likeness) {
-      holder.append(button({ class: "wide" }, () => this.dispatch({ type: "lens", lens: { kind: "like", cell: cell.place } }), "Dim the map by likeness"));
+      const like = (minus: Place | null) => () => this.dispatch({ type: "lens", lens: { kind: "like", cell: cell.place, minus } });
+      holder.append(button({ class: "wide" }, like(null), "Dim the map by likeness"));
+      const other = this.likened;
+      if (other !== null) holder.append(button({ class: "wide" }, like(other), `… less that to cell ${other.column}, ${other.row}`));
     }
     return holder;
   }

@@ -80,7 +80,10 @@ export class Legend {
 
   /** The strongest cells of every layer that the lens holds in. */
   private follow(state: State, lens: Lens): void {
-    const belongs = (layer: LayerValue): boolean => (holdsInAllLayers(lens) ? layer.of === null : layer.name === state.layer);
+    const belongs = (layer: LayerValue): boolean => {
+      if (lens.kind === "direction" && !layer.directions.includes(lens.name)) return false;
+      return holdsInAllLayers(lens) ? layer.of === null : layer.name === state.layer;
+    };
     const layers = this.site.atlas.layers.filter((layer) => layer.grids.length > 0 && belongs(layer));
     const key = JSON.stringify([lens, state.sign, layers.map((layer) => layer.name)]);
     if (key === this.followed) return;

@@ -1,4 +1,4 @@
-// Type-ahead over classes, atlases of classes, channels and what came with the photos: a combobox as WAI-ARIA has it.
+// Type-ahead over classes, atlases of classes, channels, directions and what came with the photos: a combobox as WAI-ARIA has it.
 import { el } from "../dom";
 import { telling } from "../errors";
 import type { ColumnsValue } from "../format";
@@ -24,7 +24,7 @@ export class Search {
     type: "text",
     role: "combobox",
     id: "class-search",
-    "aria-label": "Find a class, a channel, or what came with the photos",
+    "aria-label": "Find a class, a channel, a direction, or what came with the photos",
     "aria-autocomplete": "list",
     "aria-expanded": "false",
     "aria-controls": "class-options",
@@ -126,6 +126,11 @@ export class Search {
       channel !== null && Number(channel[1]) < count
         ? [{ text: `channel ${channel[1]}`, note: state.layer, choose: lens({ kind: "channel", index: Number(channel[1]) }) }]
         : [];
+    const named = [...new Set(atlas.layers.flatMap((layer) => layer.directions))];
+    const directions = named
+      .filter((name) => "direction".startsWith(wanted) || ` ${plain(name)}`.includes(` ${wanted}`))
+      .slice(0, MOST)
+      .map((name) => ({ text: name, note: "a direction", choose: lens({ kind: "direction", name }) }));
     const values = Object.entries(this.columns ?? {}).flatMap(([column, { values: all }]) => {
       const isAsked = plain(column).startsWith(wanted); // a column's name lists what there is
       return all
@@ -133,7 +138,8 @@ export class Search {
         .slice(0, isAsked ? MOST : 3)
         .map((value) => ({ text: value, note: `photos’ ${column}`, choose: lens({ kind: "value", column, value }) }));
     });
-    return [...classes.slice(0, MOST - Math.min(values.length + atlases.length + channels.length, 5)), ...atlases, ...channels, ...values].slice(0, MOST);
+    const others = [...atlases, ...channels, ...directions, ...values];
+    return [...classes.slice(0, MOST - Math.min(others.length, 5)), ...others].slice(0, MOST);
   }
 
   private key(event: KeyboardEvent): void {
