@@ -601,8 +601,12 @@ def test_two_maps_are_saved_side_by_side(open_page, found_out, serve):
     saved = np.asarray(Image.open(waited.value.path()).convert("RGB"), np.float64)
     width = page.get_by_test_id("map").bounding_box()["width"]
     assert abs(saved.shape[1] - 2 * width) <= 4
+    height = int(page.get_by_test_id("map").bounding_box()["height"])
     halves = saved[:, : int(width)], saved[:, -int(width) + 2 :]
-    assert all(half.std() > 20 for half in halves)
+    assert all(half[:height].std() > 20 for half in halves)
+    below = [half[height + 4 :] for half in halves]
+    assert below[0].shape[0] >= 18, "under each map stands what it shows"
+    assert all((half < 90).mean() > 0.005 for half in below)
 
 
 def test_a_link_to_what_is_shown_is_copied(open_page, found_out, serve):

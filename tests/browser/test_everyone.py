@@ -36,6 +36,15 @@ def test_axe_finds_nothing_on_a_phone(open_page, pictured, serve, breaches):
     assert page.evaluate("document.documentElement.scrollWidth") == 390
 
 
+def test_on_a_phone_both_maps_stay_above_the_sheet_of_a_cell(open_page, pictured, serve):
+    page = open_page(serve(pictured.folder / "site"), "#layer=layer.1&beside=layer.0&grid=20&cell=10,10", **PHONE)
+    sheet = page.get_by_test_id("inspector").bounding_box()
+    for name in ("map", "map-beside"):
+        box = page.get_by_test_id(name).bounding_box()
+        assert box["height"] > 100
+        assert box["y"] + box["height"] <= sheet["y"] + 1
+
+
 def test_in_forced_colours_what_is_chosen_and_pressed_can_still_be_told(open_page, pictured, serve, breaches):
     page = open_page(
         serve(pictured.folder / "site"), "#layer=layer.1&grid=20&cell=10,10&class=kite", forced_colors="active"

@@ -389,3 +389,13 @@ def test_what_goes_wrong_is_said_in_the_panel_and_the_page_goes_on(browser, serv
         page.get_by_text("The lab does not answer").wait_for()
         context.close()
     assert errors == []
+
+
+def test_between_lab_and_a_cells_panel_there_is_room_for_the_map(served_lab, open_page):
+    page = opened(open_page, served_lab, "#grid=4&cell=1,1&class=goldfish", viewport={"width": 1280, "height": 800})
+    legend, inspector = page.get_by_test_id("legend"), page.get_by_test_id("inspector")
+    expect(legend).to_be_visible()
+    stage = page.get_by_test_id("map").bounding_box()
+    covered = inspector.bounding_box()["width"] + 14
+    assert stage["width"] - covered >= 430
+    assert legend.bounding_box()["width"] <= 220 and legend.bounding_box()["height"] <= 140

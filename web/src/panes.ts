@@ -1,8 +1,9 @@
 // One map, or two side by side that move together: which layer each shows, and what dims it.
+import { captioned } from "./captioned";
 import { messageOf, telling } from "./errors";
 import type { LayerValue } from "./format";
 import { mapElement } from "./frame";
-import { type Lens, besideWords, holdsInAllLayers, sameLens } from "./lens";
+import { type Lens, besideWords, holdsInAllLayers, sameLens, wordsOf } from "./lens";
 import type { Ends, Label } from "./map/overlay";
 import { type Dimming, Pane } from "./pane";
 import { BesideChoice, BesideNote } from "./panels/beside";
@@ -195,26 +196,24 @@ export class Panes {
     return this.leader.map;
   }
 
-  /** What is on the screen, both maps where there are two, in device pixels. */
-  picture(): HTMLCanvasElement {
-    const parts = this.all().map((pane) => ({ pane, picture: pane.picture() }));
-    const [first] = parts;
-    if (first === undefined || parts.length === 1) return first?.picture ?? document.createElement("canvas");
-    const ratio = first.picture.width / Math.max(first.pane.map.element.clientWidth, 1);
-    const canvas = document.createElement("canvas");
-    const places = parts.map(({ pane, picture }) => {
+  /** What is on the screen, both maps where there are two, in device pixels; under each what it shows. */
+  picture(state: State): HTMLCanvasElement {
+    const parts = this.all().map((pane) => {
       const { offsetLeft, offsetTop, clientLeft, clientTop } = pane.element;
-      const [x, y] = [Math.round((offsetLeft + clientLeft) * ratio), Math.round((offsetTop + clientTop) * ratio)];
-      canvas.width = Math.max(canvas.width, x + picture.width);
-      canvas.height = Math.max(canvas.height, y + picture.height);
-      return { picture, x, y };
+      const lens = pane === this.active(state) ? state.lens : lensBeside(state, layerOf(this.site.atlas, state.layer));
+      return { picture: pane.picture(), left: offsetLeft + clientLeft, top: offsetTop + clientTop, caption: this.caption(pane, lens) };
     });
-    const context = canvas.getContext("2d");
-    if (context === null) return canvas;
-    context.fillStyle = getComputedStyle(document.documentElement).getPropertyValue("--line");
-    context.fillRect(0, 0, canvas.width, canvas.height); // the line between them is left of it
-    for (const { picture, x, y } of places) context.drawImage(picture, x, y);
-    return canvas;
+    const ratio = (parts[0]?.picture.width ?? 1) / Math.max(this.left.map.element.clientWidth, 1);
+    return captioned(parts, ratio);
+  }
+
+  private caption(pane: Pane, lens: Lens | null): string {
+    const { shown } = pane;
+    if (shown === null) return "";
+    const what = `${shown.layer.name}, ${shown.side} × ${shown.side}`;
+    if (lens === null) return what;
+    const { heading, note } = wordsOf(lens, shown.layer.name, (index) => this.site.className(index));
+    return `${what}. ${heading}: ${note}`;
   }
 
   private markActive(state: State): void {
