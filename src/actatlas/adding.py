@@ -111,7 +111,7 @@ def _all_photos(atlas: Atlas, source: ImageSource) -> tuple[ImageSource, int]:
 def _joined(atlas: Atlas, source: ImageSource) -> tuple[ImageSource, int]:
     """As `_all_photos`, of photos in shards, datasets and sources of plug-ins."""
     images = atlas.plan["images"]
-    if listing_sha256(source) == images["listing_sha256"]:
+    if listing_sha256(source) == images["listing_sha256"] or _continues(source, images):
         return source, images["listed"]
     own = open_source(images["spec"])
     if listing_sha256(own) != images["listing_sha256"]:
@@ -121,6 +121,15 @@ def _joined(atlas: Atlas, source: ImageSource) -> tuple[ImageSource, int]:
         )
     joined = JoinedPhotos([own, source])
     return (joined if len(joined) > images["listed"] else own), images["listed"]
+
+
+def _continues(source: ImageSource, images: dict[str, Any]) -> bool:
+    """Whether it is the atlas's own photos with further files behind them."""
+    content_of = getattr(source, "content_of", None)
+    count = images["listed"]
+    if content_of is None or len(source.records) <= count or (content := content_of(count)) is None:
+        return False
+    return listing_sha256(source, count, content) == images["listing_sha256"]
 
 
 def _own_entries(atlas: Atlas) -> Iterator[tuple[str, dict[str, str]]]:

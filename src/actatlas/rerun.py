@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import importlib.metadata
+import itertools
 import json
 import os
 import stat
@@ -37,13 +38,17 @@ def versions() -> dict[str, str]:
     return {"actatlas": __version__} | {name: importlib.metadata.version(name) for name in VERSIONED}
 
 
-def listing_sha256(source: ImageSource) -> str:
-    """Of paths, sizes and columns: another list, or a replaced file, is another collection."""
+def listing_sha256(source: ImageSource, count: int | None = None, content: str | None = None) -> str:
+    """Of paths, sizes and columns: another list, or a replaced file, is another collection.
+
+    count: of the first so many photos alone; content: what `content_sha256` was then; None for all
+    """
     digest = hashlib.sha256()
-    for record in source.records:
+    for record in itertools.islice(source.records, count):
         size = _file_size(record.path)
         digest.update(repr((record.path, size, sorted(record.columns.items()))).encode("utf-8", "surrogateescape"))
-    content: str = getattr(source, "content_sha256", "")  # of sources whose photos lie in files of another kind
+    if content is None:
+        content = getattr(source, "content_sha256", "")  # of sources whose photos lie in files of another kind
     digest.update(content.encode())
     return digest.hexdigest()
 

@@ -10,6 +10,8 @@ from pathlib import Path
 import jsonschema
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import actatlas
@@ -206,12 +208,40 @@ def test_shards_are_added_to_shards(shards, lots, network, tmp_path):
     assert layered.layer(ADDED).activation_count == 24 * 2 * 3
 
 
+@pytest.mark.parametrize("kind", ["tar", "parquet"])
+def test_a_folder_with_further_shards_behind_its_own_is_added_to(shards, lots, network, tmp_path, kind):
+    """The same photos come out as where the second shard has a name of its own, to the same activations."""
+    files = shards if kind == "tar" else [in_parquet(lot, lot.parent / f"{lot.name}.parquet") for lot in lots]
+    (folder := tmp_path / "shards").mkdir()
+    shutil.copy(files[0], folder / f"000.{kind}")
+    before = files_of(build(folder, tmp_path / "atlas", network), "activations/", "places/", "predictions/")
+    shutil.copy(files[1], folder / f"001.{kind}")
+    with pytest.raises(PlanChanged, match="add them with --add"):
+        build(folder, tmp_path / "atlas", network)
+    grown = build(folder, tmp_path / "atlas", network, add=True)
+    after = files_of(grown, "activations/", "places/", "predictions/")
+    assert {path: after[path] for path in before} == before and len(after) > len(before)
+    assert grown.image_counts == {"listed": 24, "used": 24, "skipped": 0}
+    for _ in range(2):  # again there is nothing to do, with --add and without
+        assert build(folder, tmp_path / "atlas", network, add=True).image_counts["listed"] == 24
+        assert build(folder, tmp_path / "atlas", network).image_counts["listed"] == 24
+    photos = [*sorted(lots[0].iterdir()), *sorted(lots[1].iterdir())]
+    reopened = actatlas.open(tmp_path / "atlas").source
+    assert all(np.array_equal(reopened.read(i), read_photo(path)) for i, path in enumerate(photos))
+
+
+def in_parquet(lot, path):
+    photos = sorted(lot.iterdir())
+    pq.write_table(pa.table({"image": [p.read_bytes() for p in photos], "path": [p.name for p in photos]}), path)
+    return path
+
+
 def test_shards_that_are_others_now_are_refused(shards, network, tmp_path):
     folder = tmp_path / "shards"
     folder.mkdir()
-    shutil.copy(shards[0], folder)
+    shutil.copy(shards[0], folder / "001.tar")
     build(folder, tmp_path / "atlas", network)
-    shutil.copy(shards[1], folder / "001.tar")
+    shutil.copy(shards[1], folder / "000.tar")  # before those that the atlas has
     with pytest.raises(PlanChanged, match="holds other photos than then; put it back"):
         build(folder, tmp_path / "atlas", network, add=True)
 

@@ -54,7 +54,8 @@ class ParquetSource(ListedPhotos):
         self.spec = found.spec
         self._files = found.places
         self._leaf = _image_leaf(found)
-        self._groups, self.content_sha256 = _row_groups(found, self._leaf)
+        self._groups, self._hashes = _row_groups(found, self._leaf)
+        self.content_sha256 = self._hashes[-1][1]
         self._records = Records.of(_entries(found, self._leaf))
         _drop_empty_names(self._records)
         if not len(self._records):
@@ -65,6 +66,10 @@ class ParquetSource(ListedPhotos):
     def home_of(self, image_id: int) -> str:
         """Its file: a path or an address."""
         return self._files[self._groups[self.blocks.of(image_id)].file]
+
+    def content_of(self, count: int) -> str | None:
+        """What `content_sha256` was when there were only the files of the first `count` photos."""
+        return next((digest for rows, digest in self._hashes if rows == count), None)
 
     def _photo(self, image_id: int, wanted_px: int | None) -> Image.Image:
         return decode(self.read_bytes(image_id), wanted_px)
@@ -142,9 +147,9 @@ def _image_leaf(found: ShardSpec) -> str:
     return leaves[likely[0]]
 
 
-def _row_groups(found: ShardSpec, leaf: str) -> tuple[tuple[_RowGroup, ...], str]:
-    """All with rows, in order, and a hash of what the files' ends say of their content."""
-    groups, digest = [], hashlib.sha256()
+def _row_groups(found: ShardSpec, leaf: str) -> tuple[tuple[_RowGroup, ...], list[tuple[int, str]]]:
+    """All with rows, in order; and for each file the rows so far, and a hash of what the files' ends so far say."""
+    groups, hashes, digest = [], [], hashlib.sha256()
     for number, (place, name) in enumerate(zip(found.places, found.names, strict=True)):
         described = _opened(place).metadata
         column = _column_number(described, leaf)
@@ -166,7 +171,8 @@ def _row_groups(found: ShardSpec, leaf: str) -> tuple[tuple[_RowGroup, ...], str
             digest.update(repr((index, chunk.num_values, chunk.file_offset, chunk.data_page_offset, size)).encode())
             if described.row_group(index).num_rows:
                 groups.append(_RowGroup(number, index, described.row_group(index).num_rows, size))
-    return tuple(groups), digest.hexdigest()
+        hashes.append((sum(group.rows for group in groups), digest.hexdigest()))
+    return tuple(groups), hashes
 
 
 def _column_number(described: Any, leaf: str) -> int | None:

@@ -114,6 +114,9 @@ def _of_shards(path: str) -> ImageSource | None:
     return None
 
 
+_NOT_EVERY_SOURCE_HAS = ("read_reduced", "blocks", "content_sha256", "content_of", "home_of", "parts")
+
+
 class NamedSource:
     """A plug-in's source by the spec that leads to it again, whatever it calls itself."""
 
@@ -122,7 +125,14 @@ class NamedSource:
         self._source = source
 
     def __getattr__(self, name: str) -> Any:
-        if name not in ("read_reduced", "blocks", "content_sha256", "home_of", "parts"):  # which not every source has
+        if name not in (
+            "read_reduced",
+            "blocks",
+            "content_sha256",
+            "content_of",
+            "home_of",
+            "parts",
+        ):  # which not every source has
             raise AttributeError(name)
         return getattr(self._source, name)
 

@@ -14,7 +14,7 @@ import stat
 import tempfile
 import weakref
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -73,7 +73,8 @@ class WebDataset(ListedPhotos):
         self._shard = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
         self._offsets, self._sizes = np.concatenate(offsets), np.concatenate(sizes)
         self._records = records.done(first=("label", "text"))
-        self.content_sha256 = self._hash(found.names)
+        self._names = found.names
+        self.content_sha256 = self._hash(len(self._names))
         if not len(self._records):
             called = f"called *.{wanted}" if wanted else f"({', '.join(EXTENSIONS)})"
             raise NoImages(
@@ -131,11 +132,17 @@ class WebDataset(ListedPhotos):
 
         return patiently(place.url, fetch)
 
-    def _hash(self, names: Sequence[str]) -> str:
-        digest = hashlib.sha256()
-        for name, place in zip(names, self._places, strict=True):
+    def content_of(self, count: int) -> str | None:
+        """What `content_sha256` was when there were only the shards of the first `count` photos."""
+        shards = int(self._shard[count - 1]) + 1
+        return self._hash(shards) if int(np.searchsorted(self._shard, shards)) == count else None
+
+    def _hash(self, shards: int) -> str:
+        """Of the first so many, and of where their photos lie."""
+        digest, count = hashlib.sha256(), int(np.searchsorted(self._shard, shards))
+        for name, place in zip(self._names[:shards], self._places, strict=False):
             digest.update(repr((name, place.length, place.version if isinstance(place, Remote) else "")).encode())
-        digest.update(self._shard.tobytes() + self._offsets.tobytes() + self._sizes.tobytes())
+        digest.update(b"".join(part[:count].tobytes() for part in (self._shard, self._offsets, self._sizes)))
         return digest.hexdigest()
 
 
