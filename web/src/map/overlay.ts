@@ -291,19 +291,19 @@ function dimmed(table: CellTable, numbers: CellNumbers, sign: Sign, gain: number
   const ground = rgb(getComputedStyle(document.documentElement).getPropertyValue("--map"));
   const across = side + 2;
   const cover = pixels(across);
-  const bare = Math.round(255 * COVER);
-  for (let at = 0; at < cover.data.length; at += 4) cover.data.set([...ground, bare], at);
+  cover.data.set([...ground, Math.round(255 * COVER)]);
+  const words = new Uint32Array(cover.data.buffer);
+  words.fill(words[0] ?? 0); // all as the first; below only opacity differs
   const mask = pixels(side);
   let hasNegative = false;
   table.value.columns.forEach((column, k) => {
     const value = strength(numbers.values[k] ?? 0, numbers, sign, gain);
     const row = table.value.rows[k] ?? 0;
-    const at = 4 * (column + side * row);
     const size = Math.abs(value);
-    cover.data.set([...ground, Math.round(255 * COVER * (1 - size) * (value < 0 ? 0.8 : 1))], 4 * (column + 1 + across * (row + 1)));
+    cover.data[4 * (column + 1 + across * (row + 1)) + 3] = Math.round(255 * COVER * (1 - size) * (value < 0 ? 0.8 : 1));
     if (value < 0) {
       hasNegative = true;
-      mask.data.set([0, 0, 0, Math.round(255 * Math.min(2.5 * size * size + 0.6 * size, 1))], at);
+      mask.data[4 * (column + side * row) + 3] = Math.round(255 * Math.min(2.5 * size * size + 0.6 * size, 1));
     }
   });
   return { cover: canvasOf(cover), negative: hasNegative ? canvasOf(mask) : null };
