@@ -73,6 +73,18 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
         pass
 
 
+def _search(page, word: str) -> None:
+    """Types it, and opens the first that is found: it has the word."""
+    began = page.url
+    page.locator("label[for=__search]:visible, .md-search__button:visible").first.click()
+    page.wait_for_timeout(500)
+    page.keyboard.type(word, delay=50)
+    page.wait_for_timeout(1500)
+    page.keyboard.press("Enter")
+    page.wait_for_url(lambda url: url != began, timeout=20_000)
+    assert word in page.locator("article").inner_text()
+
+
 @pytest.mark.browser
 @pytest.mark.parametrize("size", [(1280, 900), (390, 800)], ids=["desktop", "phone"])
 def test_it_reads_and_is_searched_on_desktop_and_phone(site, browser, size):
@@ -90,15 +102,22 @@ def test_it_reads_and_is_searched_on_desktop_and_phone(site, browser, size):
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{name} is too wide"
             broken = "[...document.images].filter(i => i.complete && !i.naturalWidth).map(i => i.src)"
             assert page.evaluate(broken) == []
-        page.locator("label[for=__search]:visible, .md-search__button:visible").first.click()
-        page.wait_for_timeout(500)
-        page.keyboard.type("percentile", delay=50)
-        page.wait_for_timeout(1500)
-        page.keyboard.press("Enter")  # opens the first that was found
-        page.wait_for_url(lambda url: "notebook" not in url, timeout=20_000)
-        assert "percentile" in page.locator("article").inner_text()
+        _search(page, "percentile")
         assert not [url for url in asked if not url.startswith((address, "data:", "blob:"))]
     finally:
         page.close()
         server.shutdown()
         server.server_close()
+
+
+@pytest.mark.browser
+def test_it_is_searched_where_it_is_opened_from_a_folder(site, browser):
+    page = browser.new_page()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    try:
+        page.goto((site / "howto" / "notebook.html").as_uri())
+        _search(page, "percentile")
+        assert not [url for url in asked if not url.startswith(("file:", "data:", "blob:"))]
+    finally:
+        page.close()
