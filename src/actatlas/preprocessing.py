@@ -18,6 +18,10 @@ _RESAMPLING = {
 }
 
 
+class OtherChannels(ValueError):
+    """A photo of another number of channels than the network takes."""
+
+
 @dataclass(frozen=True)
 class Preprocessing:
     """A network's input: size, interpolation, and what is done to the values.
@@ -57,11 +61,11 @@ class Preprocessing:
     def crop(self, photo: Any, box: tuple[float, float, float, float] | None = None) -> Any:
         """An upright RGB photo's `box` (default: `full_box`) at input size: RGB, or L for one channel; of Bands, Bands.
 
-        Raises ValueError for a photo of other channels than the network takes.
+        Raises OtherChannels for a photo of another number of them than the network takes.
         """
         given = photo.channel_count if isinstance(photo, Bands) else 3
         if given != self.channel_count and (isinstance(photo, Bands) or self.channel_count != 1):
-            raise ValueError(f"it has {given} channels, the network takes {self.channel_count}")
+            raise OtherChannels(f"it has {given} channels, the network takes {self.channel_count}")
         box = self.full_box(photo.size) if box is None else box
         width, height = photo.size
         pixel_box = (box[0] * width, box[1] * height, box[2] * width, box[3] * height)

@@ -96,11 +96,23 @@ def test_five_channels_of_timm_are_those_that_in_chans_says(tmp_path):
     assert atlas.layer(layer).grid(3).raw_icons.shape[-1] == 5
 
 
-def test_photos_of_other_channels_are_skipped_with_the_reason(drawn_photos, tmp_path):
-    with pytest.raises(NoImages, match="it has 3 channels, the network takes 5"):
+def test_photos_of_other_channels_are_refused_with_what_to_give(drawn_photos, tmp_path):
+    with pytest.raises(NoImages, match="it has 3 channels, the network takes 5") as five:
         actatlas.build(drawn_photos, out=tmp_path / "atlas", model=network_of(5), layers=["3"], **BUILD)
-    with pytest.raises(NoImages, match="it has 5 channels, the network takes 3"):
+    assert "photos of 5 channels as actatlas.bands.Bands" in str(five.value) and "docs/plugins.md" in str(five.value)
+    assert "JPEG" not in str(five.value), "no JPEG has five channels"
+    with pytest.raises(NoImages, match="it has 5 channels, the network takes 3") as three:
         actatlas.build(Satellite(), out=tmp_path / "other", model=network_of(3), layers=["3"], **BUILD)
+    assert "in_chans=N" in str(three.value) and "JPEG" not in str(three.value)
+    with pytest.raises(NoImages, match="it has 3 channels, the network takes 5.*docs/plugins.md"):
+        actatlas.toolkit.channel(network_of(5), "3", 0, photos=drawn_photos)
+
+
+def test_files_that_are_no_photos_are_told_which_to_give(tmp_path):
+    for number in range(3):
+        (tmp_path / f"{number}.jpg").write_bytes(b"no photo")
+    with pytest.raises(NoImages, match="none of the 3 images of .*; give photos as JPEG, PNG"):
+        actatlas.build(tmp_path, out=tmp_path / "atlas", model=network_of(3), layers=["3"], **BUILD)
 
 
 def test_two_channels_are_refused_before_anything_is_computed(tmp_path):

@@ -7,15 +7,15 @@ import os
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image
 
 from actatlas.collect.sampling import MIN_CROP_SIDE, Box, crop_box
 from actatlas.collect.settings import CollectSettings
-from actatlas.errors import UnreadableImage
-from actatlas.preprocessing import Preprocessing
+from actatlas.errors import NoImages, UnreadableImage
+from actatlas.preprocessing import OtherChannels, Preprocessing
 from actatlas.values import ImageSource
 
 # A JPEG may be decoded at a fraction of its size as long as this many of its pixels stay for one of the input's, along
@@ -30,13 +30,14 @@ class Prepared:
 
     inputs: (crops, H, W, channels) uint8; empty where the photo could not be used
     boxes: the part of the upright photo that each input shows
-    reason: why the photo could not be used, or None
+    reason: why the photo could not be used, or None; has_other_channels: because it has more or fewer than the network
     """
 
     image_id: int
     inputs: np.ndarray
     boxes: tuple[Box, ...] = ()
     reason: str | None = None
+    has_other_channels: bool = False
 
 
 class Decoder:
@@ -59,7 +60,9 @@ class Decoder:
         boxes = boxes if crops is None else tuple(boxes[crop] for crop in crops)
         try:
             cut = [np.asarray(self._preprocessing.crop(photo, box)) for box in boxes]
-        except (ValueError, MemoryError) as error:  # other channels; or Pillow's, for sizes that it cannot resize
+        except OtherChannels as error:
+            return replace(self._unusable(image_id, f"cannot be used: {error}"), has_other_channels=True)
+        except (ValueError, MemoryError) as error:  # Pillow's, for sizes that it cannot resize
             return self._unusable(image_id, f"cannot be used: {str(error) or type(error).__name__}")
         inputs = np.stack(cut).reshape(len(cut), *self._preprocessing.input_px, self._preprocessing.channel_count)
         return Prepared(image_id, inputs, boxes)
@@ -108,3 +111,22 @@ class Decoder:
     def _unusable(self, image_id: int, reason: str) -> Prepared:
         shape = (0, *self._preprocessing.input_px, self._preprocessing.channel_count)
         return Prepared(image_id, np.empty(shape, np.uint8), reason=reason)
+
+
+def none_usable(source: ImageSource, preprocessing: Preprocessing, first: Prepared | None, listed: int) -> NoImages:
+    """What is said, and advised, where not one of `listed` photos can be used. first: of those"""
+    wanted = preprocessing.channel_count
+    if wanted > 3:
+        advice = (
+            f"files are read as RGB: give photos of {wanted} channels as actatlas.bands.Bands, by an image source of "
+            'your own (docs/plugins.md, "Rules for an image source"), or choose a network of three channels'
+        )
+    elif first is not None and first.has_other_channels:
+        advice = "choose a network of their channels (timm:NAME?in_chans=N), or give photos in RGB"
+    else:
+        advice = "give photos as JPEG, PNG, WebP, BMP, GIF or TIFF"
+    reason = "" if first is None else f" (first reason: {first.reason})"
+    return NoImages(
+        f"none of the {listed} images of {source.spec} could be used{reason}; {advice}",
+        listed=listed,
+    )

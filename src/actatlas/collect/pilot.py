@@ -11,10 +11,10 @@ import numpy as np
 import torch
 
 from actatlas.collect.agreement import attributions_agree
-from actatlas.collect.decoding import Decoder, Prepared
+from actatlas.collect.decoding import Decoder, Prepared, none_usable
 from actatlas.collect.sampling import inner_positions, lots_of
 from actatlas.collect.settings import CollectSettings
-from actatlas.errors import NetworkError, NoImages
+from actatlas.errors import NetworkError
 from actatlas.networks.memory import kept_memory
 from actatlas.networks.precision import LEAST_COSINE
 from actatlas.progress import Progress
@@ -150,20 +150,17 @@ def _first_inputs(
     decoder = Decoder(source, network.preprocessing, settings)
     order = np.concatenate(lots_of(source, settings.seed, starts))
     found: list[Prepared] = []
-    first_reason = ""
+    first_unusable: Prepared | None = None
     with closing(decoder.run_ahead(order.tolist(), photos_ahead=PILOT_PHOTOS)) as photos:
         for photo in photos:
-            first_reason = first_reason or photo.reason or ""
             if photo.reason is None:
                 found.append(photo)
+            elif first_unusable is None:
+                first_unusable = photo
             if len(found) == PILOT_PHOTOS:
                 break
     if not found:
-        raise NoImages(
-            f"none of the {len(order)} images of {source.spec} could be read (first reason: {first_reason}); "
-            "give photos as JPEG, PNG, WebP, BMP, GIF or TIFF",
-            listed=len(order),
-        )
+        raise none_usable(source, network.preprocessing, first_unusable, len(order))
     return np.stack([photo.inputs[0] for photo in found])
 
 

@@ -11,8 +11,7 @@ from PIL import Image
 
 from actatlas.bands import Bands
 from actatlas.collect import CollectSettings, Pilot, order_of, pilot_on, to_pixels
-from actatlas.collect.decoding import Decoder
-from actatlas.errors import NoImages
+from actatlas.collect.decoding import Decoder, Prepared, none_usable
 from actatlas.networks import Network
 from actatlas.progress import Progress
 from actatlas.values import ImageSource
@@ -80,16 +79,17 @@ def read_inputs(network: Network, source: ImageSource, seed: int, progress: Prog
     decoder = Decoder(source, network.preprocessing, CollectSettings(crops=crops, attribution=None, seed=seed))
     pixels: list[np.ndarray] = []
     ids: list[int] = []
-    reason = ""
+    first_unusable: Prepared | None = None
     with (
         progress.stage("Reading photos", len(order), "photos") as tick,
         closing(decoder.run_ahead(order.tolist(), _AHEAD)) as photos,
     ):
         for photo in photos:
             tick(1)
-            reason = reason or photo.reason or ""
+            if photo.reason is not None and first_unusable is None:
+                first_unusable = photo
             pixels.extend(photo.inputs)
             ids.extend([photo.image_id] * len(photo.inputs))
     if not pixels:
-        raise NoImages(f"none of the {len(order)} images of {source.spec} could be read (first reason: {reason})")
+        raise none_usable(source, network.preprocessing, first_unusable, len(order))
     return Inputs(network, source, np.stack(pixels), np.array(ids, np.int64), len(set(ids)), crops)
