@@ -53,6 +53,18 @@ def test_the_least_of_a_channel_that_is_not_rectified_is_below_its_photos(photo_
     found = actatlas.toolkit.channel(photo_studio, "blocks.9.project_norm", 3, count=1, negative=True)
     assert found.is_negative and found.answers[0] < found.scale.lowest
     assert (np.diff(found.patch_answers) >= 0).all() and found.shares[0] == 1
+    assert not found.is_silence and not any("silent" in line for line in found.leaf().lines)
+
+
+def test_the_least_of_a_channel_after_a_relu_is_said_to_be_silence(photo_studio):
+    found = actatlas.toolkit.channel(photo_studio, LAYER, 5, count=1, negative=True)
+    assert found.is_silence and found.scale.lowest == 0 and found.answers.min() >= 0
+    assert (found.patch_answers == 0).all(), "the control: silent photos are what it is of"
+    assert 0 < found.scale.silent < 1
+    told = found.leaf().lines[-1]
+    assert "below zero at none" in told and f"{found.scale.silent:.0%} of them" in told
+    most = actatlas.toolkit.channel(photo_studio, LAYER, 5, count=1)
+    assert not most.is_silence and "silent" not in " ".join(most.leaf().lines)
 
 
 def test_a_neuron_answers_at_its_own_position(photo_studio, network):

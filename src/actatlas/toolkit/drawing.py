@@ -16,6 +16,7 @@ from actatlas.toolkit.telling import (
     layer_line,
     picture_lines,
     scale_line,
+    silence_lines,
     spatial_lines,
 )
 
@@ -40,11 +41,12 @@ def show_visualisation(found: Visualisation) -> Leaf:
         for patch, answer in zip(found.patches, found.patch_answers, strict=True)
     ]
     which = "weakest" if found.is_negative else "strongest"
+    of_photos = "Real patches at which it is silent, one a photo:" if found.is_silence else ""
     strips = [
         Strip("Painted (no photo the network saw):", pictures, (side, side)),
-        Strip(f"Real patches, the {which} of each photo:", patches, (_SMALL_PX, _SMALL_PX)),
+        Strip(of_photos or f"Real patches, the {which} of each photo:", patches, (_SMALL_PX, _SMALL_PX)),
     ]
-    return Leaf(heading(found), [scale_line(found), found.told], strips)
+    return Leaf(heading(found), [scale_line(found), found.told, *silence_lines(found)], strips)
 
 
 def show_grid(found: ActivationGrid) -> Leaf:

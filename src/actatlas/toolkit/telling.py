@@ -22,6 +22,17 @@ def scale_line(found: Visualisation) -> str:
     return f"Photos' activations answer {of.mean:.2f} on average, {of.lowest:.2f} to {of.highest:.2f}; {parts}."
 
 
+def silence_lines(found: Visualisation) -> list[str]:
+    """Said where the least of a channel is nothing but silence; else nothing."""
+    if not found.is_silence:
+        return []
+    return [
+        "The channel is below zero at none of these activations, as after a ReLU: the least that it can do is be "
+        f"silent, as at {found.scale.silent:.0%} of them, so the pictures show what some of those have in common, and "
+        "nothing that the channel is against."
+    ]
+
+
 def picture_lines(found: Visualisation, i: int) -> tuple[str, ...]:
     if found.top:
         name, probability = found.top[i][0]

@@ -39,20 +39,22 @@ _PATCHES = 12
 class Answers:
     """What the photos' activations answer: the scale that a picture's own answer is to be read on.
 
-    mean, highest, lowest; percentiles: {50: …, 90: …, 99: …, 99.9: …}
+    mean, highest, lowest; percentiles: {50: …, 90: …, 99: …, 99.9: …}; silent: the share of them that is 0
     """
 
     mean: float
     lowest: float
     highest: float
     percentiles: dict[float, float]
+    silent: float
 
     @classmethod
     def of(cls, values: np.ndarray) -> Answers:
         found = np.percentile(values, _PERCENTILES).tolist()
         return cls(
-            float(values.mean()), float(values.min()), float(values.max()), dict(zip(_PERCENTILES, found, strict=True))
-        )
+            float(values.mean()), float(values.min()), float(values.max()),
+            dict(zip(_PERCENTILES, found, strict=True)), float((values == 0).mean()),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,11 @@ class Visualisation(Result):
         whole = [Image.fromarray(picture) for picture in false_colours(self.pictures)]
         return [image.crop(self.box) if self.box else image for image in whole]
 
+    @property
+    def is_silence(self) -> bool:
+        """Whether the least was asked of a channel that is never below zero, as after a ReLU, and its least is 0."""
+        return self.is_negative and self.scale.lowest == 0 and bool((self.answers >= 0).all())
+
     def table(self) -> pd.DataFrame:
         """One row a picture."""
         others = self.cosines - 2 * np.eye(len(self))
@@ -143,7 +150,7 @@ def channel(
 
     subject: a Network, an atlas, a spec, or a Studio, which keeps what it learns for the next call
     count: pictures, 1 to 16, each starting from another group of strong photos
-    negative: what makes it answer least instead; after a ReLU that is nothing but silence
+    negative: what makes it answer least instead; after a ReLU that is nothing but silence: see `is_silence`
     photos: see Studio
     Raises LayerNotFound, and UsageError for a channel that there is not.
     """
