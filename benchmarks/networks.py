@@ -30,6 +30,7 @@ from actatlas.values import LayerInfo
 
 PHOTO_COUNT = 12
 SIDE = 3
+WEAK = 0.5  # mean cosine: below it icons point more than 60° away from their cells
 BEGIN, END = "<!-- table: benchmarks/networks.py -->", "<!-- end of table -->"
 
 # Name, and what it stands for. Small members of each family.
@@ -79,7 +80,7 @@ ARCHITECTURES = {
 
 @dataclass(frozen=True)
 class Row:
-    """What became of one architecture. seconds: of the build; problem: empty where everything works."""
+    """What became of one architecture. seconds: of the build; problem: what it said where it failed."""
 
     spec: str
     kind: str
@@ -222,7 +223,26 @@ def _line(row: Row) -> str:
     icons = f"{row.identified} of {row.cells}, {row.cosine:.2f}" if row.cells else "–"
     size = "fixed" if row.is_fixed_size else "any"
     cells = [f"`{name}`", row.kind, f"{row.layers}", f"`{row.layer}`", f"{row.form}, {shape}", size, *marks, icons]
-    return "| " + " | ".join([*cells, f"{row.seconds:.0f}", row.problem or ""]) + " |"
+    return "| " + " | ".join([*cells, f"{row.seconds:.0f}", "; ".join(shortcomings(row)) or "—"]) + " |"
+
+
+def shortcomings(row: Row) -> list[str]:
+    """What does not work, or not fully, by the row's own figures."""
+    found = [row.problem] if row.problem else []
+    if not row.cells:
+        return found
+    for works, what in (
+        (row.collects, "not every activation is collected"), (row.attributes, "nothing is attributed"),
+        (row.lays_out, "activations without a place on the map"),
+    ):  # fmt: skip
+        found += [] if works else [what]
+    if row.identified < row.cells:
+        found.append(f"{row.cells - row.identified} of {row.cells} icons answer more like another cell")
+    if row.cosine < WEAK:
+        found.append(f"icons answer weakly (mean cosine {row.cosine:.2f})")
+    if row.is_fixed_size:
+        found.append("icons are painted inside a whole input")
+    return found
 
 
 def _write(page: Path, rows: list[Row]) -> None:
@@ -230,7 +250,7 @@ def _write(page: Path, rows: list[Row]) -> None:
     before, after = text.partition(BEGIN)[0], text.partition(END)[2]
     head = (
         "| network | kind | layers | layer | its form and size | input | collects | attributes | lays out | icons "
-        "identified, mean cosine | s | what does not work |\n|" + "---|" * 12
+        "identified, mean cosine | s | what does not work, or not fully |\n|" + "---|" * 12
     )
     page.write_text(f"{before}{BEGIN}\n{head}\n" + "\n".join(map(_line, rows)) + f"\n{END}{after}", encoding="utf-8")
 

@@ -50,6 +50,36 @@ def test_the_matrix_has_enough_architectures_of_enough_kinds():
     assert sum(spec.startswith("torchvision:") for spec in SPECS) >= 5 and len(bench.ARCHITECTURES) >= 40
 
 
+def test_the_table_says_of_each_row_what_its_figures_lack():
+    page = (ROOT / "docs" / "networks.md").read_text(encoding="utf-8")
+    lines = page.partition(bench.BEGIN)[2].partition(bench.END)[0].strip().splitlines()[2:]
+    rows = [row_of(line) for line in lines]
+    assert [bench._line(row) for row in rows] == lines and len(rows) >= 40
+    lacking = [row for row in rows if row.is_fixed_size or row.identified < row.cells or row.cosine < bench.WEAK]
+    assert [row for row in rows if bench.shortcomings(row)] == lacking and 0 < len(lacking) < len(rows)
+
+
+def test_what_fails_is_told_in_the_tables_last_column():
+    failed = bench.Row("timm:no?pretrained=false", "plain", problem="NetworkError: no such network")
+    assert bench._line(failed).endswith("| NetworkError: no such network |")
+    row = bench.Row("timm:a", "plain", collects=True, lays_out=True, cells=9, cosine=0.7, identified=7)
+    assert bench.shortcomings(row) == ["nothing is attributed", "2 of 9 icons answer more like another cell"]
+
+
+def row_of(line):
+    """A line of the table, without its last column → Row."""
+    name, kind, count, layer, form, size, *marks, icons, seconds = [c.strip() for c in line.split("|")[1:-2]]
+    spec = next(s for s in bench.ARCHITECTURES if s.partition("?")[0].removesuffix("@none") == name.strip("`"))
+    form, shape = form.split(", ")
+    identified, cells, cosine = icons.replace(",", "").replace("of ", "").split()
+    return bench.Row(
+        spec, kind, int(count), layer=layer.strip("`"), form=form, shape=tuple(map(int, shape.split(" × "))),
+        is_fixed_size=size == "fixed", collects=marks[0] == "yes", attributes=marks[1] == "yes",
+        lays_out=marks[2] == "yes", identified=int(identified), cells=int(cells), cosine=float(cosine),
+        seconds=float(seconds),
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize("spec", SPECS)
 def test_an_architecture_builds_a_tiny_atlas(spec, tmp_path):
     network = bench.load(spec)
