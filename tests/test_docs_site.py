@@ -56,6 +56,35 @@ def test_the_reference_says_what_every_public_name_does(site):
         assert name in text, f"docs/reference.md has no {name}"
 
 
+def test_parameters_are_a_list_in_the_reference_and_do_not_run_together(site):
+    text = (site / "reference.html").read_text(encoding="utf-8")
+    build = text.partition('<h4 id="actatlas.api.build"')[2].partition("<h4 ")[0]
+    items = re.findall(r"<li>\s*<code>(\w+)</code>: ", build)
+    assert items[:4] == ["images", "model", "layers", "grids"] and len(items) >= 12
+    for paragraph in re.findall(r"<p>(.*?)</p>", text, re.DOTALL):
+        assert not re.search(r"^[a-z_]\w*(, [a-z_]\w*)*: ", paragraph, re.MULTILINE), paragraph
+
+
+def test_lines_of_a_docstring_that_begin_with_names_become_a_list(load_script):
+    with_lists = load_script("tools/docstring_lists.py").with_lists
+    told = """What it does, in short: much.
+
+    px, side: sizes; of: their unit, as
+        elsewhere; else: none, of
+    course
+    note: of no parameter
+    Raises nothing: really.
+    """.replace("\n    ", "\n")
+    assert with_lists(told, {"px", "side", "of"}).split("\n") == [
+        "What it does, in short: much.", "", "",
+        "- `px`, `side`: sizes",
+        "- `of`: their unit, as elsewhere; else: none, of course", "",
+        "note: of no parameter",
+        "Raises nothing: really.",
+    ]  # fmt: skip
+    assert with_lists("One line.\nname: text", set()) == "One line.\nname: text", "without names it stays"
+
+
 def test_a_link_out_of_docs_leads_to_its_page(builder):
     at = ROOT / "docs" / "decisions" / "0009-attribution-of-a-patch.md"
     written = builder.with_links("[figures](../../benchmarks/RESULTS.md)", "decisions/a.md", at)

@@ -49,7 +49,9 @@ def configuration() -> dict[str, Any]:
     config |= {"docs_dir": PAGES.name, "site_dir": SITE.name}  # beside the file that says so
     for plugin in config["plugins"]:
         if isinstance(plugin, dict) and "mkdocstrings" in plugin:
-            plugin["mkdocstrings"]["handlers"]["python"]["paths"] = ["../src"]
+            python = plugin["mkdocstrings"]["handlers"]["python"]
+            python["paths"] = ["../src"]
+            python["options"]["extensions"] = [f"../{path}" for path in python["options"]["extensions"]]
     return config
 
 
