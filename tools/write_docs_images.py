@@ -1,6 +1,8 @@
 """The pictures in docs/images/ anew: `python tools/write_docs_images.py [ATLAS]`. Icons and dots alone, no photo.
 
-All but one are of the atlas that ships; `seeds.webp` needs the activations of an ATLAS that you built.
+All but four are of the atlas that ships. `seeds`, `grids`, `attributions` and `halves` need the activations of an ATLAS
+that you built; the last three are of 800 photos, each of another class of ImageNet, and of
+    actatlas build PHOTOS --out ATLAS --positions 12 --layer blocks.11.expanded --layer blocks.15.expanded
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ from actatlas.demo import shipped_atlas
 from actatlas.layout import LayoutSettings, lay_out
 from actatlas.picture import draw
 from actatlas.progress import StderrProgress
+from actatlas.working import WorkingAtlas
+from docs_figures import Ground, attributed_cells, two_grids, two_halves
 
 OUT = Path(__file__).resolve().parent.parent / "docs" / "images"
 MOST_BYTES, MOST_BYTES_OF_README = 120_000, 240_000
@@ -62,12 +66,19 @@ def main() -> None:
             tab.close()
         browser.close()
     if len(sys.argv) > 1:
-        keep("seeds", two_seeds(sys.argv[1]))
+        of_activations(actatlas.open(sys.argv[1]))
 
 
-def two_seeds(folder: str) -> Image.Image:
+def of_activations(atlas: WorkingAtlas) -> None:
+    keep("seeds", two_seeds(atlas))
+    ground = Ground.of(atlas, "blocks.15.expanded")
+    for name, made in (("grids", two_grids), ("attributions", attributed_cells), ("halves", two_halves)):
+        keep(name, of_figure(made(ground), dpi=120))
+
+
+def two_seeds(atlas: WorkingAtlas) -> Image.Image:
     """The same activations laid out twice; a dot's colour is its place on the first map."""
-    layer = actatlas.open(folder).layer("blocks.11.expanded")
+    layer = atlas.layer("blocks.11.expanded")
     places = layer.places.image_ids
     rows = np.flatnonzero(np.isin(places, np.unique(places)[: _ROWS * len(np.unique(places)) // len(places)]))
     vectors = {layer.name: layer.activations.vectors[rows]}
