@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from actatlas.picture import density_shares, draw, place_labels, regions, side_by_side
+from actatlas.errors import UsageError
+from actatlas.picture import density_shares, draw, place_labels, side_by_side, under_a_line
+from actatlas.regions import regions
 from actatlas.testing import cell_code, code_of, fake_atlas, kept_cells
 
 
@@ -91,3 +93,42 @@ def test_pictures_stand_side_by_side_in_rows():
     assert sheet.size == (66, 66)
     middles = [sheet.getpixel(place) for place in ((16, 16), (50, 16), (16, 50), (50, 50))]
     assert middles == [*colours, (255, 255, 255)]
+
+
+def test_a_grid_and_a_layer_give_the_picture_that_draw_gives(grid):
+    assert np.array_equal(grid.picture(10), draw(grid, icon_px=10))
+    assert np.array_equal(grid.layer.picture(icon_px=10, by_density=True), draw(grid, icon_px=10, by_density=True))
+    assert np.array_equal(grid.layer.picture(20, with_labels=True), draw(grid, with_labels=True))
+    with pytest.raises(UsageError, match="no 3 × 3 grid"):
+        grid.layer.picture(3)
+
+
+def test_a_line_above_a_picture_leaves_it_as_it_is_and_never_runs_into_its_other_end():
+    plan = Image.new("RGB", (300, 80), "red")
+    page = np.asarray(under_a_line(plan, "a title that is longer by far than the picture is wide", "right"))
+    (top, left), (bottom, right) = (np.argwhere((page == (255, 0, 0)).all(axis=2))[i] for i in (0, -1))
+    assert (bottom - top + 1, right - left + 1) == (80, 300)
+    alone = np.asarray(under_a_line(plan, "", "right"))
+    from_right = np.argwhere((alone[:top] < 128).all(axis=2))[:, 1].min()
+    assert np.array_equal(page[:top, from_right - 8 :], alone[:top, from_right - 8 :])
+    assert (page[:top, :from_right] < 128).any(), "some of the title is there"
+
+
+def test_all_layers_of_an_atlas_stand_in_one_picture(tmp_path):
+    atlas = fake_atlas(tmp_path / "atlas", layers=3, sides=(4, 8), icon_px=16)
+    whole = np.asarray(atlas.picture(px=80, columns=2))
+    one = under_a_line(atlas.layer("layer.1").picture(4, 20), "layer.1")
+    assert whole.shape == (2 * one.height, 2 * one.width, 3)
+    assert np.array_equal(whole[: one.height, one.width :], one)
+    assert np.asarray(atlas.picture(8, px=80, columns=1)).shape == (3 * one.height, one.width, 3)
+    with pytest.raises(UsageError, match="no 5 × 5 grid"):
+        atlas.picture(5)
+
+
+def test_a_cell_is_a_row_of_its_icon_and_its_patches(tmp_path):
+    cell = fake_atlas(tmp_path / "atlas", layers=1, sides=(4,), photos=9, icon_px=16).layer("layer.0").grid(4).cell(3)
+    patches = cell.examples(2)
+    assert len(patches) == 2
+    assert np.array_equal(cell.picture(2, px=32), side_by_side([cell.icon.image, *patches], px=32))
+    bare = fake_atlas(tmp_path / "bare", layers=1, sides=(4,), photos=0, icon_px=16).layer("layer.0").grid(4).cell(3)
+    assert bare.picture(px=32).size == (32, 32)

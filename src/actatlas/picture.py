@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from actatlas.atlas import Grid, middle_of, regions
+from actatlas.regions import middle_of, regions
+
+if TYPE_CHECKING:
+    from actatlas.atlas import Grid
 
 LEAST_SHARE = 0.3  # of a square's side, for the emptiest cell
 LABEL_SHARE = 0.19  # of an icon's side, for the height of letters
 LABEL_GAP_SHARE = 0.75  # of an icon's side: most icons stay free of names
 LEAST_LETTER_PX = 10
+_INK, _LINE_PX, _MARGIN = (28, 30, 34), 22, 14
 Box = tuple[int, int, int, int]
 Colour = tuple[int, int, int]
 Sign = Literal["−", "+", "≠"]
@@ -62,14 +66,36 @@ def caption(grid: Grid) -> str:
 
 def side_by_side(pictures: Sequence[Image.Image], px: int = 128, columns: int = 8) -> Image.Image:
     """Some pictures as squares of px pixels an edge, so many columns to a row; what is not square is cropped."""
+    squares = [ImageOps.fit(picture.convert("RGB"), (px, px), Image.Resampling.LANCZOS) for picture in pictures]
+    return in_rows(squares or [Image.new("RGB", (px, px), "white")], columns, gap=px // 16)
+
+
+def in_rows(pictures: Sequence[Image.Image], columns: int, gap: int = 0) -> Image.Image:
+    """Some pictures of one size on one white sheet, so many columns to a row."""
     across = max(min(columns, len(pictures)), 1)
-    pitch = px + px // 16
-    rows = max(-(-len(pictures) // across), 1)
-    sheet = Image.new("RGB", (across * pitch - px // 16, rows * pitch - px // 16), "white")
+    rows = -(-len(pictures) // across)
+    width, height = (side + gap for side in pictures[0].size)
+    sheet = Image.new("RGB", (across * width - gap, rows * height - gap), "white")
     for i, picture in enumerate(pictures):
-        square = ImageOps.fit(picture.convert("RGB"), (px, px), Image.Resampling.LANCZOS)
-        sheet.paste(square, (i % across * pitch, i // across * pitch))
+        sheet.paste(picture, (i % across * width, i // across * height))
     return sheet
+
+
+def under_a_line(picture: Image.Image, left: str, right: str = "") -> Image.Image:
+    """A picture on white, with a line of text above it: what stands at its left, and what at its right.
+
+    What does not fit of the left is left out.
+    """
+    framed = (picture.width + 2 * _MARGIN, picture.height + 3 * _MARGIN + _LINE_PX)
+    page = Image.new("RGB", framed, "white")
+    pen, font = ImageDraw.Draw(page), ImageFont.load_default(_LINE_PX)
+    room = picture.width - pen.textlength(right, font=font) - _LINE_PX * bool(right)
+    while left and pen.textlength(left, font=font) > room:
+        left = f"{left.rstrip('…')[:-1]}…" if len(left) > 1 else ""
+    pen.text((_MARGIN, _MARGIN), left, fill=_INK, font=font)
+    pen.text((page.width - _MARGIN, _MARGIN), right, fill=_INK, font=font, anchor="ra")
+    page.paste(picture, (_MARGIN, 2 * _MARGIN + _LINE_PX))
+    return page
 
 
 def density_shares(counts: np.ndarray) -> np.ndarray:

@@ -12,13 +12,15 @@ import pandas as pd
 
 from actatlas.atlas import Atlas, ClassAtlas, ClassNames, Grid, Layer, Projection
 from actatlas.classes.directions import forget_direction, keep_direction
-from actatlas.classes.following import followed, grid_of
+from actatlas.classes.following import draw_strip, followed, grid_of
 from actatlas.classes.targets import ChannelTarget, ClassTarget, DirectionTarget, Target, VersusTarget
 from actatlas.errors import MissingExtra, NetworkError, UsageError
 from actatlas.progress import Progress, Silent
 from actatlas.store import AtlasFolder
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from actatlas.classes.making import LayoutMethod
     from actatlas.classes.tracing import Trace
     from actatlas.confusions import Confusions
@@ -111,6 +113,17 @@ class WorkingAtlas(Atlas):
         """
         return followed(self, self.class_names.find(name), grid)
 
+    def follow_picture(self, name: str | int, grid: int | None = None, layers: Sequence[str] = ()) -> Image.Image:
+        """The same as a picture, RGB: the layers' maps side by side, grey where a cell does not speak for the class.
+
+        Under each map stand the six cells that speak most for it, with their attributions in logits.
+
+        grid: None takes each layer's coarsest; layers: empty for all
+        Raises UnknownClass, LayerNotFound, NoAttributions.
+        """
+        index = self.class_names.find(name)
+        return draw_strip(self, index, self.class_names.labels[index], grid, layers)
+
     def class_atlas(
         self,
         name: str | int,
@@ -153,7 +166,8 @@ class WorkingAtlas(Atlas):
     ) -> ClassAtlas:
         """Two classes: x is the attribution to `other` less that to `name`, y puts like things near one another.
 
-        `told_apart` ranks its cells. Raises UsageError where both are one class; `how` as for class_atlas.
+        Its `table()` begins with the cells that tell the classes apart most. Raises UsageError where both are one
+        class; `how` as for class_atlas.
         """
         need_torch("a comparison of classes")
         first, second = self._class_target(name), self._class_target(other)
@@ -174,9 +188,11 @@ class WorkingAtlas(Atlas):
         from actatlas.classes.tracing import strongest_cell, trace_cell
 
         late = grid_of(self, self._layer(layer).name, grid)
-        k = strongest_cell(late, self.class_names.find(name)) if cell is None else late.cell_at(*cell).k
-        earlier = self.layer_names[: self.layer_names.index(late.layer.name)]
-        found = trace_cell(self.network, late, k, [grid_of(self, each, grid) for each in earlier])
+        index = self.class_names.find(name)
+        k = strongest_cell(late, index) if cell is None else late.cell_at(*cell).k
+        names = self.layer_names[: self.layer_names.index(late.layer.name)]
+        earlier = [grid_of(self, each, grid) for each in names]
+        found = trace_cell(self.network, late, k, earlier, title=self.class_names.labels[index])
         found.keep()
         return found
 

@@ -13,7 +13,6 @@ from torch import nn
 
 import actatlas
 from actatlas import cli
-from actatlas.classes.comparing import told_apart
 from actatlas.collect import attribute
 from actatlas.errors import NetworkError, TooFewImages, UnfinishedAtlas, UnknownClass, UsageError
 from actatlas.preprocessing import Preprocessing
@@ -122,11 +121,13 @@ def test_two_classes_lie_at_either_end(atlas):
     left, right = made.layout[:, 0] < 0.45, made.layout[:, 0] > 0.55
     assert left.any() and right.any() and made.scores[left].max() < made.scores[right].min()
     assert np.ptp(made.layout[:, 1]) == pytest.approx(1, abs=0.01), "the other axis is filled"
-    table = told_apart(made)
-    assert (np.diff(table["difference"].abs()) <= 1e-6).all()
+    table = made.table()
+    assert (np.diff(table["score"].abs()) <= 1e-6).all()
     row = table.iloc[0]
     k = made.grid(4).cell_at(int(row["column"]), int(row["row"])).k
-    assert row["difference"] == pytest.approx(difference[made.grid(4).members(k)].mean(), abs=1e-5)
+    assert row["score"] == pytest.approx(difference[made.grid(4).members(k)].mean(), abs=1e-5)
+    plan, named = made.grid(4).picture(), made.picture()
+    assert named.height > plan.height and np.array_equal(np.asarray(named)[-14 - plan.height : -14, 14:-14], plan)
     with pytest.raises(UsageError, match="name two classes"):
         atlas.compare("tench", 0)
 

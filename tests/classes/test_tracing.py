@@ -1,5 +1,6 @@
 """What a late cell is made of: on a network of which it is known, and on the packaged one."""
 
+import io
 import json
 
 import numpy as np
@@ -11,7 +12,7 @@ from torch import nn
 import actatlas
 from actatlas import cli
 from actatlas.classes.tracing import strongest_cell, trace_cell
-from actatlas.errors import PlanChanged, UsageError
+from actatlas.errors import LayerNotFound, PlanChanged, UsageError
 from actatlas.preprocessing import Preprocessing
 
 RED, GREEN, BLUE = 0, 1, 2
@@ -68,6 +69,27 @@ def test_a_cell_that_answers_to_red_is_made_of_red_cells(colours):
     shares = [found.contribution for found in origins.contributors]
     assert shares == sorted(shares, reverse=True)
     assert origins.lost_named > 0.2 and origins.lost_named > 2 * origins.lost_random
+
+
+def test_a_trace_is_a_table_and_a_picture_and_is_found_again(colours):
+    trace = colours.trace("much red")
+    table, (origins,) = trace.table(), trace.origins
+    assert list(table["made_of_layer"]) == ["seen"] * len(origins.contributors)
+    assert np.allclose(table["contribution"], [found.contribution for found in origins.contributors], atol=1e-4)
+    assert np.allclose(table[["lost", "lost_random"]], [origins.lost_named, origins.lost_random], atol=1e-4)
+    again = actatlas.open(colours.folder).found_traces()
+    late = f"{','.join(map(str, trace.grid.coordinates[trace.k]))}"
+    assert again[again["cell"] == late].reset_index(drop=True).equals(table)
+    assert trace.title == "much red" and trace.picture().width > 300
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(trace._repr_png_()))), np.asarray(trace.picture()))
+
+
+def test_a_class_is_followed_in_a_picture_of_the_layers_that_are_asked_for(colours):
+    whole, late = colours.follow_picture("much red"), colours.follow_picture("much red", layers=["felt"])
+    assert np.array_equal(np.asarray(late)[60:, 16:-16], np.asarray(whole)[60:, -late.width + 16 : -16])
+    assert whole.width > 1.8 * late.width
+    with pytest.raises(LayerNotFound, match="unseen"):
+        colours.follow_picture("much red", layers=["unseen"])
 
 
 def test_what_is_lost_is_what_the_network_loses(colours):

@@ -14,6 +14,7 @@ from torch import nn
 import actatlas
 from actatlas import cli
 from actatlas.confusions import story
+from actatlas.confusions.proving import wilson
 from actatlas.errors import NetworkError, TooFewImages, UnreadableImage, UsageError
 from actatlas.networks import load_network
 from actatlas.preprocessing import Preprocessing
@@ -255,6 +256,12 @@ def test_one_patch_turns_photos_and_the_controls_do_not(coloured_network):
     turned = next(image for image in value["images"] if image["flipped"])
     assert turned["after"][0]["class"] == "hue 5" and turned["before"][0]["class"] != "hue 5"
     assert turned["size"] <= 0.4 * PX and len(turned["before"]) == 5
+    table = done.table().set_index("arm")
+    assert list(table.index) == ["patch", *done.controls] and (table["photos"] == 4).all()
+    assert table["turned"].to_dict() == {"patch": done.flip_rate, **done.controls}
+    assert table.loc["patch", ["low", "high"]].tolist() == list(wilson(round(4 * done.flip_rate), 4))
+    assert table.loc["patch", "likely"] == pytest.approx(curve.max())
+    assert done.picture().width > 500 and done._repr_png_().startswith(b"\x89PNG")
 
 
 def test_a_photo_that_is_the_target_already_does_not_count(coloured_network):

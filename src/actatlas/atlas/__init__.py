@@ -11,10 +11,9 @@ from actatlas.atlas.names import ClassNames
 from actatlas.atlas.patches import PhotoCutter, cut_patches, cut_pictures, over_photos, shorter_side_for
 from actatlas.atlas.projection import STATES, Projection
 from actatlas.atlas.reader import Atlas, collections_of, open
-from actatlas.atlas.regions import middle_of, regions
 
 __all__ = [
     "STATES", "Atlas", "Cell", "ClassAtlas", "ClassNames", "Facet", "Grid", "Icon", "Layer", "PhotoCutter",
-    "Projection", "clusters_of", "collections_of", "cut_patches", "cut_pictures", "middle_of", "open", "over_photos",
-    "regions", "shorter_side_for",
+    "Projection", "clusters_of", "collections_of", "cut_patches", "cut_pictures", "open", "over_photos",
+    "shorter_side_for",
 ]  # fmt: skip

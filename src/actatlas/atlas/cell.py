@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from actatlas.errors import UsageError
+from actatlas.picture import side_by_side
 
 if TYPE_CHECKING:
     from actatlas.atlas.cells import Grid
@@ -96,7 +97,16 @@ class Cell:
         return Icon(image, float(grid.cosine[k]), int(grid.rank[k]), float(grid.shifted_cosine[k]))
 
     def examples(self, n: int = 12) -> list[Image.Image]:
+        """Up to n real patches, RGB, side layer.patch_px, one a photo, those nearest its mean first.
+
+        Empty in an atlas without photos.
+        """
         return self.grid.examples(self.k, n)
+
+    def picture(self, examples: int = 7, px: int = 128) -> Image.Image:
+        """A row, RGB: its icon, and beside it up to so many of its real patches, each px pixels an edge."""
+        shown = [self.icon.image, *self.examples(examples)]
+        return side_by_side(shown, px, columns=len(shown))
 
     def render(self, steps: int = 128, px: int | None = None, model: Any = None, seed: int = 0) -> Icon:
         """A better icon, or a larger one: painted on, with so many steps, from the map's icon of this cell and those of

@@ -14,6 +14,7 @@ from PIL import Image
 from actatlas.atlas.cell import Cell
 from actatlas.bands import false_colours
 from actatlas.errors import UnfinishedAtlas, UsageError
+from actatlas.picture import draw
 from actatlas.store import levels, paths, pictures
 
 if TYPE_CHECKING:
@@ -311,6 +312,17 @@ class Grid:
         ids = self.layer.places.image_ids
         per_cell = (np.unique(ids[self.members(k)]) for k in range(len(self)))
         return [Counter(values[cell]).most_common(n) for cell in per_cell]
+
+    def picture(
+        self, icon_px: int | None = None, *, with_labels: bool = False, by_density: bool = False
+    ) -> Image.Image:
+        """The map: RGB, side · icon_px pixels an edge, white where no cell is.
+
+        icon_px: pixels an edge of each icon; None takes them as they were painted
+        with_labels: the class that a region's cells speak for most, on its middle, where there is room
+        by_density: an icon's area goes with its cell's count
+        """
+        return draw(self, with_labels=with_labels, by_density=by_density, icon_px=icon_px)
 
     def figure(self, **how: Any) -> Any:
         """A matplotlib figure for a paper, see figures.py: ax, width_in, title, with_labels, with_caption, by_density.

@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
+from PIL import Image
 
 from actatlas.atlas.layer import Layer
+from actatlas.picture import under_a_line
 from actatlas.store import paths
 from actatlas.values import ActivationSet
 
@@ -101,6 +104,33 @@ class ClassAtlas(Layer):
     @property
     def activation_count(self) -> int:
         return int(self.facts["activations"])
+
+    def table(self) -> pd.DataFrame:
+        """One row a cell, as Grid.table has them, with `score`; those whose score is farthest from 0 first.
+
+        score: the mean, over the cell's activations, of what they were chosen by: of a class its attribution in logits;
+        of two classes the attribution to the right one less that to the left; of a channel its answer
+        """
+        grid = self.grid(self.side)
+        table = grid.table()
+        table.insert(3, "score", [float(self.scores[grid.members(k)].mean()) for k in range(len(grid))])
+        order = np.argsort(-table["score"].abs().to_numpy(), kind="stable")
+        return table.iloc[order].reset_index(drop=True)
+
+    def picture(
+        self,
+        grid: int | None = None,
+        icon_px: int | None = None,
+        *,
+        with_labels: bool = False,
+        by_density: bool = False,
+    ) -> Image.Image:
+        """The map, as Layer.picture has it; of two classes under their names, each at its end."""
+        plan = super().picture(grid, icon_px, with_labels=with_labels, by_density=by_density)
+        if not self.ends:
+            return plan
+        first, _, second = self.subject.partition(" versus ")
+        return under_a_line(plan, first, second)
 
     def read_shards(self, attributions: bool = False) -> Iterator[ActivationSet]:
         """The chosen activations, in row order, by the layer's shards."""

@@ -245,9 +245,23 @@ class Layer:
 
     def figure(self, grid: int | None = None, **how: Any) -> Any:
         """A matplotlib figure of one of its grids, None the finest; `how` as for Grid.figure. Raises UsageError."""
+        return self._finest_or(grid).figure(**how)
+
+    def picture(
+        self,
+        grid: int | None = None,
+        icon_px: int | None = None,
+        *,
+        with_labels: bool = False,
+        by_density: bool = False,
+    ) -> Image.Image:
+        """The map of one of its grids, None the finest, RGB; the rest as for Grid.picture. Raises UsageError."""
+        return self._finest_or(grid).picture(icon_px, with_labels=with_labels, by_density=by_density)
+
+    def _finest_or(self, side: int | None) -> Grid:
         if not self.grid_sides:
             raise UsageError(f"{self.atlas.folder} has no grid of {self.name} yet")
-        return self.grid(self.grid_sides[-1] if grid is None else grid).figure(**how)
+        return self.grid(self.grid_sides[-1] if side is None else side)
 
     @property
     def class_keys(self) -> list[str]:

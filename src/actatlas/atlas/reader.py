@@ -8,14 +8,17 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from PIL import Image
 
 from actatlas.atlas.class_atlas import ClassAtlas
+from actatlas.atlas.found import found_confusions, found_traces
 from actatlas.atlas.layer import Layer
 from actatlas.atlas.names import ClassNames
 from actatlas.atlas.projection import Projection
 from actatlas.atlas.tables import read_images
 from actatlas.errors import LayerNotFound, NetworkError, PlanChanged, UnfinishedAtlas, UsageError
 from actatlas.images import open_source
+from actatlas.picture import in_rows, under_a_line
 from actatlas.preprocessing import Preprocessing
 from actatlas.store import AtlasFolder, paths
 from actatlas.values import Collection, Icons, ImageSource, LayerInfo
@@ -231,6 +234,40 @@ class Atlas:
     def paint(self, *_what: Any, **_how: Any) -> Icons:
         """Icons of any directions: the atlas that actatlas.open gives can paint them (working.py)."""
         raise UsageError(f"{self.folder}: open it by actatlas.open to paint icons")
+
+    def picture(self, grid: int | None = None, px: int = 480, columns: int = 2) -> Image.Image:
+        """The maps of all layers, in forward order, each under its name: RGB.
+
+        grid: side of the grids, None each layer's coarsest; px: pixels an edge of each map; columns: maps in a row
+        Raises UsageError where a layer has no such grid, or none yet.
+        """
+        maps = []
+        for name in self.layer_names:
+            layer = self.layer(name)
+            side = layer.grid_sides[0] if grid is None and layer.grid_sides else grid
+            plan = layer.picture(side, icon_px=-(-px // (side or 1)))
+            maps.append(under_a_line(plan.resize((px, px), Image.Resampling.LANCZOS), name))
+        return in_rows(maps, columns)
+
+    def found_traces(self) -> pd.DataFrame:
+        """What `trace` found and kept: which earlier cells a late one is made of. One row an earlier cell.
+
+        Columns: layer, grid, cell (the late one), made_of_layer, made_of (an earlier cell), contribution (its share of
+        the late cell's answer), photos (that pass through both), lost (the share of the late cell's answer that goes
+        where all that are named of that earlier layer are taken away) and lost_random (as many others). Empty where
+        nothing was traced.
+        """
+        return found_traces(self)
+
+    def found_confusions(self) -> pd.DataFrame:
+        """What `confusions` found and kept: patches that the network takes for what they are not, the best first.
+
+        Columns: layer, grid, cell, concept (what the patch is of), target (the class it is taken for), turned (the
+        share of the photos that it turns into the target; NaN where it was not tested), low and high (the 95% interval
+        of that), photos (it was tested on), noise, grey and other_patch (the share that each control turns), told (all
+        in one line). Empty where nothing was looked for.
+        """
+        return found_confusions(self)
 
     def figure(self, *_what: Any, **_how: Any) -> Any:
         """A matplotlib figure of a grid: the atlas that actatlas.open gives can draw one (working.py)."""

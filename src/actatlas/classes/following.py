@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from PIL import Image, ImageDraw, ImageFont
@@ -55,9 +57,14 @@ def grid_of(atlas: Atlas, layer: str, side: int | None) -> Grid:
     return atlas.layer(layer).grid(sides[0] if side is None else side)
 
 
-def draw_strip(atlas: Atlas, index: int, title: str, side: int | None = None) -> Image.Image:
-    """The layers side by side: each map dimmed where it does not speak for the class, and its strongest cells below."""
-    panels = [_panel(grid_of(atlas, name, side), index) for name in atlas.layer_names]
+def draw_strip(
+    atlas: Atlas, index: int, title: str, side: int | None = None, layers: Sequence[str] = ()
+) -> Image.Image:
+    """The layers side by side: each map dimmed where it does not speak for the class, and its strongest cells below.
+
+    layers: empty for all. Raises NoAttributions.
+    """
+    panels = [_panel(grid_of(atlas, name, side), index) for name in layers or atlas.layer_names]
     width = sum(panel.width for panel in panels) + _MARGIN * (len(panels) + 1)
     picture = Image.new("RGB", (width, panels[0].height + 3 * _MARGIN + _LINE_PX), _PAPER)
     pen = ImageDraw.Draw(picture)
@@ -81,7 +88,8 @@ def dimmed(grid: Grid, strengths: np.ndarray, icon_px: int) -> Image.Image:
 
 
 def _panel(grid: Grid, index: int) -> Image.Image:
-    assert grid.attributions is not None and grid.attributions_over_mean is not None  # `followed` has said so
+    if grid.attributions is None or grid.attributions_over_mean is None:
+        raise NoAttributions(grid.layer.atlas.folder)
     values = grid.attributions_over_mean[:, index]
     strengths = np.clip(values / max(float(values.max()), 1e-12), 0, 1) ** 1.5
     plan = dimmed(grid, strengths, max(_MAP_PX // grid.side, 4))

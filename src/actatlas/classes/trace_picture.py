@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from actatlas.classes.tracing import Trace
 from actatlas.lettering import percent
+
+if TYPE_CHECKING:
+    from actatlas.classes.tracing import Trace
 
 _ICON_PX, _LATE_PX, _GAP, _MARGIN, _LINE_PX = 112, 176, 56, 20, 18
 _INK, _PAPER, _EDGE = (28, 30, 34), (255, 255, 255), (90, 130, 190)

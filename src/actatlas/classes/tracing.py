@@ -7,13 +7,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import torch
+from PIL import Image
 from torch import Tensor
 
 from actatlas.atlas import Grid
+from actatlas.atlas.found import trace_table
+from actatlas.classes.trace_picture import draw_trace
 from actatlas.collect import map_index, to_pixels
 from actatlas.errors import NoAttributions, UsageError
 from actatlas.store import AtlasFolder, paths, writing
+from actatlas.store.pictures import png
 
 if TYPE_CHECKING:
     from actatlas.networks import Network
@@ -60,13 +65,29 @@ class Origins:
 
 @dataclass(frozen=True)
 class Trace:
-    """grid, k: the late cell; origins: of each earlier layer, first to last; answer: mean over the photos used."""
+    """What a late cell is made of, by earlier layer.
+
+    grid, k: the late cell; origins: of each earlier layer, first to last; answer: mean over the photos used
+    title: what it was traced for, such as a class
+    """
 
     grid: Grid
     k: int
     photo_count: int
     answer: float
     origins: tuple[Origins, ...]
+    title: str = ""
+
+    def table(self) -> pd.DataFrame:
+        """One row an earlier cell, columns as Atlas.found_traces has them."""
+        return trace_table([self.to_json()])
+
+    def picture(self) -> Image.Image:
+        """A column of icons a layer, from early to late, RGB; a line is as thick as what its cell contributes."""
+        return draw_trace(self, self.title or f"{self.grid.layer.name}, {_place(self.grid, self.k)}")
+
+    def _repr_png_(self) -> bytes:
+        return png(self.picture())
 
     def to_json(self) -> dict[str, Any]:
         """Cells as COLUMN,ROW; contributions and losses as shares of the late cell's answer."""
@@ -96,7 +117,7 @@ def strongest_cell(grid: Grid, index: int) -> int:
     return int(grid.attributions[:, index].argmax())
 
 
-def trace_cell(network: Network, grid: Grid, k: int, earlier: Sequence[Grid], seed: int = 0) -> Trace:
+def trace_cell(network: Network, grid: Grid, k: int, earlier: Sequence[Grid], seed: int = 0, title: str = "") -> Trace:
     """Which cells of `earlier` grids, of layers before this one, a cell is made of.
 
     The cell's answer to a photo is its activation's part along the cell's mean, both less the layer's. Its gradient
@@ -114,7 +135,7 @@ def trace_cell(network: Network, grid: Grid, k: int, earlier: Sequence[Grid], se
     answer, slopes = scene.slopes([other.layer.name for other in earlier])
     random = np.random.default_rng(seed)
     origins = (_origins(scene, other, *slopes[other.layer.name], answer, random) for other in earlier)
-    return Trace(grid, k, len(scene.rows), answer, tuple(origins))
+    return Trace(grid, k, len(scene.rows), answer, tuple(origins), title)
 
 
 class _Scene:

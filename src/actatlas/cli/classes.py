@@ -31,9 +31,6 @@ def class_options(command: argparse.ArgumentParser) -> None:
 
 
 def class_atlas(options: argparse.Namespace) -> dict[str, Any]:
-    from actatlas.classes.comparing import draw_comparison, told_apart
-    from actatlas.picture import draw
-
     atlas = opened(options)
     how = {
         "most": options.most,
@@ -43,11 +40,9 @@ def class_atlas(options: argparse.Namespace) -> dict[str, Any]:
     }
     if options.versus is None:
         made = atlas.class_atlas(options.name, options.layer, options.grid or 8, **how)
-        drawn = draw(made.grid(made.side))
     else:
         made = atlas.compare(options.name, options.versus, options.layer, options.grid or 10, **how)
-        drawn = draw_comparison(made)
-    picture = write_picture(drawn, options.out or made.folder / "picture.png")
+    picture = write_picture(made.picture(), options.out or made.folder / "picture.png")
     renew_page(atlas.folder)
     result: dict[str, Any] = {
         "class": made.subject, "layer": made.layer.name, "activations": made.activation_count,
@@ -63,7 +58,7 @@ def class_atlas(options: argparse.Namespace) -> dict[str, Any]:
         f"{made.coverage:.0%} of all that speaks for it{of}, in {result['cells']} cells",
     )
     if options.versus is not None:
-        told = told_apart(made)
+        told = made.table().rename(columns={"score": "difference"})
         columns = ["cell", "difference", "count", "images", "label"]
         result["told_apart"] = [dict(zip(columns, row, strict=True)) for row in told[columns].values.tolist()]
         for row in result["told_apart"][:10]:
@@ -91,8 +86,6 @@ def trace_options(command: argparse.ArgumentParser) -> None:
 
 
 def trace(options: argparse.Namespace) -> dict[str, Any]:
-    from actatlas.classes.following import draw_strip
-    from actatlas.classes.trace_picture import draw_trace
     from actatlas.lettering import percent
 
     atlas = opened(options)
@@ -102,9 +95,10 @@ def trace(options: argparse.Namespace) -> dict[str, Any]:
     found = atlas.trace(index, options.layer, options.grid, options.cell)
     renew_page(atlas.folder)
     stem = title.replace(" ", "-").replace("/", "-")
-    picture = write_picture(draw_trace(found, title), options.out or Path(f"{stem}-trace.png"))
+    picture = write_picture(found.picture(), options.out or Path(f"{stem}-trace.png"))
     strip = write_picture(
-        draw_strip(atlas, index, title, options.grid), options.strip or picture.with_name(f"{picture.stem}-layers.png")
+        atlas.follow_picture(index, options.grid),
+        options.strip or picture.with_name(f"{picture.stem}-layers.png"),
     )
     columns = ["cell", "attribution", "error", "deviations", "count", "images", "label"]
     layers = []

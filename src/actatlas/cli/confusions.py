@@ -96,7 +96,6 @@ def patch_options(command: argparse.ArgumentParser) -> None:
 
 def patch(options: argparse.Namespace) -> dict[str, Any]:
     from actatlas import api
-    from actatlas.confusions.drawing import draw_experiment
     from actatlas.images import read_named
     from actatlas.working import class_names
 
@@ -114,7 +113,7 @@ def patch(options: argparse.Namespace) -> dict[str, Any]:
     )
     result = experiment.to_json(names.labels)
     out = options.out or Path(f"{'-'.join(names.labels[target].replace('/', ' ').split())}-patch.png")
-    picture = write_picture(draw_experiment(experiment, names.labels), out)
+    picture = write_picture(experiment.picture(), out)
     for value in result["images"]:
         told = "is the target already" if value["already_target"] else "turned" if value["flipped"] else "not turned"
         first, then = value["before"][0], value["after"][0]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw, ImageFont
 
-from actatlas.confusions.experiment import Experiment, Turn
 from actatlas.confusions.pasting import side_px
 from actatlas.lettering import Font, wrapped, write_wrapped
+
+if TYPE_CHECKING:
+    from actatlas.confusions.experiment import Experiment, Turn
 
 INK, PAPER, FAINT, TARGET, BAR = (28, 30, 34), (255, 255, 255), (150, 153, 160), (204, 78, 36), (120, 146, 184)
 ARM_COLOURS = {"patch": TARGET, "noise": (90, 130, 190), "grey": (130, 130, 130), "other_patch": (84, 148, 96)}

@@ -7,15 +7,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from PIL import Image
 from torch import Tensor
 
+from actatlas.atlas import ClassNames
+from actatlas.confusions.drawing import draw_experiment
 from actatlas.confusions.pasting import CORNERS, Spot, as_pixels, logits_of, margins, pasted, side_px, spots
-from actatlas.confusions.proving import Patch, grey, noise, real
+from actatlas.confusions.proving import Patch, grey, noise, real, wilson
 from actatlas.errors import UsageError
 from actatlas.networks import Network, likeliest
 from actatlas.progress import Progress
+from actatlas.store.pictures import png
 
 SHARES = (0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4)
 
@@ -41,8 +45,11 @@ class Turn:
 
 @dataclass(frozen=True)
 class Experiment:
-    """target: a class; shares: the sizes tried, of the input's shorter side; turns: a photo each
-    arms: "patch", and the controls "noise", "grey", "other_patch": each gets the best of all sizes and corners"""
+    """What one patch does on some photos, beside controls.
+
+    target: a class; shares: the sizes tried, of the input's shorter side; turns: a photo each
+    arms: "patch", and the controls "noise", "grey", "other_patch": each gets the best of all sizes and corners
+    """
 
     network: Network
     target: int
@@ -65,6 +72,31 @@ class Experiment:
     def curve(self, arm: str) -> np.ndarray:
         """(sizes,) the target's probability, mean over the photos that were something else."""
         return np.mean([turn.curves[arm] for turn in self.turns if not turn.is_target], axis=0)
+
+    def table(self) -> pd.DataFrame:
+        """One row an arm, the patch first. Of the photos that were something else before:
+
+        turned: the share that it turns to the target, at its best size and corner; low, high: the 95% interval of that
+        photos: how many there are; likely: the target's mean probability, in the best corner at the best size
+        """
+        others = [turn for turn in self.turns if not turn.is_target]
+        rows = []
+        for arm in ("patch", *self.controls):
+            turned = sum(turn.flipped_by[arm] for turn in others)
+            low, high = wilson(turned, len(others))
+            rows.append([arm, turned / len(others), low, high, len(others), float(self.curve(arm).max())])
+        columns = ["arm", "turned", "low", "high", "photos", "likely"]
+        return pd.DataFrame(rows, columns=columns)
+
+    def picture(self) -> Image.Image:
+        """A row for each of up to six photos, before and with the patch, and what the network says; below, the target's
+        mean probability by the patch's size, of the patch and of the controls. RGB.
+        """
+        names = ClassNames.of(self.network.labels, self.network.require_logits(), None)
+        return draw_experiment(self, names.labels)
+
+    def _repr_png_(self) -> bytes:
+        return png(self.picture())
 
     def to_json(self, names: Sequence[str]) -> dict[str, Any]:
         def top(classes: list[tuple[int, float]]) -> list[dict[str, Any]]:

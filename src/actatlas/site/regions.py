@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from actatlas.atlas import Grid, middle_of, regions
+from actatlas.atlas import Grid
+from actatlas.regions import middle_of, regions
 
 _CELLS_A_REGION = 14
 _MOST_REGIONS = 24
