@@ -17,6 +17,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbconvert import HTMLExporter
+from nbconvert.preprocessors import ExecutePreprocessor
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from playwright.sync_api import expect
 
@@ -183,6 +184,47 @@ def test_a_converted_notebook_shows_the_atlas_without_python(shown_atlas, browse
     expect(page.get_by_text("This output holds the whole page")).to_be_visible()
     assert [one for one in problems if "require" not in one.lower()] == []
     context.close()
+
+
+@pytest.mark.parametrize("is_executed", [False, True], ids=["saved by JupyterLab", "executed by nbconvert"])
+def test_a_converted_notebook_shows_a_picture_where_the_widget_cannot_live(shown_atlas, browser, tmp_path, is_executed):
+    """JupyterLab keeps the output alone, nbconvert what the widget knew beside it."""
+    code = f"import actatlas\nactatlas.open({str(shown_atlas.folder)!r}).show(layer='layer.0', grid=10)"
+    made = new_notebook(cells=[new_code_cell(code, execution_count=1)], metadata=KERNEL)
+    if is_executed:
+        ExecutePreprocessor(timeout=120).preprocess(made, {"metadata": {"path": str(tmp_path)}})
+        assert "widgets" in made.metadata
+    else:
+        data, _ = actatlas.open(shown_atlas.folder).show(layer="layer.0", grid=10)._repr_mimebundle_()
+        made.cells[0].outputs = [new_output("execute_result", data)]
+    html, _ = HTMLExporter().from_notebook_node(made)
+    (tmp_path / "notebook.html").write_text(html, encoding="utf-8")
+    context = browser.new_context(viewport={"width": 1300, "height": 1000})
+    context.route(re.compile("^https?://"), lambda route: route.abort())
+    page = context.new_page()
+    page.goto((tmp_path / "notebook.html").as_uri())
+    picture = page.locator(".jp-OutputArea-output img")
+    expect(picture).to_be_visible(timeout=MS)
+    assert picture.evaluate("image => image.naturalWidth") > 800
+    column, row = 3, 4
+    middle = [14 + 80 * column + 40, 50 + 80 * row + 40]
+    draws = "(i, [x, y]) => { const c = document.createElement('canvas'); c.width = i.naturalWidth; "
+    draws += "c.height = i.naturalHeight; const p = c.getContext('2d'); p.drawImage(i, 0, 0); "
+    draws += "return Array.from(p.getImageData(x, y, 1, 1).data) }"
+    colour = picture.evaluate(draws, middle)[:3]
+    wanted = shown_atlas.layer("layer.0").grid(10).cell_at(column, row).icon.image.getpixel((24, 24))
+    assert max(abs(a - b) for a, b in zip(colour, wanted, strict=True)) < 12
+    if os.environ.get("SHOT"):
+        page.screenshot(path=os.environ["SHOT"])
+    context.close()
+
+
+def test_in_jupyterlab_the_page_stands_in_the_pictures_place(notebook, shown_atlas):
+    page = notebook(f"import actatlas\nactatlas.open({str(shown_atlas.folder)!r}).show(height=560)")
+    outputs = run(page, 0)
+    expect(page.frame_locator(FRAME).locator("html[data-ready]")).to_be_attached(timeout=MS)
+    expect(outputs).to_have_count(1)
+    expect(outputs.locator("img")).to_have_count(0)
 
 
 def place_in(inspector) -> list[int]:

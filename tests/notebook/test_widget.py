@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import base64
 import importlib.util
+import io
 import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+from PIL import Image
 
 import actatlas
 from actatlas.errors import LayerNotFound, MissingExtra, OldPackage, UnfinishedAtlas, UsageError
 from actatlas.notebook import embedding, widget
+from actatlas.notebook.page import Start
+from actatlas.notebook.still import MOST_BYTES, still
 from actatlas.progress import Silent
 from actatlas.site import write_own_site
 from actatlas.testing import fake_atlas
@@ -75,6 +81,31 @@ def test_a_place_that_is_not_there_is_refused_before_anything_is_shown(atlas):
         atlas.show(grid=5)
     with pytest.raises(UsageError, match="no cell at 0,0"):
         atlas.embed(cell=(0, 0))
+
+
+def test_beside_the_live_page_a_notebook_keeps_a_small_picture_of_what_it_begins_with(atlas):
+    data, _ = atlas.show(layer="layer.0", grid=8)._repr_mimebundle_()
+    assert data["application/vnd.jupyter.widget-view+json"]["model_id"]
+    picture = Image.open(io.BytesIO(base64.b64decode(data["image/jpeg"])))
+    plan = atlas.layer("layer.0").grid(8).picture(100)
+    assert picture.format == "JPEG" and picture.width == plan.width + 28
+    difference = np.abs(np.asarray(picture, int)[-14 - plan.height : -14, 14:-14] - np.asarray(plan, int))
+    assert difference.mean() < 3 and np.asarray(picture)[:40].min() < 60, "the map, and a title above it"
+
+
+def test_the_picture_is_small_also_of_a_map_that_is_hard_to_keep_small(atlas, monkeypatch):
+    start = Start.of(atlas, "layer.0", 8, None)
+    noise = np.random.default_rng(0).integers(0, 256, (len(start.layer.grid(8)), 100, 100, 3), np.uint8)
+    start.layer.grid(8).__dict__["icons"] = noise
+    found = still(atlas, start)
+    assert len(found) <= MOST_BYTES < len(_as_jpeg(start.layer.grid(8).picture(100), quality=85))
+    assert np.asarray(Image.open(io.BytesIO(found)), float)[100:-100, 100:-100].std() > 30, "of the noise"
+
+
+def _as_jpeg(picture: Image.Image, quality: int) -> bytes:
+    held = io.BytesIO()
+    picture.save(held, "JPEG", quality=quality)
+    return held.getvalue()
 
 
 def test_an_atlas_without_a_page_says_how_to_get_one(tmp_path):

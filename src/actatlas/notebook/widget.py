@@ -5,21 +5,27 @@ Nothing is served on a port, so it works wherever a notebook's own messages arri
 
 from __future__ import annotations
 
+import base64
+from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import anywidget
 import pandas as pd
 import traitlets
+from IPython.core.getipython import get_ipython
 
 from actatlas.atlas import Atlas, Cell, Grid, Layer
 from actatlas.errors import ActatlasError, OldPackage, first_line
 from actatlas.notebook.page import AtlasPage, Start, layers_of
+from actatlas.notebook.still import still
 from actatlas.progress import Silent
 from actatlas.site import static_file
 
 # What shows it. Each is looked at only where it is installed: a notebook may be shown by a program of another machine.
 _LEAST = {"anywidget": "0.9", "ipywidgets": "7.7", "jupyterlab": "3.0", "notebook": "6.5"}
+
+_LIVE = "application/vnd.jupyter.widget-view+json"
 
 
 class AtlasWidget(anywidget.AnyWidget):
@@ -85,7 +91,25 @@ class AtlasWidget(anywidget.AnyWidget):
     def __repr__(self) -> str:
         return f"AtlasWidget({self.atlas.title!r})"
 
+    def _repr_mimebundle_(self, **how: Any) -> Any:
+        """The live page and, for whatever cannot run it (converted HTML, GitHub), a picture of what it begins with.
+
+        The picture alone where a program executes the notebook: what it keeps of a widget shows nothing later.
+        """
+        shown = super()._repr_mimebundle_(**how)
+        if shown is None:
+            return None
+        data, about = shown
+        if _is_unattended():
+            data = {kind: value for kind, value in data.items() if kind != _LIVE}
+        return data | {"image/jpeg": self._still}, about
+
     # --- inside
+
+    @cached_property
+    def _still(self) -> str:
+        """As a notebook keeps it: base64."""
+        return base64.b64encode(still(self.atlas, self._start)).decode("ascii")
 
     def _places(self) -> list[dict[str, int]]:
         cell = self.chosen["cell"]
@@ -113,6 +137,13 @@ def show(
         require(package, least)
     page = AtlasPage(atlas, Silent())
     return AtlasWidget(page, Start.of(atlas, layer, grid, cell), height)
+
+
+def _is_unattended() -> bool:
+    """Whether the running cell was sent by a program (nbconvert, nbmake, papermill): none of them answers input()."""
+    ask = getattr(getattr(get_ipython(), "kernel", None), "get_parent", dict)
+    parent: dict[str, Any] = ask() or {}
+    return not parent.get("content", {}).get("allow_stdin", True)
 
 
 def require(package: str, least: str) -> None:
