@@ -50,9 +50,30 @@ def test_an_address_is_read_from_the_project_and_only_github_has_a_badge(tool):
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_installs_only_what_is_missing_and_says_how_to_scale_up(path):
+def test_a_notebook_installs_only_what_is_missing_and_is_scaled_up_by_one_switch(path):
     code = cells_of(path, "code")
     assert 'find_spec("actatlas") is None' in code[0] and "%pip install" in code[0]
-    assert any(re.match(r"## To scale up", text) for text in cells_of(path, "markdown"))
     for cell in code[1:]:
         ast.parse(cell)  # plain Python: it can be pasted into a script
+    told = cells_of(path, "markdown")[-1]
+    assert told.startswith("## To scale up") and re.search(r"seconds|minutes|hour", told), "what it costs"
+    switch, *settings, larger = ast.parse(code[-1]).body
+    assert ast.unparse(switch) == "SCALE_UP = False" and ast.unparse(larger).startswith("if SCALE_UP:")
+    assert all(isinstance(setting, ast.Assign) for setting in settings), "nothing runs before it is asked for"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_takes_only_names_that_the_reference_lists(path):
+    reference = (ROOT / "docs" / "reference.md").read_text("utf-8")
+    for cell in cells_of(path, "code")[1:]:
+        for node in ast.walk(ast.parse(cell)):
+            if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("actatlas."):
+                listed = re.search(rf"^::: {re.escape(node.module)}\n.*\n *members: \[(.*)\]", reference, re.MULTILINE)
+                assert listed, f"{node.module} is no part of the reference"
+                assert {name.name for name in node.names} <= set(listed[1].split(", "))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_lines_are_no_wider_than_a_cell_on_a_laptop(path):
+    text = "\n".join(cells_of(path, "markdown") + cells_of(path, "code"))
+    assert max(len(line) for line in text.splitlines() if "colab" not in line) <= 100

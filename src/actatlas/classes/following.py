@@ -68,7 +68,8 @@ def draw_strip(
     width = sum(panel.width for panel in panels) + _MARGIN * (len(panels) + 1)
     picture = Image.new("RGB", (width, panels[0].height + 3 * _MARGIN + _LINE_PX), _PAPER)
     pen = ImageDraw.Draw(picture)
-    pen.text((_MARGIN, _MARGIN), f"{title}, layer by layer", fill=_INK, font=ImageFont.load_default(_LINE_PX))
+    told = f"{title}, layer by layer" if len(panels) > 1 else title
+    pen.text((_MARGIN, _MARGIN), told, fill=_INK, font=ImageFont.load_default(_LINE_PX))
     left = _MARGIN
     for panel in panels:
         picture.paste(panel, (left, 2 * _MARGIN + _LINE_PX))
