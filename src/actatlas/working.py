@@ -198,8 +198,8 @@ class WorkingAtlas(Atlas):
 
     def keep_direction(self, name: str, direction: np.ndarray, layer: str | None = None) -> Layer:
         """Name a direction (C,) of a layer, such as a probe's, a concept's or a sparse autoencoder's: kept in the
-        atlas's folder, and the page's maps can be dimmed by it. One of the same name is replaced. The layer, as opened
-        anew: its `kept_directions` have it.
+        atlas's folder, and the page's maps can be dimmed by it. One of the same name is replaced. Gives the layer as it
+        then is; its `kept_directions` have it.
 
         layer: None takes the latest; under one name each layer may have its own
         Raises UsageError for another length, for what is not finite or all zero, and for a name that cannot be.
