@@ -35,9 +35,9 @@ def main() -> int:
     config = configuration()
     file = ROOT / "build" / "docs.yml"
     file.write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True), encoding="utf-8")
-    return subprocess.run(
-        [sys.executable, "-m", "zensical", "build", "--strict", "-f", str(file)], check=False
-    ).returncode
+    # --clean: a page that is as it was would keep the docstrings that it was made of.
+    command = [sys.executable, "-m", "zensical", "build", "--strict", "--clean", "-f", str(file)]
+    return subprocess.run(command, check=False).returncode
 
 
 def configuration() -> dict[str, Any]:
