@@ -82,6 +82,7 @@ def test_lines_of_a_docstring_that_begin_with_names_become_a_list(load_script):
         "note: of no parameter",
         "Raises nothing: really.",
     ]  # fmt: skip
+    assert with_lists("A table.\n\nname: text", None) == "A table.\n\n\n- `name`: text"
     assert with_lists("One line.\nname: text", set()) == "One line.\nname: text", "without names it stays"
 
 

@@ -48,7 +48,8 @@ class Experiment:
     """What one patch does on some photos, beside controls.
 
     target: a class; shares: the sizes tried, of the input's shorter side; turns: a photo each
-    arms: "patch", and the controls "noise", "grey", "other_patch": each gets the best of all sizes and corners
+
+    Its arms are "patch", and the controls "noise", "grey", "other_patch": each gets the best of all sizes and corners.
     """
 
     network: Network
