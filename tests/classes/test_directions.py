@@ -13,6 +13,7 @@ import actatlas
 from actatlas import cli
 from actatlas.atlas import Atlas
 from actatlas.classes.directions import cell_direction
+from actatlas.demo import shipped_atlas
 from actatlas.errors import UsageError
 from actatlas.store import AtlasFolder
 
@@ -101,6 +102,16 @@ def test_what_cannot_be_is_one_sentence_and_nothing_changes(atlas, name, directi
         atlas.keep_direction(name, vector, LATE)
     assert not (atlas.folder / "directions").exists()
     assert atlas.is_finished
+
+
+def test_an_atlas_without_means_is_told_so_before_anything_is_written(tmp_path, capsys):
+    folder = tmp_path / "shipped"
+    shutil.copytree(shipped_atlas().folder, folder)
+    count = actatlas.open(folder).layer("blocks.15.expanded").info.shape[0]
+    np.save(tmp_path / "probe.npy", np.ones(count))
+    assert cli.main(["direction", str(folder), "x", "--vector", str(tmp_path / "probe.npy")]) == 7
+    assert "carries no means of its cells; an atlas that you build does" in capsys.readouterr().err
+    assert not (folder / "directions").exists()
 
 
 @pytest.mark.parametrize(

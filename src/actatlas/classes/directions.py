@@ -33,9 +33,11 @@ def cell_direction(
 
 
 def keep_direction(layer: Layer, name: str, direction: np.ndarray) -> Layer:
-    """The layer of the atlas as it is then. Raises UsageError for what is no direction or no name, UnfinishedAtlas,
-    Locked.
+    """The layer of the atlas as it is then. Raises UsageError for what is no direction or no name, UnfinishedAtlas
+    for one that is not, or that carries no means of its cells, Locked.
     """
+    if not any(layer.grid(side).has_means for side in layer.grid_sides):
+        raise UnfinishedAtlas(f"{layer.atlas.folder} carries no means of its cells; an atlas that you build does")
     count = layer.info.shape[0]
     vector = np.asarray(direction, np.float32)
     if vector.shape != (count,):
