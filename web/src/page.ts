@@ -252,7 +252,7 @@ export class Page {
     const [layer, beside] = [state.layer, state.beside].map((name) => (name === null ? null : layerOf(this.site.atlas, name).slug));
     const shown = (state.isRight ? [beside, layer] : [layer, beside]).filter((slug) => slug != null);
     try {
-      this.panes.picture(state).toBlob((data) => {
+      this.panes.picture().toBlob((data) => {
         if (data !== null) download(data, `${shown.join("-beside-")}.png`);
       });
     } catch (error) {

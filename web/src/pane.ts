@@ -41,6 +41,8 @@ export class Pane {
   private readonly overlay: Overlay;
   private readonly pointer: Pointer;
   private readonly drawing: Drawing;
+  /** What the map is dimmed by as it is drawn; what was asked for may still be fetched, or not be there. */
+  lens: Lens | null = null;
   private layer: LayerValue | null = null;
   private side = 0;
   private shrunkBy = "";
@@ -90,6 +92,7 @@ export class Pane {
   }
 
   dim(dimming: Dimming | null, sign: Sign, gain: number): void {
+    this.lens = dimming?.lens ?? null;
     if (dimming === null) return this.overlay.clear();
     const key = JSON.stringify([dimming.lens, this.layer?.name, dimming.numbers.side, sign, gain]);
     this.overlay.dim(key, dimming.lens, dimming.table, dimming.numbers, sign, gain);

@@ -197,18 +197,16 @@ export class Panes {
   }
 
   /** What is on the screen, both maps where there are two, in device pixels; under each what it shows. */
-  picture(state: State): HTMLCanvasElement {
+  picture(): HTMLCanvasElement {
     const parts = this.all().map((pane) => {
       const { offsetLeft, offsetTop, clientLeft, clientTop } = pane.element;
-      const lens = pane === this.active(state) ? state.lens : lensBeside(state, layerOf(this.site.atlas, state.layer));
-      return { picture: pane.picture(), left: offsetLeft + clientLeft, top: offsetTop + clientTop, caption: this.caption(pane, lens) };
+      return { picture: pane.picture(), left: offsetLeft + clientLeft, top: offsetTop + clientTop, caption: this.caption(pane) };
     });
     const ratio = (parts[0]?.picture.width ?? 1) / Math.max(this.left.map.element.clientWidth, 1);
     return captioned(parts, ratio);
   }
 
-  private caption(pane: Pane, lens: Lens | null): string {
-    const { shown } = pane;
+  private caption({ shown, lens }: Pane): string {
     if (shown === null) return "";
     const what = `${shown.layer.name}, ${shown.side} × ${shown.side}`;
     if (lens === null) return what;

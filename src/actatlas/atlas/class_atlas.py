@@ -117,16 +117,8 @@ class ClassAtlas(Layer):
         order = np.argsort(-table["score"].abs().to_numpy(), kind="stable")
         return table.iloc[order].reset_index(drop=True)
 
-    def picture(
-        self,
-        grid: int | None = None,
-        icon_px: int | None = None,
-        *,
-        with_labels: bool = False,
-        by_density: bool = False,
-    ) -> Image.Image:
-        """The map, as Layer.picture has it; of two classes under their names, each at its end."""
-        plan = super().picture(grid, icon_px, with_labels=with_labels, by_density=by_density)
+    def _framed(self, plan: Image.Image) -> Image.Image:
+        """Of two classes: under their names, each at its end."""
         if not self.ends:
             return plan
         first, _, second = self.subject.partition(" versus ")

@@ -255,8 +255,15 @@ class Layer:
         with_labels: bool = False,
         by_density: bool = False,
     ) -> Image.Image:
-        """The map of one of its grids, None the finest, RGB; the rest as for Grid.picture. Raises UsageError."""
-        return self._finest_or(grid).picture(icon_px, with_labels=with_labels, by_density=by_density)
+        """The map of one of its grids, None the finest, RGB; the rest as for Grid.picture. Raises UsageError.
+
+        Of an atlas of two classes it stands under their names, each at its end.
+        """
+        return self._framed(self._finest_or(grid).picture(icon_px, with_labels=with_labels, by_density=by_density))
+
+    def _framed(self, plan: Image.Image) -> Image.Image:
+        """With what belongs around its map: of a layer nothing."""
+        return plan
 
     def _finest_or(self, side: int | None) -> Grid:
         if not self.grid_sides:

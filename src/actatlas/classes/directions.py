@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from actatlas.atlas import Atlas, Layer
+from actatlas.classes.following import grid_of
 from actatlas.errors import UnfinishedAtlas, UsageError
 from actatlas.store import AtlasFolder, paths, writing
 
@@ -22,13 +23,10 @@ def cell_direction(
     cell, minus: column and row; grid: its side, None takes the coarsest
     Raises LayerNotFound, UsageError where the atlas has no such grid or cell.
     """
-    of = atlas.layer(layer)
-    if not of.grid_sides:
-        raise UsageError(f"{atlas.folder} has no grid of {layer} yet; run its build command again")
-    cells = of.grid(of.grid_sides[0] if grid is None else grid)
+    cells = grid_of(atlas, layer, grid)
     mean = cells.cell_at(*cell).mean
     if minus is None:
-        return mean - of.mean, f"cell {cell[0]},{cell[1]}"
+        return mean - cells.layer.mean, f"cell {cell[0]},{cell[1]}"
     return mean - cells.cell_at(*minus).mean, f"cell {cell[0]},{cell[1]} less {minus[0]},{minus[1]}"
 
 

@@ -26,6 +26,7 @@ def direction_options(command: argparse.ArgumentParser) -> None:
 def direction(options: argparse.Namespace) -> dict[str, Any]:
     from actatlas import api
     from actatlas.classes.directions import cell_direction
+    from actatlas.classes.following import grid_of
     from actatlas.given import read_vector
 
     atlas = api.open(options.folder)
@@ -45,9 +46,9 @@ def direction(options: argparse.Namespace) -> dict[str, Any]:
         if options.vector is None
         else read_vector(options.vector)
     )
+    cells = grid_of(atlas, layer.name, options.grid)
     atlas.keep_direction(options.name, vector, layer.name)
     renew_page(atlas.folder)
-    cells = layer.grid(layer.grid_sides[0] if options.grid is None else options.grid)
     along, top = cells.along(vector), cells.top_classes(1)
     found = [
         {

@@ -125,14 +125,7 @@ class NamedSource:
         self._source = source
 
     def __getattr__(self, name: str) -> Any:
-        if name not in (
-            "read_reduced",
-            "blocks",
-            "content_sha256",
-            "content_of",
-            "home_of",
-            "parts",
-        ):  # which not every source has
+        if name not in _NOT_EVERY_SOURCE_HAS:
             raise AttributeError(name)
         return getattr(self._source, name)
 

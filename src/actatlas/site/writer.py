@@ -201,4 +201,6 @@ def _write_numbers(grid: Grid, folder: Path, name: str, write: Write, earlier: E
 
 
 def _direction_blocks(grid: Grid) -> list[Block]:
-    return list(blocks(numbers(grid, "directions"))) if "directions" in number_counts(grid) else []
+    """Asked at every view of the atlas too: where nobody named any, nothing of the grid is read."""
+    is_any = grid.layer.kept_directions and grid.has_means and len(grid)
+    return list(blocks(numbers(grid, "directions"))) if is_any else []
