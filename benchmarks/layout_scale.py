@@ -1,6 +1,7 @@
 """Layouts of up to a million activations, against umap-learn: seconds, and how much of the order is kept.
 
     ACTATLAS_PHOTOS=FOLDER python benchmarks/layout_scale.py [--sizes 10000 100000 1000000] [--seeded] [--json FILE]
+    python benchmarks/layout_scale.py --layout torchdr       beside them, other layouts that actatlas has
     python benchmarks/layout_scale.py --vectors FOLDER       vectors.npy (N, C) and image_ids.npy (N,), kept from before
 
 Activations: blocks.11.expanded of the packaged network (672 channels), 50 crops a photo and 25 positions a crop; of
@@ -27,6 +28,7 @@ import os
 import resource
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +46,7 @@ def main() -> None:
     parser.add_argument("--sizes", nargs="+", type=int, default=[10_000, 100_000, 1_000_000])
     parser.add_argument("--only", nargs="+", default=[], help="ways whose names hold one of these words")
     parser.add_argument("--seeded", action="store_true", help="umap-learn once more, with a seed and so one thread")
+    parser.add_argument("--layout", nargs="+", default=[], help="others of actatlas: umap, torchdr, cuml")
     parser.add_argument("--json", metavar="FILE")
     options = parser.parse_args()
     folder = Path(options.vectors)
@@ -92,11 +95,11 @@ def a_part(folder: Path, size: int) -> tuple[np.ndarray, np.ndarray]:
 # --- the ways
 
 
-def ours(vectors: np.ndarray, image_ids: np.ndarray, seed: int | None) -> np.ndarray:
+def ours(vectors: np.ndarray, image_ids: np.ndarray, seed: int | None, method: str | None = None) -> np.ndarray:
     from actatlas.layout import LayoutSettings, lay_out
     from actatlas.progress import Silent
 
-    settings = LayoutSettings(neighbors=NEIGHBORS, min_dist=MIN_DIST, align=False, seed=seed or 0)
+    settings = LayoutSettings(neighbors=NEIGHBORS, min_dist=MIN_DIST, align=False, seed=seed or 0, method=method)
     return lay_out({LAYER: vectors}, image_ids, settings, Silent())[LAYER].points
 
 
@@ -149,13 +152,14 @@ def _other_photos_cosine() -> Any:
     return metric
 
 
+OTHER = "actatlas --layout "
 WAYS = {"actatlas": (ours, 0), "umap-learn": (umap_learn, None), "umap-learn, seeded": (umap_learn, 0)}
 started = time.monotonic()
 
 
 def in_a_process(way: str, folder: Path, size: int, sender: Any) -> None:
     global started
-    method, seed = WAYS[way]
+    method, seed = WAYS[way] if way in WAYS else (partial(ours, method=way.removeprefix(OTHER)), 0)
     small, small_ids = a_part(folder, 5_000 if way != "actatlas" else 60_000)
     method(small, small_ids, seed)
     vectors, image_ids = a_part(folder, size)
@@ -171,7 +175,7 @@ def measured(folder: Path, size: int, options: argparse.Namespace) -> list[dict[
     vectors, image_ids = a_part(folder, size)
     asked = np.random.default_rng(1).choice(len(vectors), min(ASKED, len(vectors)), replace=False)
     nearest = exact_neighbours(vectors, image_ids, asked)
-    for way in WAYS:
+    for way in [*WAYS, *(OTHER + name for name in options.layout)]:
         if (way.endswith("seeded") and not options.seeded) or not any(w in way for w in options.only or [way]):
             continue
         receiver, sender = context.Pipe(duplex=False)

@@ -251,7 +251,10 @@ def test_a_layout_of_another_package_places_activations(good):
     [
         ("half", r"layout half: the plug-in of good-zoo 1.0 gives \(50, 2\), .* it should give \(100, 2\)"),
         ("breaks", r"layout breaks: the plug-in of good-zoo 1.0 fails \(ZeroDivisionError: nothing\); choose another"),
-        ("row", r'layout "row" is not known; choose umap, landmarks, tsne, breaks, half, rows, or install'),
+        (
+            "row",
+            r'layout "row" is not known; choose umap, landmarks, tsne, torchdr, cuml, breaks, half, rows, or install',
+        ),
     ],
 )
 def test_a_layout_that_does_not_work_says_whose_it_is(good, name, said):

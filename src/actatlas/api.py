@@ -93,7 +93,7 @@ def build(
     crops: random crops a photo; 0 uses each photo once, as network.pixels gives it
     positions: activations a crop, the same relative places in every layer
     align: regions keep their places from layer to layer
-    layout: "umap", "landmarks", "tsne", or a plug-in's; None is landmarks
+    layout: "umap", "landmarks", "tsne", "torchdr", "cuml", or a plug-in's; None is landmarks
     icon_px: side of an icon in network input pixels, 8 to 512; None takes 80
     draft: paint icons in less than half of the time, less well
     examples: what the page shows of photos: "none", "patches" (where None), "thumbs" or "originals"

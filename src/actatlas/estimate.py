@@ -17,6 +17,7 @@ from actatlas.progress import Progress
 from actatlas.values import ColourStatistics, ImageSource
 
 _PROBED_IMAGES = 16
+_PROBED_CROPS, _PROBED_POSITIONS = 4, 3  # of each of them, where attributions are timed
 _PROBED_ICONS = 32
 _PROBED_STEPS = 6
 # On two cores, of everybody at once and by landmarks; measured from 10,000 and from 100,000 to a million.
@@ -48,7 +49,7 @@ def expected(
     with progress.stage("Timing a few photos and icons", 1 + len(layers)) as tick:
         bare = replace(collect, attribution=None)
         image_s = _image_seconds(network, source, layers, bare if is_sampled else collect, pilot)
-        attributed_s = _image_seconds(network, source, layers, collect, pilot) - image_s if is_sampled else 0.0
+        of_input = _attribution_seconds(network, source, layers, collect, pilot) if is_sampled else (0.0, 0.0)
         tick(1)
         step_s = {}
         for name in layers:
@@ -68,7 +69,7 @@ def expected(
         "site": 0.006 * icons * len(layers),
     }
     if is_sampled:
-        seconds["attributions"] = _sample_seconds(collect, images, attributed, len(layers), (image_s, attributed_s))
+        seconds["attributions"] = _sample_seconds(collect, images, attributed, len(layers), of_input)
     return {
         "images": images, "activations": activations, "layers": layers, "grids": sides,
         "cells": {str(side): count for side, count in cells.items()},
@@ -89,6 +90,17 @@ def _image_seconds(
     return (time.monotonic() - started) / collect.shard_images
 
 
+def _attribution_seconds(
+    network: Network, source: ImageSource, layers: list[str], collect: CollectSettings, pilot: Pilot
+) -> tuple[float, float]:
+    """Of one input, and of each of its positions, in all layers. Whole photos may have thousands of these."""
+    few = replace(collect, crops=min(collect.crops, _PROBED_CROPS), positions=1)
+    more = replace(few, positions=_PROBED_POSITIONS)
+    one_s, several_s = (_image_seconds(network, source, layers, how, pilot) for how in (few, more))
+    position_s = max(several_s - one_s, 0) / (_PROBED_POSITIONS - 1)
+    return max(one_s - position_s, 0) / few.crops_per_photo, position_s / few.crops_per_photo
+
+
 def _attributed_rows(collect: CollectSettings, cells: dict[int, int], activations: int) -> int:
     """Of a layer, by the finest grid: what stands for coarser cells, or for all, mostly stands for finer ones too."""
     of_cell = {side: min(collect.attributed_photos, _PHOTOS_OF_MEMBERS * activations / n) for side, n in cells.items()}
@@ -97,15 +109,15 @@ def _attributed_rows(collect: CollectSettings, cells: dict[int, int], activation
 
 
 def _sample_seconds(
-    collect: CollectSettings, images: int, rows: int, layer_count: int, of_image: tuple[float, float]
+    collect: CollectSettings, images: int, rows: int, layer_count: int, of_input: tuple[float, float]
 ) -> float:
-    """of_image: seconds of one image without attributions, and what those of all of its activations add"""
+    """of_input: seconds of one, and of each of its positions that is attributed"""
+    input_s, position_s = of_input
     inputs = images * collect.crops_per_photo
     of_any_layer = rows * (1 + _OF_OTHER_LAYERS * (layer_count - 1))
     run = inputs * (1 - np.exp(-of_any_layer / inputs))  # those that any of the rows falls on
     turns = min(1 + rows / run, collect.positions)  # in a batch all wait for the input with the most rows
-    bare_s, attributed_s = (s / collect.crops_per_photo for s in of_image)
-    return run * (bare_s + max(attributed_s, 0) * turns / collect.positions)
+    return run * (input_s + position_s * turns)
 
 
 def _picture_steps(cells: dict[int, int], icons: InversionSettings) -> int:

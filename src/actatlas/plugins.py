@@ -26,7 +26,7 @@ GROUPS: tuple[Group, ...] = (NETWORKS, IMAGES, LAYOUTS)
 OWN = {
     NETWORKS: ("packaged", "timm", "torchvision", "hf", "lucid", "python"),
     IMAGES: ("packaged", "parquet", "wds", "hf-dataset"),
-    LAYOUTS: ("umap", "landmarks", "tsne"),
+    LAYOUTS: ("umap", "landmarks", "tsne", "torchdr", "cuml"),
 }
 
 

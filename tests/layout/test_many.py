@@ -153,5 +153,7 @@ def test_layers_by_t_sne_have_maps_of_their_own_and_say_so():
 
 
 def test_a_layout_that_nobody_brings_is_refused_by_name():
-    with pytest.raises(UsageError, match='layout "tsn" is not known; choose umap, landmarks, tsne, or install'):
+    with pytest.raises(
+        UsageError, match='layout "tsn" is not known; choose umap, landmarks, tsne, torchdr, cuml, or install'
+    ):
         LayoutSettings(method="tsn")

@@ -108,7 +108,8 @@ def build_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--no-align", action="store_true", help="lay each layer out on its own")
     command.add_argument(
         "--layout", metavar="NAME",
-        help="landmarks (the default: UMAP of landmarks, refined with all), umap (of all), tsne, or a plug-in's",
+        help="landmarks (the default: UMAP of landmarks, refined with all), umap (of all), tsne, torchdr or cuml (UMAP "
+        "on a GPU), or a plug-in's",
     )  # fmt: skip
     command.add_argument("--icon-px", type=int, metavar="PX", help="side of an icon, 8 to 512 input pixels; default 80")
     command.add_argument(

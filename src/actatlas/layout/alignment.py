@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numba
 import numpy as np
 import scipy.sparse
 
@@ -116,17 +117,33 @@ class Regions:
         self._step_count = int(np.clip(round(0.13 * np.sqrt(n)), 2, 8))
 
     def means(self, values: np.ndarray) -> np.ndarray:
-        """(N, V): of each activation's region, the mean of `values` (N, V)."""
+        """(N, 4) float32: of each activation's region, the mean of `values`, of the same shape and type."""
         for _ in range(self._step_count):
-            values = self._step @ values
+            values = _weighed(self._step.indptr, self._step.indices, self._step.data, values)
         return values
 
     def filled(self, points: np.ndarray) -> np.ndarray:
         """(N, 2), those without a place put where their region has its middle."""
         is_placed = ~np.isnan(points).any(axis=1, keepdims=True)
-        weighted = np.hstack([np.where(is_placed, points, 0), is_placed]).astype(np.float32)
+        weighted = np.hstack([np.where(is_placed, points, 0), is_placed, is_placed]).astype(np.float32)
         sums = self.means(weighted)
         return np.where(is_placed, points, sums[:, :2] / np.where(sums[:, 2:] > 0, sums[:, 2:], np.nan))
+
+
+@numba.njit(parallel=True, cache=True)
+def _weighed(starts, ends, weights, values):
+    """(N, 4): a sparse matrix (N, N) times `values` (N, 4). A row is one thread's, so their number changes no bit."""
+    out = np.empty_like(values)
+    for i in numba.prange(values.shape[0]):
+        a, b, c, d = np.float32(0), np.float32(0), np.float32(0), np.float32(0)
+        for e in range(starts[i], starts[i + 1]):
+            weight, j = weights[e], ends[e]
+            a += weight * values[j, 0]
+            b += weight * values[j, 1]
+            c += weight * values[j, 2]
+            d += weight * values[j, 3]
+        out[i, 0], out[i, 1], out[i, 2], out[i, 3] = a, b, c, d
+    return out
 
 
 def pulled(points: Sequence[np.ndarray], regions: Sequence[Regions | None], pull: float) -> list[np.ndarray]:

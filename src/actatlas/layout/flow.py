@@ -9,8 +9,9 @@ import numpy as np
 
 from actatlas.layout.alignment import lay_out_aligned, lay_out_beside
 from actatlas.layout.embedding import Curve, Graph, descend
-from actatlas.layout.foreign import points_of_plugin
+from actatlas.layout.foreign import ON_GPU, points_of_plugin
 from actatlas.layout.framing import framed
+from actatlas.layout.gpu import lay_out_on_gpu
 from actatlas.layout.manners import manner_of
 from actatlas.layout.neighbours import neighbour_graph
 from actatlas.layout.settings import LayoutSettings
@@ -69,11 +70,13 @@ def lay_out(
 def _otherwise(
     vectors: Mapping[str, np.ndarray], image_ids: np.ndarray, settings: LayoutSettings, progress: Progress
 ) -> dict[str, Layout]:
-    """By t-SNE or a plug-in, each layer for itself."""
+    """By t-SNE, on a GPU or by a plug-in, each layer for itself."""
     if settings.align and len(vectors) > 1:
         progress.say(f"layout by {settings.method}: each layer has a map of its own; places do not stay between layers")
     if settings.method == "tsne":
         return {layer: lay_out_tsne(rows, image_ids, settings, progress) for layer, rows in vectors.items()}
+    if settings.method in ON_GPU:
+        return {layer: lay_out_on_gpu(rows, image_ids, settings, layer, progress) for layer, rows in vectors.items()}
     placed = {layer: points_of_plugin(rows, image_ids, settings, layer) for layer, rows in vectors.items()}
     return {layer: framed(points, settings.cut_percentile, settings.margin) for layer, points in placed.items()}
 

@@ -1,18 +1,39 @@
-"""Layouts by other packages: `--layout NAME` of a plug-in (docs/plugins.md)."""
+"""Layouts by other packages: which are there, and `--layout NAME` of a plug-in (docs/plugins.md)."""
 
 from __future__ import annotations
 
+import importlib.util
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from actatlas.errors import UsageError
+from actatlas.errors import MissingExtra, UsageError
 from actatlas.plugins import LAYOUTS, Plugin, find_plugin, plugins
 
 if TYPE_CHECKING:
     from actatlas.layout.settings import LayoutSettings
 
-METHODS = ("umap", "landmarks", "tsne")
+ON_GPU = ("torchdr", "cuml")
+METHODS = ("umap", "landmarks", "tsne", *ON_GPU)
+
+
+def require_layout(name: str) -> None:
+    """Before hours of collecting. Raises UsageError where there is no such layout, MissingExtra without its package."""
+    if name not in METHODS:
+        require_layout_plugin(name)
+    elif name == "tsne" and not _is_installed("openTSNE"):
+        raise MissingExtra("openTSNE", "tsne", "a layout by t-SNE")
+    elif name == "torchdr" and not _is_installed("torchdr"):
+        raise MissingExtra("torchdr", "torchdr", "a layout by TorchDR")
+    elif name == "cuml" and not _is_installed("cuml"):
+        raise UsageError(
+            "a layout by cuML needs RAPIDS cuML and an NVIDIA GPU; install it as docs.rapids.ai says, or choose "
+            "another --layout"
+        )
+
+
+def _is_installed(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None
 
 
 def require_layout_plugin(name: str) -> Plugin:

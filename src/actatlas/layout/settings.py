@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 
 from actatlas.errors import UsageError
-from actatlas.layout.foreign import METHODS, require_layout_plugin
+from actatlas.layout.foreign import require_layout
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,7 @@ class LayoutSettings:
     """How activations become points. Part of the fingerprint: a change redoes the layout.
 
     method: None or "landmarks": UMAP, of landmarks first and of everybody from there where there are more than 3,000;
-        "umap": of everybody at once; "tsne"; or a plug-in's name (decision 0016)
+        "umap": of everybody at once; "tsne"; "torchdr" or "cuml": UMAP on a GPU; or a plug-in's name (decision 0016)
     neighbors: of each activation, by cosine, of other photos
     min_dist: how near points may come, in units of UMAP's layout before scaling
     align: regions keep their places from layer to layer; False lays out each layer alone
@@ -46,9 +46,8 @@ class LayoutSettings:
         ):
             if not is_possible:
                 raise UsageError(f"layout: {name} must be {allowed}, not {getattr(self, name)}", setting=name)
-
-        if self.method is not None and self.method not in METHODS:
-            require_layout_plugin(self.method)
+        if self.method is not None:
+            require_layout(self.method)
 
     def seed_of(self, item: str) -> int:
         """32 bits for one use of randomness, such as a layer's name."""
