@@ -12,6 +12,8 @@ from actatlas.projection.nearest import Pool
 from actatlas.projection.settings import ProjectionSettings
 
 _DEALT_AT_ONCE = 1 << 23  # photos, over all shuffles that are looked at together
+# Cells that chance takes as far no more often than this are looked at again, with so many times the shuffles, all new.
+_RARE, _MORE = 0.01, 20
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,8 @@ def reach_of(neighbours: Neighbours, cells: np.ndarray, cell_count: int, setting
     """cells: (n,) int64, which cell each asked activation is a member of, −1 where of none.
 
     Chance: the photos are dealt to the two sets anew, each keeping its number, as often as `shuffles` says. Photos, not
-    activations: those of one photo are alike.
+    activations: those of one photo are alike. Where chance hardly ever does as much, they are dealt more often, for a
+    few clear cells among hundreds could not be told from chance else.
     """
     members = np.flatnonzero(cells >= 0)
     asked = np.bincount(cells[members], minlength=cell_count)
@@ -90,8 +93,12 @@ def reach_of(neighbours: Neighbours, cells: np.ndarray, cell_count: int, setting
     shares = scipy.sparse.csr_matrix((np.ones(len(pairs[0])), pairs), shape=shape)
     shares = scipy.sparse.diags(1 / np.maximum(asked * k, 1)) @ shares
     found = shares @ neighbours.is_new.astype(np.float64)
-    lower, higher = _chances(shares, neighbours.is_new, found, settings)
-    p = np.where(asked > 0, np.minimum(1.0, 2 * np.minimum(lower, higher)), 1.0)
+    p = _chances(shares, neighbours.is_new, found, settings.shuffles, settings.seed)
+    is_rare = p <= _RARE
+    if 0 < is_rare.sum() < _RARE / settings.false_share * cell_count:  # so many more would be told as they are
+        count = settings.shuffles * _MORE
+        p[is_rare] = _chances(shares[is_rare], neighbours.is_new, found[is_rare], count, settings.seed + 1)
+    p[asked == 0] = 1.0
     adjusted = scipy.stats.false_discovery_control(p) if len(p) else p
     values = np.where(wanted > 0, found / np.where(wanted > 0, wanted, 1), np.nan)
     return Reach(asked, values.astype(np.float32), adjusted.astype(np.float32), _states(values, adjusted, settings))
@@ -107,19 +114,22 @@ def _states(values: np.ndarray, p: np.ndarray, settings: ProjectionSettings) -> 
 
 
 def _chances(
-    shares: scipy.sparse.csr_matrix, is_new: np.ndarray, found: np.ndarray, settings: ProjectionSettings
-) -> tuple[np.ndarray, np.ndarray]:
-    """(K,) each: how often shuffled photos give as few new neighbours as were found, and as many."""
-    random = np.random.default_rng((settings.seed, 2))
+    shares: scipy.sparse.csr_matrix, is_new: np.ndarray, found: np.ndarray, shuffles: int, seed: int
+) -> np.ndarray:
+    """(K,): how often shuffled photos take a cell as far from what is expected as was found; two-sided."""
+    used = np.unique(shares.indices)
+    shares, new_count = shares[:, used], int(is_new.sum())
+    random = np.random.default_rng((seed, 2))
     as_few, as_many = np.ones(len(found)), np.ones(len(found))
-    at_once = max(_DEALT_AT_ONCE // len(is_new), 1)
-    for start in range(0, settings.shuffles, at_once):
-        count = min(at_once, settings.shuffles - start)
-        dealt = np.stack([random.permutation(is_new) for _ in range(count)], axis=1).astype(np.float64)
-        by_chance = shares @ dealt  # (K, count)
+    at_once = max(_DEALT_AT_ONCE // max(len(used), 1), 1)
+    for start in range(0, shuffles, at_once):
+        count = min(at_once, shuffles - start)
+        of_used = random.hypergeometric(new_count, len(is_new) - new_count, len(used), count)  # new ones, each time
+        dealt = random.permuted(np.arange(len(used)) < of_used[:, None], axis=1)  # (count, used)
+        by_chance = shares @ dealt.T.astype(np.float64)  # (K, count)
         as_few += (by_chance <= found[:, None] + 1e-9).sum(axis=1)
         as_many += (by_chance >= found[:, None] - 1e-9).sum(axis=1)
-    return as_few / (settings.shuffles + 1), as_many / (settings.shuffles + 1)
+    return np.minimum(1.0, 2 * np.minimum(as_few, as_many) / (shuffles + 1))
 
 
 def _counts_of(pool: Pool, photos: np.ndarray) -> np.ndarray:

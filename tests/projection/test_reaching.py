@@ -1,0 +1,46 @@
+"""Which cells are told, of neighbours that are made up."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from actatlas.projection.reaching import Neighbours, reach_of
+from actatlas.projection.settings import ProjectionSettings
+
+CELLS, EACH, NEAR, PHOTOS = 300, 20, 20, 200
+
+
+def neighbours(lacking: int, seed: int = 0) -> tuple[Neighbours, np.ndarray]:
+    """Cells of 20 activations, each with 20 neighbours of the cell's 40 photos, none of them new in `lacking` ones."""
+    random = np.random.default_rng(seed)
+    photos = np.empty((CELLS * EACH, NEAR), np.int64)
+    cells = np.repeat(np.arange(CELLS), EACH)
+    for cell in range(CELLS):
+        of_cell = random.choice(PHOTOS if cell < lacking else 2 * PHOTOS, 40, replace=False)
+        photos[cells == cell] = random.choice(of_cell, (EACH, NEAR))
+    is_new = np.arange(2 * PHOTOS) >= PHOTOS
+    nothing = np.empty((len(cells), 0))
+    return Neighbours(np.arange(len(cells)), photos, is_new, np.full(len(cells), 0.5), nothing, nothing), cells
+
+
+@pytest.mark.parametrize("lacking", [1, 2, 60])
+def test_few_clear_cells_among_hundreds_are_told_and_hardly_any_others(lacking):
+    reach = reach_of(*neighbours(lacking), CELLS, ProjectionSettings())
+    told = np.flatnonzero(reach.states == "unreached")
+    assert set(range(lacking)) <= set(told.tolist())
+    assert len(told) - lacking <= 0.2 * lacking
+
+
+def test_where_the_sets_are_alike_no_cell_is_told_whatever_the_chance():
+    told = [
+        int((reach_of(*neighbours(0, seed), CELLS, ProjectionSettings(seed=seed)).states != "alike").sum())
+        for seed in range(5)
+    ]
+    assert np.mean(np.array(told) > 0) <= 0.2  # one in ten is allowed
+
+
+def test_shares_of_chance_are_what_they_say():
+    reach = reach_of(*neighbours(0), CELLS, ProjectionSettings(false_share=1.0))
+    raw = np.sort(reach.p)
+    assert raw[0] > 0.05  # of 300 alike cells the smallest, false ones among many allowed for
