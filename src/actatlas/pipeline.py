@@ -342,7 +342,14 @@ class _VectorsByLayer(dict):
         self._atlas = atlas
 
     def __getitem__(self, name: str) -> np.ndarray:
-        return np.concatenate([part.vectors for part in self._atlas.layer(name).read_shards()])
+        found, done = None, 0
+        for part in self._atlas.layer(name).read_shards():
+            if found is None:
+                found = np.empty((self._atlas.layer(name).activation_count, *part.vectors.shape[1:]), np.float16)
+            found[done : done + len(part)] = part.vectors
+            done += len(part)
+        assert found is not None
+        return found
 
     def items(self):
         return ((name, self[name]) for name in self)

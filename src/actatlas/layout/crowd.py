@@ -38,7 +38,7 @@ class Crowd:
     """As `embedding.Optimiser`, for points (N, 2) float32."""
 
     def __init__(self, graph: Graph, curve: Curve, seed: int):
-        self._starts, self._ends = graph.indptr.astype(np.int64), graph.indices.astype(np.int32)
+        self._starts, self._ends = graph.indptr.astype(np.int64), graph.indices.astype(np.int32, copy=False)
         self._drawn = _running_sums(self._starts, (graph.data / graph.data.max()).astype(np.float32))
         self._forces = _force_tables(curve)
         self._seed = seed

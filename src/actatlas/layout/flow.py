@@ -51,8 +51,9 @@ def lay_out(
         return _otherwise(vectors, image_ids, settings, progress)
     graphs = {}
     with progress.stage("neighbours", n * len(vectors), "activations") as tick:
-        for layer, rows in vectors.items():
-            graphs[layer], remarks = neighbour_graph(rows, image_ids, settings.neighbors, settings.seed_of(layer), tick)
+        for layer in vectors:  # read for this call alone: of many activations two layers would not fit into memory
+            seed = settings.seed_of(layer)
+            graphs[layer], remarks = neighbour_graph(vectors[layer], image_ids, settings.neighbors, seed, tick)
             for remark in remarks:
                 progress.say(f"layout of {layer}: {remark}")
     curve = Curve.fitted(settings.min_dist)

@@ -6,7 +6,7 @@ that is left when each takes its followers' edges, itself from landmarks of land
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numba
 import numpy as np
@@ -36,13 +36,20 @@ def landmark_start(graph: Graph, vectors: Iterable[np.ndarray], curve: Curve, se
         leaders.append(leader)
         rows = rows[landmarks]
 
-    points = starting_points(graphs[-1], (layer[rows] for layer in vectors), seed).astype(np.float32)
+    points = starting_points(graphs[-1], _of_rows(vectors, rows), seed).astype(np.float32)
     for level in range(len(graphs) - 1, 0, -1):
         is_first = level == len(graphs) - 1
         epochs, rate = (_FIRST_EPOCHS, _FIRST_RATE) if is_first else (_NEXT_EPOCHS, _NEXT_RATE)
         descend(points, Crowd(graphs[level], curve, seed + level), epochs, rate)
         points = _around(points, leaders[level - 1], graphs[level - 1], seed + level)
     return points
+
+
+def _of_rows(vectors: Iterable[np.ndarray], rows: np.ndarray) -> Iterator[np.ndarray]:
+    for layer in vectors:
+        few = layer[rows]
+        del layer  # before the next is read
+        yield few
 
 
 def _between(graph: Graph, leader: np.ndarray, count: int) -> Graph:

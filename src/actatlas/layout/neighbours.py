@@ -55,7 +55,7 @@ def nearest_rows(
         unit = unit_rows(vectors)
         indices, distances = nearest_among(unit, photo, unit, photo, k, tick)
     else:
-        indices, distances = nearest_of_other_photos(_zeros_told(vectors), photo, k, seed)
+        indices, distances = nearest_of_other_photos(vectors, photo, k, seed)
         short = np.flatnonzero(indices[:, -1] < 0)
         if len(short):
             unit = unit_rows(vectors)

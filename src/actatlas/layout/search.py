@@ -19,7 +19,8 @@ _SPARE = 16  # so many more than asked for are kept while searching, for the who
 _TREES, _LEAF = 8, 128
 _ROUNDS, _TRIED, _BACK = 4, 15, 15
 _FEW_BETTER = 0.5  # found in a round, of each activation: then the search ends
-_BLOCK = 32_768
+_BLOCK, _SMALL_BLOCK = 32_768, 4_096  # rows at once
+_PIECE = 512  # channels of the whole vectors in memory at once
 _ONE = 1 << 14  # of the whole vectors, as whole numbers: their dot products fit into 32 bits
 _NONE = np.float32(-9.0)
 
@@ -29,7 +30,8 @@ def nearest_of_other_photos(vectors: np.ndarray, photo: np.ndarray, k: int, seed
 
     Returns indices (N, k) int32 and cosine distances (N, k) float32, ascending. Where fewer than k were found, -1.
     """
-    sketch, scale = _sketched(vectors, seed)
+    rows = _Rows(vectors)
+    sketch, scale = _sketched(rows, seed)
     order, starts = _grown(sketch, scale, _LEAF, seed)
     # Rows that are alike lie side by side from here on, so what a thread needs next is likely near.
     sketch, scale, photo = sketch[order], scale[order], photo[order].astype(np.int32)
@@ -48,7 +50,10 @@ def nearest_of_other_photos(vectors: np.ndarray, photo: np.ndarray, k: int, seed
         if better < _FEW_BETTER * len(order):
             break
     del sketch, before, back
-    found, cosines = _chosen(_whole(vectors, order), ids, k)
+    products = np.zeros(ids.shape, np.int32)
+    for piece in np.array_split(np.arange(rows.width), -(-rows.width // _PIECE)):
+        _add_products(_whole(rows, order, slice(piece[0], piece[-1] + 1)), ids, products)
+    found, cosines = _chosen(ids, products, k)
     indices = np.full_like(found, -1)
     distances = np.full(found.shape, np.inf, np.float32)
     indices[order] = np.where(found >= 0, order[found], -1)
@@ -56,36 +61,54 @@ def nearest_of_other_photos(vectors: np.ndarray, photo: np.ndarray, k: int, seed
     return indices, distances
 
 
-def _sketched(vectors: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+class _Rows:
+    """Some of vectors (N, C) at a time, as (n, width) float32. A row of zeros has no direction: where there are some,
+    a column more, in which they alone are 1, makes them like one another and nothing else.
+    """
+
+    def __init__(self, vectors: np.ndarray):
+        self._vectors = vectors
+        is_zero = np.logical_not(vectors.any(axis=1, keepdims=True))
+        self._is_zero = is_zero if is_zero.any() else None
+        self.width = vectors.shape[1] + (self._is_zero is not None)
+
+    def __len__(self) -> int:
+        return len(self._vectors)
+
+    def __getitem__(self, rows: np.ndarray | slice) -> np.ndarray:
+        part = self._vectors[rows].astype(np.float32)
+        return part if self._is_zero is None else np.hstack([part, self._is_zero[rows].astype(np.float32)])
+
+
+def _sketched(vectors: _Rows, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """(N, 128) int8 and (N,) float32: near · far · scale · scale is nearly the cosine of two rows.
 
     The axes are those along which the unit vectors have most of their energy; each row is of length 1 there again.
     """
-    n, channels = vectors.shape
+    n = len(vectors)
     rows = np.sort(np.random.default_rng(seed).choice(n, min(n, _SAMPLE), replace=False))
     sample = _unit(vectors[rows])
     axes = np.linalg.eigh(sample.T @ sample)[1][:, ::-1][:, :_SKETCH]
-    axes = np.pad(axes, ((0, 0), (0, max(_SKETCH - channels, 0)))).astype(np.float32)
+    axes = np.pad(axes, ((0, 0), (0, max(_SKETCH - vectors.width, 0)))).astype(np.float32)
     sketch, scale = np.empty((n, _SKETCH), np.int8), np.empty(n, np.float32)
     for start in range(0, n, _BLOCK):
         part = slice(start, start + _BLOCK)
-        along = _unit(vectors[part].astype(np.float32) @ axes)
+        along = _unit(vectors[part] @ axes)
         step = np.maximum(np.abs(along).max(axis=1, keepdims=True), 1e-9) / 127
         sketch[part], scale[part] = np.rint(along / step), step[:, 0]
     return sketch, scale
 
 
-def _whole(vectors: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """(N, C) int16, in this order: unit vectors in steps of 2⁻¹⁴."""
-    rows = np.empty((len(order), vectors.shape[1]), np.int16)
-    for start in range(0, len(order), _BLOCK):
-        part = slice(start, start + _BLOCK)
-        rows[part] = np.rint(_unit(vectors[order[part]]) * _ONE)
+def _whole(vectors: _Rows, order: np.ndarray, channels: slice) -> np.ndarray:
+    """(N, channels) int16, in this order: of unit vectors, in steps of 2⁻¹⁴."""
+    rows = np.empty((len(order), channels.stop - channels.start), np.int16)
+    for start in range(0, len(order), _SMALL_BLOCK):
+        part = slice(start, start + _SMALL_BLOCK)
+        rows[part] = np.rint(_unit(vectors[order[part]])[:, channels] * _ONE)
     return rows
 
 
 def _unit(rows: np.ndarray) -> np.ndarray:
-    rows = rows.astype(np.float32)
     return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
 
 
@@ -254,19 +277,29 @@ def _try_neighbours(sketch, scale, photo, lists, before, back, tried):
 
 
 @numba.njit(parallel=True, cache=True)
-def _chosen(whole, ids, k):
+def _add_products(whole, ids, products):
+    """To `products` (N, most) those of each row and its list's, over these channels: whole numbers, so exact."""
+    n, most = ids.shape
+    for i in numba.prange(n):
+        for p in range(most):
+            if ids[i, p] < 0:
+                continue
+            a, b = whole[i], whole[ids[i, p]]
+            total = np.int32(0)
+            for c in range(whole.shape[1]):
+                total = np.int32(total + np.int32(np.int32(a[c]) * np.int32(b[c])))
+            products[i, p] += total
+
+
+@numba.njit(parallel=True, cache=True)
+def _chosen(ids, products, k):
     """Of each row's list the k best by whole vectors: ids (N, k), cosines (N, k), best first."""
     n, most = ids.shape
     chosen, cosines = np.empty((n, k), np.int32), np.empty((n, k), np.float32)
     for i in numba.prange(n):
         found = np.empty(most, np.float32)
         for p in range(most):
-            total = np.int32(0)
-            if ids[i, p] >= 0:
-                a, b = whole[i], whole[ids[i, p]]
-                for c in range(whole.shape[1]):
-                    total = np.int32(total + np.int32(np.int32(a[c]) * np.int32(b[c])))
-            found[p] = total / np.float32(_ONE * _ONE) if ids[i, p] >= 0 else _NONE
+            found[p] = products[i, p] / np.float32(_ONE * _ONE) if ids[i, p] >= 0 else _NONE
         best = np.argsort(-found, kind="mergesort")
         for p in range(k):
             chosen[i, p], cosines[i, p] = ids[i, best[p]], found[best[p]]
