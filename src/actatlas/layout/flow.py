@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
@@ -11,7 +12,7 @@ from actatlas.layout.alignment import lay_out_aligned, lay_out_beside
 from actatlas.layout.embedding import Curve, Graph, descend
 from actatlas.layout.foreign import ON_GPU, points_of_plugin
 from actatlas.layout.framing import framed
-from actatlas.layout.gpu import lay_out_on_gpu
+from actatlas.layout.gpu import FEWEST, lay_out_on_gpu
 from actatlas.layout.manners import manner_of
 from actatlas.layout.neighbours import neighbour_graph
 from actatlas.layout.settings import LayoutSettings
@@ -76,6 +77,9 @@ def _otherwise(
         progress.say(f"layout by {settings.method}: each layer has a map of its own; places do not stay between layers")
     if settings.method == "tsne":
         return {layer: lay_out_tsne(rows, image_ids, settings, progress) for layer, rows in vectors.items()}
+    if settings.method in ON_GPU and len(image_ids) < FEWEST:
+        progress.say(f"layout: {len(image_ids)} activations are too few for {settings.method}; laid out here")
+        return lay_out(vectors, image_ids, replace(settings, method=None, align=False), progress)
     if settings.method in ON_GPU:
         return {layer: lay_out_on_gpu(rows, image_ids, settings, layer, progress) for layer, rows in vectors.items()}
     placed = {layer: points_of_plugin(rows, image_ids, settings, layer) for layer, rows in vectors.items()}

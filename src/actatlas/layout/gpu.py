@@ -20,18 +20,16 @@ from actatlas.progress import Progress
 from actatlas.values import Layout
 
 _STEPS_AN_EPOCH = 5  # all points at once: 1,000 steps, TorchDR's usual number, do what 200 of umap-learn's epochs do
-_FEWEST = 16  # below, the libraries have too few neighbours to choose from
+FEWEST = 16  # activations; of fewer the libraries can make no graph
 
 
 def lay_out_on_gpu(
     vectors: np.ndarray, image_ids: np.ndarray, settings: LayoutSettings, layer: str, progress: Progress
 ) -> Layout:
-    """(N, C) activations of one layer → their places, by the library that `settings.method` names.
+    """(N, C) activations of one layer, FEWEST or more → their places, by the library that `settings.method` names.
 
     Raises UsageError where the library fails, as on a GPU without room.
     """
-    if len(vectors) < _FEWEST:
-        return Layout(np.full((len(vectors), 2), 0.5, np.float32))
     name, seed = settings.method, settings.seed_of(layer)
     descend = {"torchdr": _by_torchdr, "cuml": _by_cuml}[str(name)]
     with progress.stage(f"layout by {name}", len(vectors), "activations") as tick:
