@@ -15,8 +15,15 @@ from tests.layout.test_layout import Heard, clustered, neighbour_accuracy, place
 
 from actatlas.errors import UsageError
 from actatlas.layout import LayoutSettings, lay_out
-from actatlas.layout.neighbours import _fuzzy, _fuzzy_of_many, nearest_among, neighbour_graph, unit_rows
-from actatlas.layout.search import nearest_of_other_photos
+from actatlas.layout.neighbours import (
+    _fuzzy,
+    _fuzzy_of_many,
+    _nearest_piece_by_piece,
+    nearest_among,
+    neighbour_graph,
+    unit_rows,
+)
+from actatlas.layout.search import Rows, nearest_of_other_photos
 from actatlas.progress import Silent
 
 MANY = LayoutSettings(method="landmarks", align=False, epochs=100)
@@ -31,7 +38,7 @@ def test_the_search_finds_nearly_all_of_the_nearest_and_none_of_the_own_photo():
     vectors, image_ids, _ = clustered(photos=1000, per_photo=6)
     unit = unit_rows(vectors["layer0"])
     truth, true_distances = nearest_among(unit, image_ids, unit, image_ids, 15)
-    found, distances = nearest_of_other_photos(vectors["layer0"], image_ids, 15, seed=0)
+    found, distances = nearest_of_other_photos(Rows(vectors["layer0"]), image_ids, 15, seed=0)
     assert (image_ids[found] != image_ids[:, None]).all()
     shared = [len(np.intersect1d(a, b)) for a, b in zip(truth, found, strict=True)]
     assert np.mean(shared) > 0.95 * 15
@@ -49,6 +56,21 @@ def test_the_search_takes_rows_of_zeros_for_one_another_as_comparing_all_does(mo
     graph, _ = neighbour_graph(rows, image_ids, 10, 0, lambda count: None)
     edges = graph.tocoo()
     assert (is_zero[edges.row] == is_zero[edges.col]).all()
+
+
+def test_what_is_compared_piece_by_piece_is_the_same(monkeypatch):
+    vectors, image_ids, _ = clustered(photos=300)
+    rows = vectors["layer0"].copy()
+    rows[::7] = 0
+    asked = np.arange(0, len(rows), 3)
+    unit = unit_rows(rows)
+    _, distances = nearest_among(unit, image_ids, unit[asked], image_ids[asked], 10)
+    monkeypatch.setattr("actatlas.layout.neighbours._EXACT_ROWS", 128)
+    found, found_distances = _nearest_piece_by_piece(Rows(rows), image_ids, asked, 10)
+    np.testing.assert_allclose(found_distances, distances, atol=1e-6)
+    cosines = np.einsum("nkc,nc->nk", unit[found], unit[asked])
+    np.testing.assert_allclose(1 - cosines, distances, atol=1e-5)
+    assert (image_ids[found] != image_ids[asked][:, None]).all()
 
 
 @pytest.mark.parametrize("align", [False, True])

@@ -14,7 +14,7 @@ import scipy.sparse
 import scipy.sparse.csgraph
 import umap.umap_
 
-from actatlas.layout.search import nearest_of_other_photos
+from actatlas.layout.search import Rows, as_unit, nearest_of_other_photos
 
 # Up to here all pairs are compared: exact, and quicker than a search with its warming up.
 _EXACT_ROWS = 30_000
@@ -55,16 +55,29 @@ def nearest_rows(
         unit = unit_rows(vectors)
         indices, distances = nearest_among(unit, photo, unit, photo, k, tick)
     else:
-        indices, distances = nearest_of_other_photos(vectors, photo, k, seed)
+        rows = Rows(vectors)
+        indices, distances = nearest_of_other_photos(rows, photo, k, seed)
         short = np.flatnonzero(indices[:, -1] < 0)
         if len(short):
-            unit = unit_rows(vectors)
-            indices[short], distances[short] = nearest_among(unit, photo, unit[short], photo[short], k)
+            indices[short], distances[short] = _nearest_piece_by_piece(rows, photo, short, k)
         tick(n)
     alike = int((distances[:, -1] < 1e-6).sum())
     if alike:
         remarks.append(f"{alike:,} of {n:,} activations have only neighbours that equal them")
     return indices, distances, remarks
+
+
+def _nearest_piece_by_piece(rows: Rows, photo: np.ndarray, asked: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """As `nearest_among`, of all rows for some of them, without all rows in memory as they are compared."""
+    unit = as_unit(rows[asked])
+    indices, distances = np.empty((len(asked), 0), np.int32), np.empty((len(asked), 0), np.float32)
+    for start in range(0, len(rows), _EXACT_ROWS):
+        part = slice(start, start + _EXACT_ROWS)
+        found, far = nearest_among(as_unit(rows[part]), photo[part], unit, photo[asked], k)
+        indices, distances = np.hstack([indices, found + np.int32(start)]), np.hstack([distances, far])
+        order = np.argsort(distances, axis=1, kind="stable")[:, :k]
+        indices, distances = np.take_along_axis(indices, order, axis=1), np.take_along_axis(distances, order, axis=1)
+    return indices, distances
 
 
 def graph_of(indices: np.ndarray, distances: np.ndarray) -> tuple[scipy.sparse.csr_matrix, list[str]]:

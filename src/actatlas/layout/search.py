@@ -25,12 +25,11 @@ _ONE = 1 << 14  # of the whole vectors, as whole numbers: their dot products fit
 _NONE = np.float32(-9.0)
 
 
-def nearest_of_other_photos(vectors: np.ndarray, photo: np.ndarray, k: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """For each of vectors (N, C) the k nearest rows by cosine whose photo (N,) is another: nearly all of them.
+def nearest_of_other_photos(rows: Rows, photo: np.ndarray, k: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """For each of N rows the k nearest rows by cosine whose photo (N,) is another: nearly all of them.
 
     Returns indices (N, k) int32 and cosine distances (N, k) float32, ascending. Where fewer than k were found, -1.
     """
-    rows = _Rows(vectors)
     sketch, scale = _sketched(rows, seed)
     order, starts = _grown(sketch, scale, _LEAF, seed)
     # Rows that are alike lie side by side from here on, so what a thread needs next is likely near.
@@ -61,7 +60,7 @@ def nearest_of_other_photos(vectors: np.ndarray, photo: np.ndarray, k: int, seed
     return indices, distances
 
 
-class _Rows:
+class Rows:
     """Some of vectors (N, C) at a time, as (n, width) float32. A row of zeros has no direction: where there are some,
     a column more, in which they alone are 1, makes them like one another and nothing else.
     """
@@ -80,35 +79,35 @@ class _Rows:
         return part if self._is_zero is None else np.hstack([part, self._is_zero[rows].astype(np.float32)])
 
 
-def _sketched(vectors: _Rows, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def _sketched(vectors: Rows, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """(N, 128) int8 and (N,) float32: near · far · scale · scale is nearly the cosine of two rows.
 
     The axes are those along which the unit vectors have most of their energy; each row is of length 1 there again.
     """
     n = len(vectors)
     rows = np.sort(np.random.default_rng(seed).choice(n, min(n, _SAMPLE), replace=False))
-    sample = _unit(vectors[rows])
+    sample = as_unit(vectors[rows])
     axes = np.linalg.eigh(sample.T @ sample)[1][:, ::-1][:, :_SKETCH]
     axes = np.pad(axes, ((0, 0), (0, max(_SKETCH - vectors.width, 0)))).astype(np.float32)
     sketch, scale = np.empty((n, _SKETCH), np.int8), np.empty(n, np.float32)
     for start in range(0, n, _BLOCK):
         part = slice(start, start + _BLOCK)
-        along = _unit(vectors[part] @ axes)
+        along = as_unit(vectors[part] @ axes)
         step = np.maximum(np.abs(along).max(axis=1, keepdims=True), 1e-9) / 127
         sketch[part], scale[part] = np.rint(along / step), step[:, 0]
     return sketch, scale
 
 
-def _whole(vectors: _Rows, order: np.ndarray, channels: slice) -> np.ndarray:
+def _whole(vectors: Rows, order: np.ndarray, channels: slice) -> np.ndarray:
     """(N, channels) int16, in this order: of unit vectors, in steps of 2⁻¹⁴."""
     rows = np.empty((len(order), channels.stop - channels.start), np.int16)
     for start in range(0, len(order), _SMALL_BLOCK):
         part = slice(start, start + _SMALL_BLOCK)
-        rows[part] = np.rint(_unit(vectors[order[part]])[:, channels] * _ONE)
+        rows[part] = np.rint(as_unit(vectors[order[part]])[:, channels] * _ONE)
     return rows
 
 
-def _unit(rows: np.ndarray) -> np.ndarray:
+def as_unit(rows: np.ndarray) -> np.ndarray:
     return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
 
 
