@@ -24,6 +24,7 @@ _PROBED_STEPS = 6
 _LAYOUT_S_PER_ACTIVATION = {False: 6e-4, True: 2e-4}
 # Copies of the vectors in memory, and bytes of neighbours and edges an activation.
 _LAYOUT_MEMORY = {False: (3, 800), True: (2, 500)}
+_ALIGNED_MEMORY = 1_400  # bytes an activation of each layer, all of whose graphs are there at once
 _LAYOUT_START_S = 15.0
 _LEARNING_S = 4.0  # a layer, on two cores
 _STEPS_TO_MEASURE = 3  # an icon's fidelity takes as long
@@ -58,6 +59,8 @@ def expected(
     icons = sum(cells.values())
     by_landmarks = lays_out_landmarks(settings.layout, activations)
     copies, edge_bytes = _LAYOUT_MEMORY[by_landmarks]
+    held = _ALIGNED_MEMORY * len(layers) if by_landmarks and settings.layout.align and len(layers) > 1 else 0
+    searched = 2 * max(channels.values()) * copies + edge_bytes
     attributed = _attributed_rows(collect, cells, activations) if is_sampled else activations
     class_bytes = (2 * attributed + 6 * icons * is_sampled) * (network.class_count or 0) * has_attributions
     disk_bytes = 2 * sum(channels.values()) * activations + class_bytes * len(layers)
@@ -75,7 +78,7 @@ def expected(
         "cells": {str(side): count for side, count in cells.items()},
         "seconds": {stage: round(s, 1) for stage, s in seconds.items()},
         "disk_bytes": int(disk_bytes + icons * len(layers) * cell_bytes),
-        "memory_bytes": int(1.0e9 + activations * (2 * max(channels.values()) * copies + edge_bytes)),
+        "memory_bytes": int(1.0e9 + activations * max(searched, held)),
     }  # fmt: skip
 
 

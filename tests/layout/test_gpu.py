@@ -31,9 +31,8 @@ def test_classes_stay_together_and_photos_do_not(name):
     assert neighbour_accuracy(points[kept], labels[kept], image_ids[kept]) > 0.8  # by chance below 0.3
     distance = np.linalg.norm(points[kept, None] - points[None, kept], axis=2)
     np.fill_diagonal(distance, np.inf)
-    assert (
-        image_ids[kept][distance.argmin(axis=1)] == image_ids[kept]
-    ).mean() < 0.4  # 1 with its own photo in the graph
+    is_own = image_ids[kept][distance.argmin(axis=1)] == image_ids[kept]
+    assert is_own.mean() < 0.4  # with its own photo in the graph 0.56
 
 
 @pytest.mark.parametrize("name", LIBRARIES)

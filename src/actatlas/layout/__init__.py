@@ -2,7 +2,6 @@
 
 from actatlas.layout.between import lay_out_between
 from actatlas.layout.flow import lay_out
-from actatlas.layout.foreign import METHODS
 from actatlas.layout.framing import as_given
 from actatlas.layout.manners import lays_out_landmarks
 from actatlas.layout.neighbours import graph_of, nearest_among, nearest_rows
@@ -11,6 +10,6 @@ from actatlas.layout.tsne import lay_out_tsne
 from actatlas.layout.union import lay_out_union, united
 
 __all__ = [
-    "METHODS", "LayoutSettings", "as_given", "graph_of", "lay_out", "lay_out_between", "lay_out_tsne", "lay_out_union",
+    "LayoutSettings", "as_given", "graph_of", "lay_out", "lay_out_between", "lay_out_tsne", "lay_out_union",
     "lays_out_landmarks", "nearest_among", "nearest_rows", "united",
 ]  # fmt: skip

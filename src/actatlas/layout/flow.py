@@ -76,13 +76,13 @@ def _otherwise(
     if settings.align and len(vectors) > 1:
         progress.say(f"layout by {settings.method}: each layer has a map of its own; places do not stay between layers")
     if settings.method == "tsne":
-        return {layer: lay_out_tsne(rows, image_ids, settings, progress) for layer, rows in vectors.items()}
+        return {layer: lay_out_tsne(vectors[layer], image_ids, settings, progress) for layer in vectors}
     if settings.method in ON_GPU and len(image_ids) < FEWEST:
         progress.say(f"layout: {len(image_ids)} activations are too few for {settings.method}; laid out here")
         return lay_out(vectors, image_ids, replace(settings, method=None, align=False), progress)
     if settings.method in ON_GPU:
-        return {layer: lay_out_on_gpu(rows, image_ids, settings, layer, progress) for layer, rows in vectors.items()}
-    placed = {layer: points_of_plugin(rows, image_ids, settings, layer) for layer, rows in vectors.items()}
+        return {layer: lay_out_on_gpu(vectors[layer], image_ids, settings, layer, progress) for layer in vectors}
+    placed = {layer: points_of_plugin(vectors[layer], image_ids, settings, layer) for layer in vectors}
     return {layer: framed(points, settings.cut_percentile, settings.margin) for layer, points in placed.items()}
 
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from actatlas.errors import MissingExtra, UsageError
-from actatlas.plugins import LAYOUTS, Plugin, find_plugin, plugins
+from actatlas.plugins import LAYOUTS, OWN, Plugin, find_plugin, plugins
 
 if TYPE_CHECKING:
     from actatlas.layout.settings import LayoutSettings
 
 ON_GPU = ("torchdr", "cuml")
-METHODS = ("umap", "landmarks", "tsne", *ON_GPU)
+METHODS = OWN[LAYOUTS]
 
 
 def require_layout(name: str) -> None:

@@ -6,13 +6,14 @@ those of the other layouts are; the graph's weights and the descent are the libr
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from actatlas.errors import UsageError, first_line
 from actatlas.layout.embedding import Curve
 from actatlas.layout.framing import framed
-from actatlas.layout.landmarks import FEW
-from actatlas.layout.manners import EVERYBODY, LANDMARKS
+from actatlas.layout.manners import manner_of
 from actatlas.layout.neighbours import graph_of, nearest_rows, unit_rows
 from actatlas.layout.settings import LayoutSettings
 from actatlas.layout.spreading import spread_out
@@ -35,7 +36,7 @@ def lay_out_on_gpu(
     with progress.stage(f"layout by {name}", len(vectors), "activations") as tick:
         indices, distances, remarks = nearest_rows(vectors, image_ids, settings.neighbors, seed, lambda count: None)
         try:
-            points = descend(unit_rows(vectors), indices, distances, settings, seed)
+            points = descend(vectors, indices, distances, settings, seed)
         except (RuntimeError, ValueError, MemoryError, ImportError) as error:
             raise UsageError(
                 f"layout {name} of {layer}: the library fails ({type(error).__name__}: {first_line(error)}); mend "
@@ -48,7 +49,7 @@ def lay_out_on_gpu(
 
 
 def _by_torchdr(
-    unit: np.ndarray, indices: np.ndarray, distances: np.ndarray, settings: LayoutSettings, seed: int
+    vectors: np.ndarray, indices: np.ndarray, distances: np.ndarray, settings: LayoutSettings, seed: int
 ) -> np.ndarray:
     """(N, 2) float64 by TorchDR (Van Assel et al. 2025), on a CUDA GPU where there is one, else on the processor.
 
@@ -58,8 +59,8 @@ def _by_torchdr(
     from torchdr import UMAP, UMAPAffinity
 
     graph, _ = graph_of(indices, distances)
-    manner = LANDMARKS if len(unit) > FEW else EVERYBODY
-    start = manner.start(graph, [unit], Curve.fitted(settings.min_dist), seed)
+    manner = manner_of(replace(settings, method=None), len(vectors))
+    start = manner.start(graph, [vectors], Curve.fitted(settings.min_dist), seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     near = torch.from_numpy(distances).to(device), torch.from_numpy(indices.astype(np.int64)).to(device)
 
@@ -82,7 +83,7 @@ def _by_torchdr(
 
 
 def _by_cuml(
-    unit: np.ndarray, indices: np.ndarray, distances: np.ndarray, settings: LayoutSettings, seed: int
+    vectors: np.ndarray, indices: np.ndarray, distances: np.ndarray, settings: LayoutSettings, seed: int
 ) -> np.ndarray:
     """(N, 2) float64 by RAPIDS cuML (Nolet et al. 2021), which needs an NVIDIA GPU."""
     from cuml.manifold import UMAP
@@ -93,4 +94,4 @@ def _by_cuml(
         n_neighbors=near[0].shape[1], min_dist=settings.min_dist, metric="cosine", n_epochs=settings.epochs,
         random_state=seed, precomputed_knn=near, output_type="numpy",
     )  # fmt: skip
-    return np.asarray(method.fit_transform(unit), np.float64)
+    return np.asarray(method.fit_transform(unit_rows(vectors)), np.float64)

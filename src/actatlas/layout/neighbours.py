@@ -90,16 +90,8 @@ def graph_of(indices: np.ndarray, distances: np.ndarray) -> tuple[scipy.sparse.c
 
 
 def unit_rows(vectors: np.ndarray) -> np.ndarray:
-    """(N, C) float32 of length 1; if there are rows of zeros, one column more in which they alone are 1."""
-    rows = _zeros_told(vectors).astype(np.float32)
-    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-    return rows
-
-
-def _zeros_told(vectors: np.ndarray) -> np.ndarray:
-    """Rows of zeros have no direction; with a column of their own, (N, C + 1), they are like one another alone."""
-    is_zero = ~vectors.any(axis=1, keepdims=True)
-    return np.hstack([vectors, is_zero.astype(vectors.dtype)]) if is_zero.any() else vectors
+    """(N, C) float32 of length 1; as `Rows` has them where there are rows of zeros."""
+    return as_unit(Rows(vectors)[:])
 
 
 def nearest_among(
