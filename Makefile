@@ -109,9 +109,9 @@ $(VENV)/.has-demo: $(VENV)/.made $(PINS)
 	@touch $@
 
 $(VENV)/.has-dev: $(VENV)/.made $(PINS)
-	$(PIP) install -c constraints.txt -e '.[build,timm,hf,tsne,torchdr,photos,notebook,parquet,datasets,figures,ray,docs,dev]'
+	$(PIP) install -c constraints.txt -e '.[build,timm,hf,tsne,torchdr,photos,notebook,parquet,datasets,s3,figures,ray,docs,dev]'
 	@touch $(VENV)/.has-demo $@
 
 $(VENV)/.has-bench: $(VENV)/.made $(PINS)
-	$(PIP) install -c constraints.txt -e '.[build,timm,hf,tsne,torchdr,photos,notebook,parquet,datasets,figures,ray,docs,dev,bench]'
+	$(PIP) install -c constraints.txt -e '.[build,timm,hf,tsne,torchdr,photos,notebook,parquet,datasets,s3,figures,ray,docs,dev,bench]'
 	@touch $(VENV)/.has-demo $(VENV)/.has-dev $@

@@ -49,8 +49,8 @@ TORCH_FREE = [
 ]
 # Asked for only by the network specs that need them; safetensors for its torch half.
 OPTIONAL_PACKAGES = {
-    "cuml", "datasets", "efficientnet_lite_pytorch", "huggingface_hub", "openTSNE", "pyarrow", "ray", "safetensors",
-    "timm", "torchdr", "torchvision", "transformers",
+    "cuml", "datasets", "efficientnet_lite_pytorch", "fsspec", "huggingface_hub", "openTSNE", "pyarrow", "ray",
+    "safetensors", "timm", "torchdr", "torchvision", "transformers",
 }  # fmt: skip
 MAY_IMPORT_INSIDE_FUNCTIONS = {"server.py", "pipeline.py", "api.py", "working.py", "doctor.py", "__init__.py"}
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import psutil
 import pytest
+from tests.images.servers import ObjectStore
 
 from actatlas import load_network
 from actatlas.elsewhere import NetworkAddress, SourceAddress
@@ -139,6 +140,27 @@ def test_a_stopped_command_leaves_no_process(number, photos, tmp_path):
     assert len(started) >= 4
     assert wait_for(lambda: not any(is_alive(process) for process in started)), [p for p in started if is_alive(p)]
     assert {path.name for path in Path("/tmp").glob("actatlas-ray-*")} <= before
+
+
+def test_workers_read_photos_of_an_object_store(photos, tmp_path):
+    sizes = ["--layer", "first", "--grid", "2", "--positions", "4", "--draft", "--icon-px", "8", "--no-open"]
+    with ObjectStore() as store:
+        for photo in sorted(photos.iterdir()):
+            store.put(photo, f"photos/{photo.name}")
+        command = [
+            sys.executable,
+            "-m",
+            "actatlas.cli",
+            "build",
+            f"s3://{store.bucket}/photos",
+            "--model",
+            SPEC,
+            *sizes,
+        ]
+        for name, how in (("here", []), ("ray", ["--executor", "ray", "--workers", "1"])):
+            environment = os.environ | store.environment
+            subprocess.run([*command, "--out", str(tmp_path / name), *how], env=environment, check=True, timeout=180)
+    assert tree(tmp_path / "ray") == tree(tmp_path / "here")
 
 
 def test_a_network_given_as_an_object_is_refused_before_anything_is_written(photos, tmp_path):

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from tests.images.servers import WebServer
 
 from actatlas.collect.sampling import order_of
 from actatlas.errors import ImageError, NoImages, UnreadableImage
@@ -130,3 +131,21 @@ def test_another_content_under_the_same_names_is_noticed(tmp_path, files):
     assert open_source(write(tmp_path / "a.parquet", files[:8], rows=4)).content_sha256 == before
     assert open_source(write(tmp_path / "a.parquet", files[:8], rows=2)).content_sha256 != before
     assert open_source(write(tmp_path / "a.parquet", files[1:9], rows=4)).content_sha256 != before
+
+
+def test_files_on_a_server_are_the_files_on_disk(folder, files):
+    local = open_source(folder)
+    with WebServer(folder, gives_parts=True) as server:
+        source = open_source(f"parquet:{server.url}/train-{{9,10}}.parquet")
+        assert list(source.records) == list(local.records) and source.content_sha256 == local.content_sha256
+        for number in order_of(source, 1).tolist():
+            assert np.array_equal(source.read(number), local.read(number))
+        source = open_source(f"{server.url}/train-9.parquet")
+        write(folder / "train-9.parquet", files[3:])
+        with pytest.raises(UnreadableImage, match="train-9.parquet has changed on its server"):
+            source.read(0)
+    with (
+        WebServer(folder, gives_parts=False) as server,
+        pytest.raises(NoImages, match=r"train-10\.parquet is on a server that gives no parts of a file; fetch it"),
+    ):
+        open_source(f"{server.url}/train-10.parquet")

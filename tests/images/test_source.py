@@ -76,6 +76,7 @@ def test_a_csv_keeps_its_columns_as_strings(tmp_path):
         ("path,label,label\na.png,x,y\n", '"label" stands twice'),
         ("path,\na.png,x\n", "column 2 has no name"),
         ("path,label\n,x\n", "line 2: the path is empty"),
+        ("path,label\ns3://b/a.jpg,x\n", "line 2: s3://b/a.jpg is an address, and lists name files on disk"),
         ('path,label\na.png,"x\n', "not a readable CSV"),
         ("path,label\n", "no rows"),
         (b"path\n\xff\xfe.png\n", "not UTF-8"),

@@ -1,17 +1,15 @@
 """Photos in webdataset shards, on disk and on servers: what is listed, what is read, and what is refused how."""
 
-import http.server
 import io
 import json
 import os
 import pickle
-import re
 import tarfile
-import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.images.servers import WebServer
 
 from actatlas.collect.sampling import order_of
 from actatlas.errors import ImageError, NoImages, UnreadableImage
@@ -192,56 +190,10 @@ def test_shards_go_to_another_process_as_they_are(folder):
     assert np.array_equal(again.read(3), source.read(3)) and again.records[20] == source.records[20]
 
 
-class Server:
-    """Files of a folder. gives_parts: answers Range requests; fails: so many first requests with 503."""
-
-    def __init__(self, folder: Path, gives_parts: bool, fails: int = 0):
-        asked = self.asked = []
-
-        class Handler(http.server.SimpleHTTPRequestHandler):
-            def __init__(self, *args):
-                super().__init__(*args, directory=str(folder))
-
-            def log_message(self, *_):
-                pass
-
-            def do_GET(self):
-                asked.append((self.path, self.headers.get("Range")))
-                if len(asked) <= fails:
-                    return self.send_error(503)
-                if not gives_parts:
-                    return super().do_GET()
-                file = folder / self.path.lstrip("/")
-                if not file.exists():
-                    return self.send_error(404)
-                content, wanted = file.read_bytes(), re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range") or "")
-                body = content[int(wanted[1]) : int(wanted[2]) + 1] if wanted else content
-                self.send_response(206 if wanted else 200)
-                self.send_header("ETag", f'"{file.stat().st_mtime_ns}"')
-                self.send_header("Accept-Ranges", "bytes")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-                return None
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
-
-    def __enter__(self):
-        self.thread = threading.Thread(target=self.server.serve_forever)
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.server.shutdown()
-        self.thread.join()
-        self.server.server_close()
-
-
 @pytest.mark.parametrize("gives_parts", [True, False])
 def test_shards_on_a_server_are_the_shards_on_disk(folder, gives_parts):
     local = open_source(folder)
-    with Server(folder, gives_parts) as server:
+    with WebServer(folder, gives_parts) as server:
         source = open_source(f"wds:{server.url}/train-{{000..002}}.tar")
         assert list(source.records) == list(local.records) and len(server.asked) == 3
         for number in order_of(source, 1).tolist():
@@ -253,17 +205,20 @@ def test_shards_on_a_server_are_the_shards_on_disk(folder, gives_parts):
 
 
 def test_a_server_that_refuses_or_is_away_is_named(folder, monkeypatch):
-    monkeypatch.setattr("actatlas.images.remote.time.sleep", lambda _: None)
-    with Server(folder, gives_parts=True) as server, pytest.raises(NoImages, match=r"train-009.tar: the server .*404"):
+    monkeypatch.setattr("actatlas.images.web.time.sleep", lambda _: None)
+    with (
+        WebServer(folder, gives_parts=True) as server,
+        pytest.raises(NoImages, match=r"train-009.tar: the server .*404"),
+    ):
         open_source(f"wds:{server.url}/train-009.tar")
     with pytest.raises(NoImages, match=r"cannot be read .*refused.*check the address"):
         open_source(f"wds:{server.url}/train-000.tar")
-    with Server(folder, gives_parts=True, fails=2) as server:
+    with WebServer(folder, gives_parts=True, fails=2) as server:
         assert len(open_source(f"wds:{server.url}/train-000.tar").records) == 8
 
 
 def test_a_file_that_changes_on_its_server_is_not_read(folder, files):
-    with Server(folder, gives_parts=True) as server:
+    with WebServer(folder, gives_parts=True) as server:
         source = open_source(f"wds:{server.url}/train-000.tar")
         write(folder / "train-000.tar", files[3:11])
         with pytest.raises(UnreadableImage, match="has changed on its server"):

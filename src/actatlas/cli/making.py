@@ -75,8 +75,8 @@ def build_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "images", metavar="IMAGES", nargs="?",
         help="a folder, a .txt list, a .csv with a column path, packaged:demo, .parquet or webdataset .tar files or a "
-        "folder of them, wds:PATTERN, parquet:PATTERN, hf-dataset:NAME (docs/photos.md); with --vectors FILE may name "
-        "them",
+        "folder of them, wds:PATTERN, parquet:PATTERN, hf-dataset:NAME, s3://… (docs/photos.md); with --vectors FILE "
+        "may name them",
     )  # fmt: skip
     command.add_argument("--out", required=True, metavar="DIR", type=Path, help="the atlas folder")
     command.add_argument("--model", default=None, metavar="SPEC", help=SPEC_HELP)

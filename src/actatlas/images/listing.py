@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TextIO
 
 from actatlas.errors import ImageError, NoImages
+from actatlas.images.addresses import is_address
 from actatlas.images.records import Entry
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
@@ -68,10 +69,11 @@ def list_text(file: str) -> Iterator[Entry]:
     """
     folder, is_empty = os.path.dirname(file), True
     with _opened(file) as stream:
-        for line in stream:
+        for number, line in enumerate(stream, 1):
             path = line.strip()
             if path and not path.startswith("#"):
                 is_empty = False
+                _require_path(file, number, path)
                 yield os.path.normpath(os.path.join(folder, path)), {}
     if is_empty:
         raise NoImages(f"no images in {file}: it names no path; write one path a line, relative to the list", spec=file)
@@ -167,4 +169,13 @@ def _checked_path(file: str, line: int, names: list[str], row: list[str]) -> str
     path = row[0].strip()
     if not path:
         raise ImageError(f"{file}, line {line}: the path is empty")
+    _require_path(file, line, path)
     return path
+
+
+def _require_path(file: str, line: int, path: str) -> None:
+    if is_address(path):
+        raise ImageError(
+            f"{file}, line {line}: {path} is an address, and lists name files on disk; name the folder or the shards "
+            "that the photos lie in: actatlas build s3://…"
+        )

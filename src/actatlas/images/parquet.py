@@ -1,4 +1,4 @@
-"""Parquet files with the photos' bytes in a column: parquet:PATH?column=image, or FILE.parquet.
+"""Parquet files with the photos' bytes in a column: parquet:PATH?column=image, FILE.parquet, or their addresses.
 
 The column is binary, or what Hugging Face writes, {bytes, path}. Other columns of plain values come along as text. A
 row group is read when one of its photos is; the column's pages alone.
@@ -10,6 +10,7 @@ import hashlib
 import importlib.util
 import json
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,10 +18,12 @@ import numpy as np
 from PIL import Image
 
 from actatlas.errors import ImageError, MissingExtra, NoImages, UnreadableImage, first_line
+from actatlas.images.addresses import Remote, is_address
 from actatlas.images.blocks import BlockCache
 from actatlas.images.decoding import decode
 from actatlas.images.listed import ListedPhotos
 from actatlas.images.records import Entry, Records, as_texts
+from actatlas.images.remote import RemoteFile, described
 from actatlas.images.shards import ShardSpec, read_spec
 from actatlas.values import Blocks
 
@@ -30,6 +33,7 @@ OPTIONS = ("column",)
 _HELD_BYTES = 128 * 2**20
 _MOST_GROUPS = 8
 _LARGEST_GROUP_BYTES = 2 * 2**30
+_THREADS = 8  # that ask for files at addresses
 _LIKELY_NAMES = ("image", "img", "jpg", "jpeg", "png", "webp", "image_bytes", "bytes", "content")
 
 
@@ -43,6 +47,9 @@ class _RowGroup:
     size: int
 
 
+File = str | Remote  # a path, or what was found at an address
+
+
 class ParquetSource(ListedPhotos):
     """Photos in rows. Ids are the places of the rows, files in natural order of their names."""
 
@@ -52,11 +59,11 @@ class ParquetSource(ListedPhotos):
             raise MissingExtra("pyarrow", "parquet", f"reading photos from {text}")
         found = read_spec("parquet", text, SUFFIXES, OPTIONS)
         self.spec = found.spec
-        self._files = found.places
-        self._leaf = _image_leaf(found)
-        self._groups, self._hashes = _row_groups(found, self._leaf)
+        self._files = _files(found)
+        self._leaf = _image_leaf(found, self._files[0])
+        self._groups, self._hashes = _row_groups(found, self._files, self._leaf)
         self.content_sha256 = self._hashes[-1][1]
-        self._records = Records.of(_entries(found, self._leaf))
+        self._records = Records.of(_entries(found, self._files, self._leaf))
         _drop_empty_names(self._records)
         if not len(self._records):
             raise NoImages(f"{self.spec} holds no rows; name files with photos", spec=self.spec)
@@ -65,7 +72,7 @@ class ParquetSource(ListedPhotos):
 
     def home_of(self, image_id: int) -> str:
         """Its file: a path or an address."""
-        return self._files[self._groups[self.blocks.of(image_id)].file]
+        return _name(self._files[self._groups[self.blocks.of(image_id)].file])
 
     def content_of(self, count: int) -> str | None:
         """What `content_sha256` was when there were only the files of the first `count` photos."""
@@ -101,23 +108,37 @@ class ParquetSource(ListedPhotos):
         return column
 
 
-def _opened(path: str) -> Any:
-    """A pyarrow ParquetFile. Raises ImageError for what is none."""
+def _files(found: ShardSpec) -> list[File]:
+    if not is_address(found.places[0]):
+        return list(found.places)
+    with ThreadPoolExecutor(_THREADS) as pool:
+        return list(pool.map(described, found.places))
+
+
+def _name(file: File) -> str:
+    return file.url if isinstance(file, Remote) else file
+
+
+def _opened(file: File) -> Any:
+    """A pyarrow ParquetFile. Raises ImageError for what is none, NoImages where an address gives nothing."""
     import pyarrow.parquet as pq
 
     try:
-        return pq.ParquetFile(path, pre_buffer=True)
+        return pq.ParquetFile(RemoteFile(file) if isinstance(file, Remote) else file, pre_buffer=True)
+    except NoImages:
+        raise
     except (OSError, ValueError) as error:
+        path = _name(file)
         raise ImageError(
             f"{path} is no whole Parquet file ({first_line(error)}); fetch or write it again", path=path
         ) from None
 
 
-def _image_leaf(found: ShardSpec) -> str:
+def _image_leaf(found: ShardSpec, first: File) -> str:
     """The column of bytes as Parquet names it: image, or image.bytes."""
     import pyarrow as pa
 
-    schema = _opened(found.places[0]).schema_arrow
+    schema = _opened(first).schema_arrow
 
     def leaf(field: Any) -> str | None:
         if pa.types.is_binary(field.type) or pa.types.is_large_binary(field.type):
@@ -147,20 +168,22 @@ def _image_leaf(found: ShardSpec) -> str:
     return leaves[likely[0]]
 
 
-def _row_groups(found: ShardSpec, leaf: str) -> tuple[tuple[_RowGroup, ...], list[tuple[int, str]]]:
+def _row_groups(
+    found: ShardSpec, files: Sequence[File], leaf: str
+) -> tuple[tuple[_RowGroup, ...], list[tuple[int, str]]]:
     """All with rows, in order; and for each file the rows so far, and a hash of what the files' ends so far say."""
     groups, hashes, digest = [], [], hashlib.sha256()
-    for number, (place, name) in enumerate(zip(found.places, found.names, strict=True)):
-        described = _opened(place).metadata
-        column = _column_number(described, leaf)
+    for number, (file, name) in enumerate(zip(files, found.names, strict=True)):
+        place, metadata = _name(file), _opened(file).metadata
+        column = _column_number(metadata, leaf)
         if column is None:
-            there = sorted({described.schema.column(i).path for i in range(described.num_columns)})
+            there = sorted({metadata.schema.column(i).path for i in range(metadata.num_columns)})
             raise ImageError(
                 f"{place} has no column {leaf}, which {found.places[0]} has; it has {', '.join(there)}", path=place
             )
-        digest.update(repr((name, described.num_rows, described.serialized_size)).encode())
-        for index in range(described.num_row_groups):
-            chunk = described.row_group(index).column(column)
+        digest.update(repr((name, metadata.num_rows, metadata.serialized_size)).encode())
+        for index in range(metadata.num_row_groups):
+            chunk = metadata.row_group(index).column(column)
             size = chunk.total_uncompressed_size
             if size > _LARGEST_GROUP_BYTES:
                 raise ImageError(
@@ -169,14 +192,14 @@ def _row_groups(found: ShardSpec, leaf: str) -> tuple[tuple[_RowGroup, ...], lis
                     path=place,
                 )
             digest.update(repr((index, chunk.num_values, chunk.file_offset, chunk.data_page_offset, size)).encode())
-            if described.row_group(index).num_rows:
-                groups.append(_RowGroup(number, index, described.row_group(index).num_rows, size))
+            if metadata.row_group(index).num_rows:
+                groups.append(_RowGroup(number, index, metadata.row_group(index).num_rows, size))
         hashes.append((sum(group.rows for group in groups), digest.hexdigest()))
     return tuple(groups), hashes
 
 
-def _column_number(described: Any, leaf: str) -> int | None:
-    return next((i for i in range(described.num_columns) if described.schema.column(i).path == leaf), None)
+def _column_number(metadata: Any, leaf: str) -> int | None:
+    return next((i for i in range(metadata.num_columns) if metadata.schema.column(i).path == leaf), None)
 
 
 def _blocks(groups: Sequence[_RowGroup]) -> Blocks:
@@ -185,17 +208,17 @@ def _blocks(groups: Sequence[_RowGroup]) -> Blocks:
     return Blocks(starts, min(max(_HELD_BYTES // largest, 1), _MOST_GROUPS))
 
 
-def _entries(found: ShardSpec, leaf: str) -> Iterator[Entry]:
-    schema = _opened(found.places[0]).schema_arrow
+def _entries(found: ShardSpec, files: Sequence[File], leaf: str) -> Iterator[Entry]:
+    schema = _opened(files[0]).schema_arrow
     names, labels = _plain_columns(schema, leaf), _class_names(schema)
     beside = leaf.removesuffix("bytes") + "path" if "." in leaf else ""
     wanted = [*names, *([beside] if beside else [])]
-    for place, name in zip(found.places, found.names, strict=True):
+    for place, name in zip(files, found.names, strict=True):
         file = _opened(place)
         there = {file.metadata.schema.column(i).path for i in range(file.metadata.num_columns)}
         row = 0
         read = [column for column in wanted if column in there]
-        for batch in _batches(file, place, read):
+        for batch in _batches(file, _name(place), read):
             columns = {column: _texts(batch, column, labels) for column in read}
             for k in range(batch.num_rows):
                 own = {column: columns[column][k] if column in columns else "" for column in names}

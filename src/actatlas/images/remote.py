@@ -1,110 +1,72 @@
-"""Files on a web server: read from beginning to end, or in parts where the server gives parts."""
+"""One way to files that lie elsewhere, whether a web server or an object store has them."""
 
 from __future__ import annotations
 
-import http.client
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, TypeVar
+import io
+from contextlib import closing
 
-from actatlas.errors import NoImages, first_line
-
-_TIMEOUT_S = 30
-_TRIES = 3
-_AGAIN_FROM = 500  # statuses of a server that may be better in a moment
-_PIECE_BYTES = 2**20
-_FAILURES = (OSError, http.client.HTTPException)
-
-Result = TypeVar("Result")
+from actatlas.errors import NoImages
+from actatlas.images import buckets, web
+from actatlas.images.addresses import Remote, is_web
 
 
-@dataclass(frozen=True)
-class Remote:
-    """length: in bytes, −1 where the server does not say; version: its ETag or date; gives_parts: by Range requests"""
-
-    url: str
-    length: int
-    version: str
-    gives_parts: bool
+def opened(url: str) -> web.WebArchive | buckets.BucketArchive:
+    """To be gone through once, from its beginning. Raises NoImages."""
+    return web.WebArchive(url) if is_web(url) else buckets.BucketArchive(url)
 
 
-class RemoteArchive:
-    """One file as it streams by, for `tar.members`; offsets only grow."""
+def described(url: str) -> Remote:
+    """Raises NoImages."""
+    if not is_web(url):
+        return buckets.described(url)
 
-    def __init__(self, url: str):
-        self.where = url
-        self._response = urllib.request.urlopen(url, timeout=_TIMEOUT_S)
-        headers = self._response.headers
-        length = headers.get("Content-Length", "")
-        self.remote = Remote(
-            url, int(length) if length.isdecimal() else -1, headers.get("ETag") or headers.get("Last-Modified") or "",
-            headers.get("Accept-Ranges", "").lower() == "bytes",
-        )  # fmt: skip
-        self._position = 0
+    def ask() -> Remote:
+        with closing(web.WebArchive(url)) as archive:
+            return archive.remote
 
-    def read_at(self, offset: int, count: int) -> bytes:
-        self._skip(offset - self._position)
-        content = self._response.read(count)
-        self._position += len(content)
-        if len(content) < count and self._position < self.remote.length:
-            raise ConnectionError("the connection broke")
-        return content
-
-    def has(self, offset: int) -> bool:
-        return self.remote.length < 0 or offset <= self.remote.length
-
-    def copy_to(self, file: Any) -> int:
-        """All of it; how many bytes there were."""
-        while piece := self._response.read(_PIECE_BYTES):
-            self._position += file.write(piece)
-        return self._position
-
-    def close(self) -> None:
-        self._response.close()
-
-    def _skip(self, count: int) -> None:
-        while count > 0:
-            piece = self._response.read(min(count, _PIECE_BYTES))
-            if not piece:
-                return
-            self._position += len(piece)
-            count -= len(piece)
+    return web.patiently(url, ask)
 
 
 def read_part(remote: Remote, offset: int, count: int) -> bytes:
-    """Raises NoImages where the server refuses, or has another file by now."""
-
-    def read() -> bytes:
-        wanted = urllib.request.Request(remote.url, headers={"Range": f"bytes={offset}-{offset + count - 1}"})
-        with urllib.request.urlopen(wanted, timeout=_TIMEOUT_S) as response:
-            version = response.headers.get("ETag") or response.headers.get("Last-Modified") or ""
-            if response.status != 206 or version != remote.version:
-                raise NoImages(f"{remote.url} has changed on its server since it was listed")
-            return response.read(count)
-
-    return patiently(remote.url, read)
+    """`count` bytes, or fewer at the end. Raises NoImages where it is refused, or another file by now."""
+    return (web if is_web(remote.url) else buckets).read_part(remote, offset, count)
 
 
-def patiently(url: str, work: Callable[[], Result]) -> Result:
-    """Tried again where the connection breaks or the server is in trouble. Raises NoImages."""
-    for left in reversed(range(_TRIES)):
-        try:
-            return work()
-        except urllib.error.HTTPError as error:
-            if error.code < _AGAIN_FROM or not left:
-                raise NoImages(
-                    f"{url}: the server refuses it ({error.code} {error.reason}); check the address", url=url
-                ) from None
-        except _FAILURES as error:
-            if not left:
-                reason = getattr(error, "reason", error)
-                raise NoImages(
-                    f"{url} cannot be read ({first_line(Exception(str(reason) or type(error).__name__))}); check the "
-                    "address and the connection",
-                    url=url,
-                ) from None
-        time.sleep(0.5 * 2 ** (_TRIES - 1 - left))
-    raise AssertionError("unreachable")
+class RemoteFile(io.RawIOBase):
+    """A file of bytes that fetches what is asked for: for libraries that read from the middle. Raises NoImages.
+
+    Its server has to say how long it is, and to give parts.
+    """
+
+    def __init__(self, remote: Remote):
+        if not remote.gives_parts or remote.length < 0:
+            raise NoImages(
+                f"{remote.url} is on a server that gives no parts of a file; fetch it, and name the copy",
+                url=remote.url,
+            )
+        self._remote = remote
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._remote.length}[whence]
+        self._position = start + offset
+        return self._position
+
+    def read(self, size: int = -1) -> bytes:
+        left = max(self._remote.length - self._position, 0)
+        count = left if size < 0 else min(size, left)
+        content = read_part(self._remote, self._position, count) if count else b""
+        self._position += len(content)
+        return content
+
+    def readall(self) -> bytes:
+        return self.read()

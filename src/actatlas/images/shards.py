@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from actatlas.errors import NoImages
+from actatlas.images import buckets
+from actatlas.images.addresses import is_address, is_web
 from actatlas.images.listing import natural_order
 
 _BRACES = re.compile(r"\{([^{}]*)\}")
@@ -32,17 +34,21 @@ class ShardSpec:
 
 
 def read_spec(prefix: str, text: str, suffixes: Sequence[str], allowed: Sequence[str]) -> ShardSpec:
-    """A path, a folder, a pattern with * or {000..127}, or http(s) addresses; text: what stands behind the prefix.
+    """A path, a folder, or a pattern with * or {000..127}, on disk or in an object store; addresses of a web server.
+
+    text: what stands behind the prefix
 
     Raises NoImages for what names nothing, lacks some of what it names, or has an option that there is not.
     """
     where, options = split_options(f"{prefix}:", text, allowed)
-    is_remote = where.startswith(("http://", "https://"))
-    if not is_remote:
+    if not is_address(where):
         where = os.path.abspath(os.path.expanduser(where))
     query = "&".join(f"{key}={value}" for key, value in options.items())
     spec = f"{prefix}:{where}{'?' if query else ''}{query}"
-    places = _expanded(where, spec) if is_remote else _local(where, spec, suffixes)
+    if is_address(where):
+        places = _expanded(where, spec) if is_web(where) else _in_store(where, spec, suffixes)
+    else:
+        places = _local(where, spec, suffixes)
     ordered = tuple(sorted(set(places), key=natural_order))
     return ShardSpec(spec, ordered, _short_names(ordered), options)
 
@@ -54,7 +60,7 @@ def split_options(prefix: str, text: str, allowed: Sequence[str]) -> tuple[str, 
     for part in filter(None, query.split("&")):
         key, equals, value = part.partition("=")
         if key not in allowed or not equals:
-            if where.startswith(("http://", "https://")):
+            if is_web(where):
                 return text, {}
             raise NoImages(f"{prefix}{text}: there is no option {key}; there are: {', '.join(allowed)}", spec=text)
         values[key] = unquote(value)
@@ -93,6 +99,21 @@ def _local(where: str, spec: str, suffixes: Sequence[str]) -> list[str]:
         raise NoImages(f"{spec}: {missing[0]} does not exist{others}; fetch what is missing, or name the others",
                        spec=spec, missing=missing[:20])  # fmt: skip
     return named
+
+
+def _in_store(where: str, spec: str, suffixes: Sequence[str]) -> list[str]:
+    named = _expanded(where, spec)
+    if len(named) > 1 or named[0].lower().endswith(tuple(suffixes)):
+        if not any(glob.has_magic(name) for name in named):
+            return named
+        found = [address for name in named for address in buckets.named_like(name)]
+        if not found:
+            raise NoImages(f"{spec}: no file is called so; check the pattern and the bucket", spec=spec)
+        return found
+    found = [file.url for file in buckets.files_in(named[0]) if file.url.lower().endswith(tuple(suffixes))]
+    if not found:
+        raise NoImages(f"{spec}: {where} holds no {' or '.join(suffixes)} file; name the folder of them", spec=spec)
+    return found
 
 
 def _expanded(pattern: str, spec: str) -> list[str]:

@@ -12,11 +12,14 @@ from PIL import Image
 
 from actatlas.errors import NoImages
 from actatlas.images import parquet, webdataset
+from actatlas.images.addresses import is_address, is_web
+from actatlas.images.bucket_photos import BucketPhotos
+from actatlas.images.buckets import files_in
 from actatlas.images.decoding import read_photo
 from actatlas.images.hf_datasets import HfDataset
 from actatlas.images.joined import BETWEEN, JoinedPhotos
 from actatlas.images.listed import ListedPhotos
-from actatlas.images.listing import has_images, is_image_name, list_csv, list_folder, list_text
+from actatlas.images.listing import EXTENSIONS, has_images, is_image_name, list_csv, list_folder, list_text
 from actatlas.images.packaged import list_packaged
 from actatlas.images.parquet import ParquetSource
 from actatlas.images.records import Entry, Records
@@ -28,7 +31,7 @@ from actatlas.values import ImageRecord, ImageSource
 # Sources that were given as values: within this process their spec leads to them.
 _given: WeakValueDictionary[str, ImageSource] = WeakValueDictionary()
 
-KINDS = "a folder, a .txt list, a .csv with a path column, .parquet or .tar files, or packaged:demo"
+KINDS = "a folder, a .txt list, a .csv with a path column, .parquet or .tar files, s3://…, or packaged:demo"
 ImagesSpec = str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | ImageSource
 
 
@@ -37,9 +40,10 @@ def open_source(spec: ImagesSpec) -> ImageSource:
 
     spec: a folder (flat, or one sub-folder a class), a `.txt` list, a `.csv`, one image file, `packaged:demo`; a
     `.parquet` or webdataset `.tar` file or a folder of them, `parquet:PATTERN?column=NAME`, `wds:PATTERN` (a path with
-    * or {000..127}, or http addresses), `hf-dataset:NAME?split=train` (docs/photos.md); `PREFIX:NAME` of a plug-in
-    (docs/plugins.md); or several of these with " + " between them, the photos of each behind those before it. From
-    Python also a list of paths, or an ImageSource, which is given back.
+    * or {000..127}); any of these but lists in an object store (`s3://…`), files of shards on a web server too;
+    `hf-dataset:NAME?split=train` (docs/photos.md); `PREFIX:NAME` of a plug-in (docs/plugins.md); or several of these
+    with " + " between them, the photos of each behind those before it. From Python also a list of paths, or an
+    ImageSource, which is given back.
 
     Raises NoImages where nothing is there, ImageError where a list or a shard cannot be understood, MissingExtra where
     packages are not installed. Photos themselves are not opened yet.
@@ -62,6 +66,8 @@ def open_source(spec: ImagesSpec) -> ImageSource:
     prefix, _, name = text.partition(":")
     if name and prefix in _SOURCES:
         return _SOURCES[prefix](name)
+    if is_address(text):
+        return _at_address(text)
     path = os.path.abspath(os.path.expanduser(text))
     of_shards = _of_shards(path)
     if of_shards is not None:
@@ -86,12 +92,18 @@ _SOURCES: dict[str, Callable[[str], ImageSource]] = {
 }
 
 
+_OF_SHARDS: tuple[tuple[tuple[str, ...], Callable[[str], ImageSource]], ...] = (
+    (parquet.SUFFIXES, ParquetSource), (webdataset.SUFFIXES, WebDataset),
+)  # fmt: skip
+
+
 def _is_source(text: str) -> bool:
     """Whether it looks like one by itself: a path or address may have a plus in it."""
     prefix, _, name = text.partition(":")
     return (
         text in _given
         or bool(name and prefix in _SOURCES)
+        or is_address(text)
         or os.path.exists(os.path.expanduser(text))
         or (bool(name) and find_plugin(IMAGES, prefix) is not None)
     )
@@ -106,12 +118,34 @@ def _joined(sources: Sequence[ImageSource]) -> ImageSource:
 
 def _of_shards(path: str) -> ImageSource | None:
     """For a file of many photos, or a folder that holds such files and no photos beside them."""
-    for suffixes, make in ((parquet.SUFFIXES, ParquetSource), (webdataset.SUFFIXES, WebDataset)):
+    for suffixes, make in _OF_SHARDS:
         if path.lower().endswith(suffixes) and os.path.isfile(path):
             return make(path)
         if os.path.isdir(path) and not has_images(path) and shards_in(path, suffixes):
             return make(path)
     return None
+
+
+def _at_address(text: str) -> ImageSource:
+    """Shards by how their names end; else what lies in a folder of an object store."""
+    end = text.partition("?")[0].lower()
+    for suffixes, make in _OF_SHARDS:
+        if end.endswith(suffixes):
+            return make(text)
+    if is_web(text):
+        raise NoImages(f"{text}: of a web server, .tar and .parquet files can be read, each by its address", spec=text)
+    files = files_in(text)
+    photos = [file for file in files if is_image_name(file.url.rpartition("/")[2])]
+    if photos:
+        return BucketPhotos(text, photos)
+    for suffixes, make in _OF_SHARDS:
+        if any(file.url.lower().endswith(suffixes) for file in files):
+            return make(text)
+    raise NoImages(
+        f"no images in {text} or its sub-folders, one level deep (looked for {', '.join(EXTENSIONS)}, and for .tar and "
+        ".parquet)",
+        spec=text,
+    )
 
 
 _NOT_EVERY_SOURCE_HAS = ("read_reduced", "blocks", "content_sha256", "content_of", "home_of", "parts")

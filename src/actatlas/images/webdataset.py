@@ -1,8 +1,9 @@
 """Photos in webdataset shards: wds:PATTERN?image=EXTENSION, or a .tar file.
 
 A shard is a tar whose members of one key (their name up to the first dot) stand together: 0001.jpg, 0001.cls,
-0001.json. One pass over the headers finds the photos; then each is read where it lies, by a seek, or by a Range request
-from servers that give parts. From others a shard is fetched whole, to a nameless temporary file, when its turn comes.
+0001.json. One pass over the headers finds the photos; then each is read where it lies: by a seek, a Range request, or
+what an object store has in its place. From servers that give no parts a shard is fetched whole, to a nameless temporary
+file, when its turn comes.
 """
 
 from __future__ import annotations
@@ -25,19 +26,21 @@ import numpy as np
 from PIL import Image
 
 from actatlas.errors import ImageError, NoImages, UnreadableImage
+from actatlas.images.addresses import Remote, is_address
 from actatlas.images.blocks import BlockCache
 from actatlas.images.decoding import MAX_FILE_BYTES, TOO_LARGE, decode
 from actatlas.images.listed import ListedPhotos
 from actatlas.images.listing import EXTENSIONS
 from actatlas.images.records import Growing, Texts
-from actatlas.images.remote import Remote, RemoteArchive, patiently, read_part
+from actatlas.images.remote import opened, read_part
 from actatlas.images.shards import read_spec
 from actatlas.images.tar import Archive, Member, members
+from actatlas.images.web import WebArchive, patiently
 from actatlas.values import Blocks
 
 SUFFIXES = (".tar",)
 OPTIONS = ("image",)
-_THREADS = 8  # that list shards on servers
+_THREADS = 8  # that list shards on servers and in object stores
 _SHARDS_AT_ONCE = 2  # from servers that do not give parts
 _TEXT_BYTES = 64 * 2**10
 _JSON_BYTES = 2**20
@@ -57,7 +60,7 @@ class WebDataset(ListedPhotos):
         found = read_spec("wds", text, SUFFIXES, OPTIONS)
         self.spec = found.spec
         wanted = found.options.get("image", "").lower().lstrip(".")
-        is_remote = found.places[0].startswith(("http://", "https://"))
+        is_remote = is_address(found.places[0])
         list_one = _list_remote if is_remote else _list_local
         self._places: list[_Local | Remote] = []
         counts, offsets, sizes, records = [], [], [], Growing(_MOST_COLUMNS)
@@ -122,7 +125,7 @@ class WebDataset(ListedPhotos):
 
         def fetch() -> _Fetched:
             fetched = _Fetched()
-            with closing(RemoteArchive(place.url)) as archive:
+            with closing(WebArchive(place.url)) as archive:
                 if archive.remote != place:
                     raise NoImages(f"{place.url} has changed on its server since it was listed")
                 if archive.copy_to(fetched.file) < place.length:
@@ -219,7 +222,7 @@ def _list_local(place: str, wanted: str) -> _Listed:
 
 def _list_remote(place: str, wanted: str) -> _Listed:
     def read() -> _Listed:
-        with closing(RemoteArchive(place)) as archive:
+        with closing(opened(place)) as archive:
             return _list(archive, archive.remote, wanted)
 
     return patiently(place, read)

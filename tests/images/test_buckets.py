@@ -1,0 +1,205 @@
+"""Photos in an object store, by the S3 protocol: shards, Parquet and files of a folder; what is refused, and how."""
+
+import io
+import pickle
+import tarfile
+import uuid
+from pathlib import Path
+
+import fsspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import actatlas
+from actatlas.collect.sampling import order_of
+from actatlas.errors import MissingExtra, NoImages, UnreadableImage
+from actatlas.images import open_source, read_photo
+from actatlas.rerun import listing_sha256
+from actatlas.testing import ImageSourceContract
+from actatlas.testing.small import small_network
+
+
+class Bucket:
+    """What is put into one folder of the bucket, and below it."""
+
+    def __init__(self, store):
+        self._store, self._folder = store, uuid.uuid4().hex
+        self.url = f"s3://{store.bucket}/{self._folder}"
+
+    def put(self, file: Path, name: str) -> str:
+        return self._store.put(file, f"{self._folder}/{name}")
+
+    def remove(self, name: str) -> None:
+        self._store.files.rm(f"{self._store.bucket}/{self._folder}/{name}")
+
+
+@pytest.fixture
+def bucket(object_store) -> Bucket:
+    return Bucket(object_store)
+
+
+def shard(path: Path, photos: list[Path], first: int = 0) -> Path:
+    with tarfile.open(path, "w") as archive:
+        for number, photo in enumerate(photos, first):
+            archive.add(photo, f"{number:04d}{photo.suffix}")
+            info = tarfile.TarInfo(f"{number:04d}.cls")
+            info.size = 1
+            archive.addfile(info, io.BytesIO(str(number % 3).encode()))
+    return path
+
+
+def table(path: Path, photos: list[Path]) -> Path:
+    columns = {"image": [photo.read_bytes() for photo in photos], "note": [photo.name for photo in photos]}
+    pq.write_table(pa.table(columns), path, row_group_size=5)
+    return path
+
+
+@pytest.fixture
+def shards(tmp_path, files, bucket) -> tuple[str, str]:
+    """A pattern of three shards on disk, and of the same in the bucket."""
+    for number in range(3):
+        path = shard(tmp_path / f"train-{number}.tar", files[8 * number : 8 * number + 8], 8 * number)
+        bucket.put(path, f"train-{number}.tar")
+    return f"wds:{tmp_path}/train-{{0..2}}.tar", f"wds:{bucket.url}/train-{{0..2}}.tar"
+
+
+def assert_same_photos(source, local) -> None:
+    assert list(source.records) == list(local.records)
+    for number in order_of(source, 1).tolist():
+        assert np.array_equal(source.read(number), local.read(number)), number
+
+
+class TestFolder(ImageSourceContract):
+    @pytest.fixture(autouse=True)
+    def _bucket(self, bucket, files):
+        self.url = bucket.url
+        for file in files[:5]:
+            bucket.put(file, f"{file.stem[-1]}/{file.name}")
+
+    def make(self):
+        return self.url
+
+
+class TestShards(ImageSourceContract):
+    @pytest.fixture(autouse=True)
+    def _shards(self, shards):
+        self.url = shards[1]
+
+    def make(self):
+        return self.url
+
+
+def test_shards_are_the_shards_on_disk(shards, bucket):
+    local, source = map(open_source, shards)
+    assert_same_photos(source, local)
+    assert_same_photos(pickle.loads(pickle.dumps(source)), local)
+    for spec in (f"wds:{bucket.url}/*.tar", f"{bucket.url}/", bucket.url):
+        again = open_source(spec)
+        assert list(again.records) == list(local.records) and again.content_sha256 == source.content_sha256, spec
+    one = open_source(f"{bucket.url}/train-1.tar")
+    assert len(one.records) == 8 and np.array_equal(one.read(0), local.read(8))
+
+
+def test_parquet_is_the_file_on_disk(tmp_path, files, bucket):
+    local = open_source(table(tmp_path / "a.parquet", files))
+    url = bucket.put(tmp_path / "a.parquet", "a.parquet")
+    for spec in (url, f"parquet:{url}?column=image", f"parquet:{bucket.url}/*.parquet", bucket.url):
+        assert_same_photos(open_source(spec), local)
+    table(tmp_path / "a.parquet", files[3:])
+    source = open_source(url)
+    bucket.put(tmp_path / "a.parquet", "a.parquet")
+    with pytest.raises(UnreadableImage, match="a.parquet has changed since it was listed"):
+        source.read(0)
+
+
+def test_files_of_a_folder_are_its_photos_in_natural_order_by_their_classes(files, bucket, tmp_path):
+    for number, file in enumerate(files[:12]):
+        bucket.put(file, f"{'cat' if number % 2 else 'dog'}/{number}.png")
+    bucket.put(files[0], ".hidden/9.png")
+    bucket.put(files[0], "cat/deeper/9.png")
+    bucket.put(shard(tmp_path / "a.tar", files[:2]), "notes.txt")
+    source = open_source(bucket.url + "/")
+    assert source.spec == bucket.url and source.column_names == ("label",)
+    assert [record.path for record in source.records[:6]] == [f"cat/{number}.png" for number in (1, 3, 5, 7, 9, 11)]
+    assert [record.columns["label"] for record in source.records] == ["cat"] * 6 + ["dog"] * 6
+    assert source.home_of(5) == f"{bucket.url}/cat/11.png"
+    assert np.array_equal(source.read(5), read_photo(files[11]))
+    flat = open_source(f"{bucket.url}/dog")
+    assert flat.column_names == () and np.array_equal(flat.read(1), read_photo(files[2]))
+    several = open_source(f"{bucket.url}/dog + {bucket.url}")  # what the first has is not there twice
+    assert len(several.records) == 12
+
+
+def test_what_changes_after_it_was_listed_is_another_listing_and_not_read(files, shards, bucket, tmp_path):
+    source = open_source(shards[1])
+    bucket.put(shard(tmp_path / "other.tar", files[3:11]), "train-1.tar")
+    with pytest.raises(UnreadableImage, match="train-1.tar has changed since it was listed"):
+        source.read(8)
+    assert np.array_equal(source.read(0), read_photo(files[0]))
+    assert listing_sha256(open_source(shards[1])) != listing_sha256(source)
+
+    for number in range(3):
+        bucket.put(files[number], f"photos/{number}.png")
+    source = open_source(f"{bucket.url}/photos")
+    bucket.put(files[5], "photos/1.png")
+    bucket.remove("photos/2.png")
+    assert np.array_equal(source.read(0), read_photo(files[0]))
+    with pytest.raises(UnreadableImage, match="1.png has changed since it was listed"):
+        source.read(1)
+    with pytest.raises(UnreadableImage, match="2.png does not exist"):
+        source.read(2)
+    bucket.put(files[2], "photos/2.png")
+    bucket.put(files[1], "photos/1.png")
+    bucket.put(files[7], "photos/3.png")
+    more = open_source(f"{bucket.url}/photos")
+    assert more.content_of(3) == source.content_sha256 != more.content_sha256
+
+
+@pytest.mark.parametrize(
+    ("spec", "told"),
+    [
+        ("{}/none", r"no images in s3://.*/none or its sub-folders"),
+        ("s3://no-such-bucket/photos", "no images in s3://no-such-bucket/photos"),
+        ("{}/none.tar", "none.tar does not exist; check bucket and name"),
+        ("{}/none.parquet", "none.parquet does not exist"),
+        ("wds:{}/none-*.tar", "no file is called so; check the pattern and the bucket"),
+        ("wds:{}/none", r"holds no \.tar file"),
+        ("wds:{}/none-{{0..3}}.tar", "none-0.tar does not exist"),
+        ("s3://", "cannot be read .*check the address"),
+        ("nosuch://host/photos", "no address that can be read .*nosuch"),
+        ("ftp://127.0.0.1:1/a.tar", "cannot be read .*check the address, your credentials and the connection"),
+        ("https://127.0.0.1:1/photos", r"of a web server, \.tar and \.parquet files can be read"),
+    ],
+)
+def test_what_is_not_there_is_one_sentence(spec, told, bucket):
+    with pytest.raises(NoImages, match=told) as caught:
+        open_source(spec.format(bucket.url))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_package_of_a_store_is_named(monkeypatch):
+    def refused(*_, **__):
+        raise ImportError("Please install gcsfs to access Google Storage")
+
+    monkeypatch.setattr(fsspec.core, "url_to_fs", refused)
+    with pytest.raises(MissingExtra, match=r'gs://a/b needs gcsfs.*pip install "actatlas\[gcs\]"'):
+        open_source("gs://a/b")
+    with pytest.raises(NoImages, match="Please install gcsfs"):
+        open_source("other://a/b")
+
+
+def test_an_atlas_of_photos_in_a_bucket_is_built_shown_and_added_to(files, bucket, tmp_path):
+    for number, file in enumerate(files[:16]):
+        bucket.put(file, f"{number:02d}.png")
+    how = {"model": small_network(), "out": tmp_path / "atlas", "grids": [3], "positions": 4}
+    atlas = actatlas.build(bucket.url, **how)
+    assert list(atlas.images["path"])[:1] == ["00.png"] and atlas.images["skipped"].isna().all()
+    name = atlas.layer_names[0]
+    assert len(atlas.layer(name).grid(3).examples(0, 1)) == 1
+    before = np.array(atlas.layer(name).activations.vectors)
+    for number, file in enumerate(files[16:20], 16):
+        bucket.put(file, f"{number:02d}.png")
+    grown = actatlas.build(bucket.url, **how, add=True)
+    assert len(grown.images) == 20 and np.array_equal(grown.layer(name).activations.vectors[:64], before)
