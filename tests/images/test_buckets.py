@@ -95,7 +95,7 @@ def test_shards_are_the_shards_on_disk(shards, bucket):
     local, source = map(open_source, shards)
     assert_same_photos(source, local)
     assert_same_photos(pickle.loads(pickle.dumps(source)), local)
-    for spec in (f"wds:{bucket.url}/*.tar", f"{bucket.url}/", bucket.url):
+    for spec in (f"wds:{bucket.url}/*.tar", f"wds:{bucket.url}/train-[0-2]*", f"{bucket.url}/", bucket.url):
         again = open_source(spec)
         assert list(again.records) == list(local.records) and again.content_sha256 == source.content_sha256, spec
     one = open_source(f"{bucket.url}/train-1.tar")
@@ -128,6 +128,8 @@ def test_files_of_a_folder_are_its_photos_in_natural_order_by_their_classes(file
     assert np.array_equal(source.read(5), read_photo(files[11]))
     flat = open_source(f"{bucket.url}/dog")
     assert flat.column_names == () and np.array_equal(flat.read(1), read_photo(files[2]))
+    one = open_source(f"{bucket.url}/dog/2.png")
+    assert [record.path for record in one.records] == ["2.png"] and np.array_equal(one.read(0), flat.read(1))
     several = open_source(f"{bucket.url}/dog + {bucket.url}")  # what the first has is not there twice
     assert len(several.records) == 12
 

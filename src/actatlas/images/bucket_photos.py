@@ -18,7 +18,7 @@ from actatlas.images.records import Column, Records, Texts
 
 
 class BucketPhotos(ListedPhotos):
-    """Flat, or with one sub-folder a class, which is the column `label`. Ids are places in natural order of the names.
+    """Flat, or with one sub-folder a class (the column `label`), or one file. Ids go by the natural order of names.
 
     Records call them by their name within the folder.
     """
@@ -26,8 +26,9 @@ class BucketPhotos(ListedPhotos):
     def __init__(self, url: str, photos: Sequence[Remote]):
         """photos: at least one, in any order, as `files_in(url)` found them"""
         self.spec = url.rstrip("/")
-        self._folder = spelled(url) + "/"
         ordered = sorted(photos, key=lambda photo: natural_order(photo.url))
+        folder = spelled(url)
+        self._folder = (folder.rpartition("/")[0] if ordered[0].url == folder else folder) + "/"
         names = [photo.url.removeprefix(self._folder) for photo in ordered]
         labels = [name.rpartition("/")[0] for name in names]
         self._versions = Texts(photo.version for photo in ordered)

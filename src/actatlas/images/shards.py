@@ -103,13 +103,13 @@ def _local(where: str, spec: str, suffixes: Sequence[str]) -> list[str]:
 
 def _in_store(where: str, spec: str, suffixes: Sequence[str]) -> list[str]:
     named = _expanded(where, spec)
-    if len(named) > 1 or named[0].lower().endswith(tuple(suffixes)):
-        if not any(glob.has_magic(name) for name in named):
-            return named
+    if any(map(glob.has_magic, named)):
         found = [address for name in named for address in buckets.named_like(name)]
         if not found:
             raise NoImages(f"{spec}: no file is called so; check the pattern and the bucket", spec=spec)
         return found
+    if len(named) > 1 or named[0].lower().endswith(tuple(suffixes)):
+        return named
     found = [file.url for file in buckets.files_in(named[0]) if file.url.lower().endswith(tuple(suffixes))]
     if not found:
         raise NoImages(f"{spec}: {where} holds no {' or '.join(suffixes)} file; name the folder of them", spec=spec)
