@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -119,6 +121,18 @@ def test_an_activation_that_is_the_layers_mean_counts_as_cosine_zero():
     layout = Layout(np.full((6, 2), 0.5, np.float32))
     cells = make_cells(layout, in_shards(alike, 4), np.ones(3, np.float32), GridSettings(side=2))
     assert cells.cohesion.tolist() == [0.0] and cells.example_rows[0, :6].tolist() == [0, 1, 2, 3, 4, 5]
+
+
+def test_a_shard_of_many_crops_takes_no_memory_but_its_own():
+    whole = activations(n=100_000, channels=128, classes=2)
+    layout, mean = clumped_layout(len(whole)), mean_of(whole)
+    tracemalloc.start()
+    try:
+        make_cells(layout, lambda: iter([whole]), mean, GridSettings(side=9))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 3 * whole.vectors.nbytes  # as numbers of 64 bits it takes four times its bytes, and is needed thrice
 
 
 def test_large_values_do_not_overflow_the_means():

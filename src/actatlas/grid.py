@@ -15,6 +15,7 @@ MIN_SIDE, MAX_SIDE = 2, 320
 _DEFAULT_SIDES = (20, 40, 80, 160)
 # Activations for each cell of a default grid, kept or not. About two thirds of the squares hold any.
 _MEMBERS_WANTED = 8
+_PIECE_ROWS = 16_384
 
 ReadShards = Callable[[], Iterator[ActivationSet]]
 
@@ -53,8 +54,8 @@ def make_cells(layout: Layout, read_shards: ReadShards, layer_mean: np.ndarray, 
     read_shards: a fresh iterator over the layer's activations in row order, for each of three passes
     layer_mean: (C,) mean over all activations of the layer
 
-    Memory is that of the cells and of one shard, however many activations there are. Means are taken of the stored
-    float16 vectors, added up in float64.
+    Memory is that of the cells and of one shard as it is stored, however many activations there are. Means are taken of
+    the stored float16 vectors, added up in float64.
     """
     square = squares(layout.points, settings.side)  # (N,), −1 where cut off
     image_ids = np.concatenate([shard.image_ids for shard in read_shards()])
@@ -115,10 +116,10 @@ def cells_at(kept: np.ndarray, square: np.ndarray) -> np.ndarray:
 def _means(read_shards: ReadShards, cell: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
     """(K, C) float32 means of the vectors, and (K, classes) of the attributions if there are any."""
     vectors = attributions = None
-    for shard, cells in _with_cells(read_shards, cell):
-        vectors = _added(vectors, shard.vectors, cells, len(counts))
+    for shard, part, cells in _pieces(read_shards, cell):
+        vectors = _added(vectors, shard.vectors[part], cells, len(counts))
         if shard.attributions is not None:
-            attributions = _added(attributions, shard.attributions, cells, len(counts))
+            attributions = _added(attributions, shard.attributions[part], cells, len(counts))
     of = np.maximum(counts, 1)[:, None]
     return (vectors / of).astype(np.float32), None if attributions is None else (attributions / of).astype(np.float32)
 
@@ -138,20 +139,23 @@ def _cosines(read_shards: ReadShards, cell: np.ndarray, means: np.ndarray, layer
     """(N,) each member's cosine to its cell's mean, both less the layer's mean; 0 where one of them is that mean."""
     centre = layer_mean.astype(np.float64)
     cosines, start = np.zeros(len(cell)), 0
-    for shard, cells in _with_cells(read_shards, cell):
+    for shard, part, cells in _pieces(read_shards, cell):
         rows = np.flatnonzero(cells >= 0)
-        member = shard.vectors[rows].astype(np.float64) - centre
+        member = shard.vectors[part][rows].astype(np.float64) - centre
         mean = means[cells[rows]] - centre
         norms = np.linalg.norm(member, axis=1) * np.linalg.norm(mean, axis=1)
         cosines[start + rows] = np.einsum("nc,nc->n", member, mean) / np.where(norms > 0, norms, np.inf)
-        start += len(shard)
+        start += len(cells)
     return cosines
 
 
-def _with_cells(read_shards: ReadShards, cell: np.ndarray) -> Iterator[tuple[ActivationSet, np.ndarray]]:
+def _pieces(read_shards: ReadShards, cell: np.ndarray) -> Iterator[tuple[ActivationSet, slice, np.ndarray]]:
+    """Each shard, some of its rows, and their cells: as numbers of 64 bits a shard of many crops takes gigabytes."""
     start = 0
     for shard in read_shards():
-        yield shard, cell[start : start + len(shard)]
+        for first in range(0, len(shard), _PIECE_ROWS):
+            part = slice(first, min(first + _PIECE_ROWS, len(shard)))
+            yield shard, part, cell[start + part.start : start + part.stop]
         start += len(shard)
 
 
