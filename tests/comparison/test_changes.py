@@ -25,11 +25,11 @@ def chosen(bench, photos):
 
 @pytest.fixture(scope="module")
 def built(bench, chosen, tmp_path_factory):
-    """built(network): its atlas of these photos."""
+    """built(network): its atlas of these photos, or of others."""
 
-    def build(network):
+    def build(network, of=chosen):
         return actatlas.build(
-            chosen, model=network, layers=[bench.LAYER], grids=[4], positions=8, icon_px=16, draft=True,
+            of, model=network, layers=[bench.LAYER], grids=[4], positions=8, icon_px=16, draft=True,
             out=tmp_path_factory.mktemp("built") / "atlas", progress=False,
         )  # fmt: skip
 
@@ -60,12 +60,14 @@ def test_what_a_fine_tuned_checkpoint_no_longer_keeps_together_vanishes(bench, c
     assert found.overlap[of_dog].mean() < 0.5 * found.overlap[~of_dog].mean()
 
 
-def test_classes_that_changed_places_are_told_as_those(bench, built, before):
-    found = compared(before, built(bench.swapped()))
+def test_classes_that_changed_places_are_told_as_those(bench, photos, built):
+    # A fifth of the classes change places; with half the photos, what can be told of so few cells is left to the map.
+    of = bench.chosen_photos(photos, 240)
+    found = compared(built(bench.base(), of), built(bench.swapped(), of))
     assert np.mean(found.overlap) > 0.999 and found.whole.value == pytest.approx(1, abs=1e-3), "the same features"
     tops = [said.top for said in found.spoken]
     is_told = np.array([change == "class" for change in found.shared.changes])
-    assert is_told.sum() >= 2 and not any(cells.is_gone.any() for cells in found.own)
+    assert is_told.sum() >= 4 and not any(cells.is_gone.any() for cells in found.own)
     assert np.array_equal(tops[1][is_told], bench.partner(tops[0][is_told]))
     assert (tops[0][is_told] != tops[1][is_told]).all()
 
