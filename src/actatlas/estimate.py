@@ -26,6 +26,7 @@ _LAYOUT_S_PER_ACTIVATION = {False: 6e-4, True: 2e-4}
 _LAYOUT_MEMORY = {False: (3, 800), True: (2, 500)}
 _ALIGNED_MEMORY = 1_400  # bytes an activation of each layer, all of whose graphs are there at once
 _LAYOUT_START_S = 15.0
+_AVERAGING_S_PER_NUMBER = 2e-8  # of a layer's vectors, for each grid
 _LEARNING_S = 4.0  # a layer, on two cores
 _STEPS_TO_MEASURE = 3  # an icon's fidelity takes as long
 _PHOTOS_OF_MEMBERS = 0.7  # distinct photos in a cell, for each of its members
@@ -65,9 +66,11 @@ def expected(
     class_bytes = (2 * attributed + 6 * icons * is_sampled) * (network.class_count or 0) * has_attributions
     disk_bytes = 2 * sum(channels.values()) * activations + class_bytes * len(layers)
     cell_bytes = 3 * max(plan["icon_px"].values()) ** 2 * 0.6 + _SITE_BYTES_PER_CELL
+    averaged = sum(channels.values()) + (network.class_count or 0) * len(layers) * (has_attributions and not is_sampled)
     seconds = {
         "collect": image_s * images,
         "layout": _LAYOUT_START_S + _LAYOUT_S_PER_ACTIVATION[by_landmarks] * activations * len(layers),
+        "grid": _AVERAGING_S_PER_NUMBER * activations * averaged * len(sides),
         "icons": sum(_LEARNING_S + s * _picture_steps(cells, settings.icons) for s in step_s.values()),
         "site": 0.006 * icons * len(layers),
     }

@@ -9,6 +9,8 @@ import numpy as np
 
 from actatlas.layout import nearest_among
 
+_ROWS_AT_ONCE = 256
+
 
 @dataclass(frozen=True)
 class Pool:
@@ -31,8 +33,18 @@ class Pool:
     def nearest(
         self, unit: np.ndarray, photos: np.ndarray, k: int, tick: Callable[[int], None] = lambda count: None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """As `nearest_among`, of rows (N, C + 1) of photos (N,)."""
-        return nearest_among(self.unit, self.photos, unit, photos, k, tick)
+        """As `nearest_among`, of rows (N, C + 1) of photos (N,). Distances do not depend on the rows beside a row."""
+        indices, distances = nearest_among(self.unit, self.photos, unit, photos, k, tick)
+        for start in range(0, len(unit), _ROWS_AT_ONCE):
+            part = slice(start, start + _ROWS_AT_ONCE)
+            # A product of matrices has other last bits with other rows beside, and differences of distances are small.
+            likeness = np.einsum("nkc,nc->nk", self.unit[indices[part]], unit[part], dtype=np.float64)
+            exact = np.maximum(1 - likeness, 0)
+            exact = np.where(np.isfinite(distances[part]), exact, np.inf).astype(np.float32)
+            order = np.argsort(exact, axis=1, kind="stable")
+            indices[part] = np.take_along_axis(indices[part], order, axis=1)
+            distances[part] = np.take_along_axis(exact, order, axis=1)
+        return indices, distances
 
 
 def unit_rows(vectors: np.ndarray) -> np.ndarray:
