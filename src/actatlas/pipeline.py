@@ -138,6 +138,7 @@ class Run:
                     write_shard(self.files, index, shard)
                 else:
                     write_activations(self.files, index, answers_at(shard, self._image_ids(index), self.source))
+                del shard  # before the next one grows
                 if not self.executor.is_here:  # in this process photos are counted batch by batch
                     tick(len(collector.image_ids(index)))
 

@@ -179,7 +179,9 @@ class Collector:
         count = self._settings.positions
 
         def flat(parts: list[np.ndarray]) -> np.ndarray:
-            kept = np.concatenate(parts)[is_good]  # (M, K, …)
+            kept = np.concatenate(parts)  # (M, K, …)
+            parts.clear()  # of many crops a shard is large: each layer is there twice at a time, not all of them
+            kept = kept if is_good.all() else kept[is_good]
             return kept.reshape(-1, *kept.shape[2:])
 
         places = {
