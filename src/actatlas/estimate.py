@@ -79,7 +79,7 @@ def expected(
     return {
         "images": images, "activations": activations, "layers": layers, "grids": sides,
         "cells": {str(side): count for side, count in cells.items()},
-        "seconds": {stage: round(s, 1) for stage, s in seconds.items()},
+        "seconds": {stage: round(s, 3) for stage, s in seconds.items()},
         "disk_bytes": int(disk_bytes + icons * len(layers) * cell_bytes),
         "memory_bytes": int(1.0e9 + activations * max(searched, held)),
     }  # fmt: skip

@@ -116,7 +116,7 @@ class Collector:
                 yield index, self._collect(photos, len(self.image_ids(index)), on_photos)
 
     def _collect(self, photos: Iterator[Prepared], photo_count: int, on_photos: Callable[[int], None]) -> Shard:
-        rows, inputs_done, told = _Rows(), 0, 0
+        rows, inputs_done, told = _Rows(photo_count * self._settings.crops_per_photo), 0, 0
         for inputs, slots in self._batches(photos, photo_count, rows.skipped):
             self._pass(inputs, slots, rows)
             inputs_done += len(slots)
@@ -178,15 +178,13 @@ class Collector:
         is_good = ~np.isin(crop_ids, np.fromiter(rows.skipped, np.int64, len(rows.skipped)))
         count = self._settings.positions
 
-        def flat(parts: list[np.ndarray]) -> np.ndarray:
-            kept = np.concatenate(parts)  # (M, K, …)
-            parts.clear()  # of many crops a shard is large: each layer is there twice at a time, not all of them
-            kept = kept if is_good.all() else kept[is_good]
+        def flat(values: np.ndarray) -> np.ndarray:
+            kept = values if is_good.all() else values[is_good]  # (M, K, …)
             return kept.reshape(-1, *kept.shape[2:])
 
         places = {
             "image_ids": np.repeat(crop_ids[is_good], count),
-            "positions": flat(rows.positions),
+            "positions": flat(np.concatenate(rows.positions)),
             "boxes": np.repeat(boxes[is_good], count, axis=0),
         }
         activations = {
@@ -232,15 +230,17 @@ class _Slot:
 class _Rows:
     """One shard while it grows: all slots, bad ones too. K positions an input.
 
-    vectors, attributions: layer → parts (B, K, C or classes) float16
+    input_count: slots that there will be
+    vectors, attributions: layer → (inputs, K, C or classes) float16; of many crops gigabytes, so they are there once
     top: parts (classes (B, ≤ 5) int32, logits (B, ≤ 5) float32)
     skipped: a photo of which any number is not finite is left out whole, all crops and layers
     """
 
+    input_count: int
     slots: list[_Slot] = field(default_factory=list)
     positions: list[np.ndarray] = field(default_factory=list)
-    vectors: dict[str, list[np.ndarray]] = field(default_factory=dict)
-    attributions: dict[str, list[np.ndarray]] = field(default_factory=dict)
+    vectors: dict[str, np.ndarray] = field(default_factory=dict)
+    attributions: dict[str, np.ndarray] = field(default_factory=dict)
     top: list[tuple[np.ndarray, np.ndarray]] = field(default_factory=list)
     skipped: dict[int, str] = field(default_factory=dict)
 
@@ -251,16 +251,22 @@ class _Rows:
 
     def add_vectors(self, layer: str, vectors: np.ndarray) -> None:
         self._skip_not_finite(vectors, f'activations in layer "{layer}"')
-        self.vectors.setdefault(layer, []).append(clipped(vectors))
+        self._put(self.vectors, layer, vectors)
 
     def add_attributions(self, layer: str, attributions: np.ndarray) -> None:
         self._skip_not_finite(attributions, f'attributions of layer "{layer}"')
-        self.attributions.setdefault(layer, []).append(clipped(attributions))
+        self._put(self.attributions, layer, attributions)
 
     def add_top(self, logits: torch.Tensor) -> None:
         values, classes = logits.float().topk(min(_TOP, logits.shape[1]), dim=1)
         self._skip_not_finite(values.cpu().numpy(), "logits")
         self.top.append((classes.cpu().numpy().astype(np.int32), values.cpu().numpy()))
+
+    def _put(self, store: dict[str, np.ndarray], layer: str, values: np.ndarray) -> None:
+        """values (B, …) of the batch that was added last."""
+        if layer not in store:
+            store[layer] = np.empty((self.input_count, *values.shape[1:]), np.float16)
+        store[layer][len(self.slots) - len(values) : len(self.slots)] = clipped(values)
 
     def _skip_not_finite(self, values: np.ndarray, what: str) -> None:
         """values (B, …) of the batch that was added last."""
