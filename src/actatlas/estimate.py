@@ -24,6 +24,7 @@ _PROBED_STEPS = 6
 _LAYOUT_S_PER_ACTIVATION = {False: 6e-4, True: 2e-4}
 # Copies of the vectors in memory, and bytes of neighbours and edges an activation.
 _LAYOUT_MEMORY = {False: (3, 800), True: (2, 500)}
+_SHARD_COPIES = 2.2  # of the vectors of all layers, while a shard grows and is written
 _ALIGNED_MEMORY = 1_400  # bytes an activation of each layer, all of whose graphs are there at once
 _LAYOUT_START_S = 15.0
 _AVERAGING_S_PER_NUMBER = 2e-8  # of a layer's vectors, for each grid
@@ -63,6 +64,7 @@ def expected(
     held = _ALIGNED_MEMORY * len(layers) if by_landmarks and settings.layout.align and len(layers) > 1 else 0
     searched = 2 * max(channels.values()) * copies + edge_bytes
     attributed = _attributed_rows(collect, cells, activations) if is_sampled else activations
+    of_shard = 2 * sum(channels.values()) * activations // images * min(collect.shard_images, images)
     class_bytes = (2 * attributed + 6 * icons * is_sampled) * (network.class_count or 0) * has_attributions
     disk_bytes = 2 * sum(channels.values()) * activations + class_bytes * len(layers)
     cell_bytes = 3 * max(plan["icon_px"].values()) ** 2 * 0.6 + _SITE_BYTES_PER_CELL
@@ -81,7 +83,7 @@ def expected(
         "cells": {str(side): count for side, count in cells.items()},
         "seconds": {stage: round(s, 3) for stage, s in seconds.items()},
         "disk_bytes": int(disk_bytes + icons * len(layers) * cell_bytes),
-        "memory_bytes": int(1.0e9 + activations * max(searched, held)),
+        "memory_bytes": int(1.0e9 + max(activations * max(searched, held), _SHARD_COPIES * of_shard)),
     }  # fmt: skip
 
 
