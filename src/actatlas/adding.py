@@ -56,6 +56,8 @@ def grown(folder: Path, network: Network, source: ImageSource, settings: BuildSe
     """
     if not (folder / "plan.json").is_file():
         return None
+    if AtlasFolder(folder).is_altered("plan.json"):
+        return None  # planning.py writes it again, where the command makes the same one
     files = AtlasFolder.existing(folder)
     atlas = Atlas(files)
     # One that was being replaced is not in the journal: the old or the new list, whose beginning has the plan's hash.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
+import hashlib
 import io
 import json
 import os
@@ -265,17 +265,28 @@ def _follows_layers(path: str) -> bool:
 
 
 def _has_plan(files: AtlasFolder, plan: dict[str, Any]) -> bool:
-    """One that is on the disk and not in the journal yet, or not as it was, is compared like any other."""
+    """One that is on the disk and not in the journal yet, or not as it was, is compared like any other.
+
+    One that is lost is written again where this is the same. Raises NotAnAtlas for the rest of one that was another.
+    """
     if files.has("plan.json"):
         return True
-    with contextlib.suppress(StorageError):
+    if files.was("plan.json") == hashlib.sha256(to_json(plan)).hexdigest():
+        files.write_json("plan.json", plan)
+        return True
+    is_altered = files.is_altered("plan.json")
+    try:
         stored = files.read_json("plan.json")
-        if isinstance(stored, dict) and stored.get("format_version") == FORMAT_VERSION:
-            # A title that a bit has flipped in would pass: it may be any.
-            is_damaged = "plan.json" in files.lost and not _differences(stored, _as_read(plan))
-            files.write("plan.json", to_json(plan) if is_damaged else files.read_bytes("plan.json"))
-            return True
-    return False
+    except StorageError:
+        if is_altered:
+            raise
+        return False
+    if not isinstance(stored, dict) or stored.get("format_version") != FORMAT_VERSION:
+        return False
+    # A title that a bit has flipped in would pass: it may be any.
+    is_damaged = is_altered and not _differences(stored, _as_read(plan))
+    files.write("plan.json", to_json(plan) if is_damaged else files.read_bytes("plan.json"))
+    return True
 
 
 def _as_begun(files: AtlasFolder, plan: dict[str, Any]) -> dict[str, Any]:

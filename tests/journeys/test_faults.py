@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from actatlas.errors import PlanChanged
+from actatlas.errors import NotAnAtlas, PlanChanged
 from actatlas.testing import faults
+from actatlas.testing.small import small_build
 
 ROOT = Path(__file__).parents[2]
 
@@ -66,7 +67,8 @@ def test_a_full_broken_or_forbidden_disk_is_told_and_the_build_goes_on_to_the_sa
 
 @pytest.mark.parametrize(
     ("pattern", "how"),
-    [("plan.json", "gone"), ("pilot.safetensors", "zeroed"), ("layers/*/activations/00001.safetensors", "flipped"),
+    [("plan.json", "gone"), ("plan.json", "cut"), ("plan.json", "flipped"),
+     ("pilot.safetensors", "zeroed"), ("layers/*/activations/00001.safetensors", "flipped"),
      ("layers/*/layout.safetensors", "cut"), ("layers/*/expectation.safetensors", "zeroed"),
      ("layers/*/grids/2/icons/00000.safetensors", "zeroed"), ("site/layers/*/patches/0.jpg", "cut")],
 )  # fmt: skip
@@ -74,6 +76,16 @@ def test_a_file_that_the_disk_did_not_keep_is_made_again(bench, crashes, pattern
     out = bench.copied()
     crashes.spoil(next(iter(sorted(out.glob(pattern)))), how)
     assert bench.continued(out) == ""
+
+
+def test_a_damaged_plan_costs_nothing_and_one_of_another_command_is_not_begun_anew(bench, crashes):
+    out = bench.copied()
+    shards = {path: path.stat().st_mtime_ns for path in sorted(out.glob("layers/*/activations/*"))}
+    crashes.spoil(out / "plan.json", "zeroed")
+    with pytest.raises(NotAnAtlas, match="plan.json is damaged"):
+        small_build(bench.photos, out, bench.network, examples="patches", seed=1)
+    assert bench.continued(out) == ""
+    assert shards and {path: path.stat().st_mtime_ns for path in shards} == shards
 
 
 def test_a_file_that_is_taken_from_a_finished_atlas_is_made_again(bench):

@@ -183,6 +183,11 @@ class AtlasFolder:
     def committed(self, prefix: str = "") -> list[str]:
         return sorted(p for p in self._committed if p.startswith(prefix))
 
+    def is_altered(self, path: str) -> bool:
+        """Whether it is there, and not what was written."""
+        entry = self._committed.get(path) or self.lost.get(path)
+        return entry is not None and (self.root / path).is_file() and not self._is_intact(path, entry)
+
     def was(self, path: str) -> str | None:
         """The hash of a file that is there, or was until it was lost."""
         entry = self._committed.get(path) or self.lost.get(path)
