@@ -64,9 +64,10 @@ def expected(
     held = _ALIGNED_MEMORY * len(layers) if by_landmarks and settings.layout.align and len(layers) > 1 else 0
     searched = 2 * max(channels.values()) * copies + edge_bytes
     attributed = _attributed_rows(collect, cells, activations) if is_sampled else activations
-    of_shard = 2 * sum(channels.values()) * activations // images * min(collect.shard_images, images)
+    row_bytes = 2 * sum(channels.values())  # an activation in all layers
+    of_shard = row_bytes * activations // images * min(collect.shard_images, images)
     class_bytes = (2 * attributed + 6 * icons * is_sampled) * (network.class_count or 0) * has_attributions
-    disk_bytes = 2 * sum(channels.values()) * activations + class_bytes * len(layers)
+    disk_bytes = row_bytes * activations + class_bytes * len(layers)
     cell_bytes = 3 * max(plan["icon_px"].values()) ** 2 * 0.6 + _SITE_BYTES_PER_CELL
     averaged = sum(channels.values()) + (network.class_count or 0) * len(layers) * (has_attributions and not is_sampled)
     seconds = {

@@ -67,6 +67,3 @@ class RemoteFile(io.RawIOBase):
         content = read_part(self._remote, self._position, count) if count else b""
         self._position += len(content)
         return content
-
-    def readall(self) -> bytes:
-        return self.read()
