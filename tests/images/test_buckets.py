@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import s3fs
 
 import actatlas
 from actatlas.collect.sampling import order_of
@@ -162,14 +163,14 @@ def test_what_changes_after_it_was_listed_is_another_listing_and_not_read(files,
 @pytest.mark.parametrize(
     ("spec", "told"),
     [
-        ("{}/none", r"no images in s3://.*/none or its sub-folders"),
-        ("s3://no-such-bucket/photos", "no images in s3://no-such-bucket/photos"),
+        ("{}/none", "none does not exist; check bucket and name"),
+        ("s3://no-such-bucket/photos", "s3://no-such-bucket/photos does not exist; check bucket and name"),
         ("{}/none.tar", "none.tar does not exist; check bucket and name"),
         ("{}/none.parquet", "none.parquet does not exist"),
         ("wds:{}/none-*.tar", "no file is called so; check the pattern and the bucket"),
-        ("wds:{}/none", r"holds no \.tar file"),
+        ("wds:{}/none", "none does not exist; check bucket and name"),
         ("wds:{}/none-{{0..3}}.tar", "none-0.tar does not exist"),
-        ("s3://", "cannot be read .*check the address"),
+        ("s3://", "s3:// names no bucket; write s3://BUCKET/FOLDER"),
         ("nosuch://host/photos", "no address that can be read .*nosuch"),
         ("ftp://127.0.0.1:1/a.tar", "cannot be read .*check the address, your credentials and the connection"),
         ("https://127.0.0.1:1/photos", r"of a web server, \.tar and \.parquet files can be read"),
@@ -179,6 +180,29 @@ def test_what_is_not_there_is_one_sentence(spec, told, bucket):
     with pytest.raises(NoImages, match=told) as caught:
         open_source(spec.format(bucket.url))
     assert "\n" not in str(caught.value)
+
+
+def test_folders_without_photos_or_shards_say_what_was_looked_for(files, bucket):
+    bucket.put(files[0], "notes/readme.txt")
+    with pytest.raises(NoImages, match=r"no images in s3://.*/notes or its sub-folders.*and for \.tar and \.parquet"):
+        open_source(f"{bucket.url}/notes")
+    with pytest.raises(NoImages, match=r"notes holds no \.tar file"):
+        open_source(f"wds:{bucket.url}/notes")
+
+
+def test_photos_of_a_class_that_cannot_be_listed_are_not_left_out(files, bucket, monkeypatch):
+    for number, file in enumerate(files[:4]):
+        bucket.put(file, f"{'cat' if number % 2 else 'dog'}/{number}.png")
+    listed = s3fs.S3FileSystem._lsdir
+
+    async def refused_in_part(store, path, *args, **kwargs):
+        if path.rstrip("/").endswith("/dog"):
+            raise PermissionError("Access Denied")
+        return await listed(store, path, *args, **kwargs)
+
+    monkeypatch.setattr(s3fs.S3FileSystem, "_lsdir", refused_in_part)
+    with pytest.raises(NoImages, match="cannot be read .*Access Denied.*check the address, your credentials"):
+        open_source(bucket.url)
 
 
 def test_a_missing_package_of_a_store_is_named(monkeypatch):

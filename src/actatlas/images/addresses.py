@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import re
+from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+from actatlas.images.records import Texts
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 
@@ -16,6 +20,30 @@ class Remote:
     length: int
     version: str
     gives_parts: bool
+
+
+class Remotes:
+    """Very many of them that give parts, appended once, by their number: a hundred bytes or so each."""
+
+    def __init__(self) -> None:
+        self.urls, self.versions, self.lengths = Texts(), Texts(), array("q")
+
+    def append(self, file: Remote) -> None:
+        self.urls.append(file.url)
+        self.versions.append(file.version)
+        self.lengths.append(file.length)
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __getitem__(self, number: int) -> Remote:
+        return Remote(self.urls[number], self.lengths[number], self.versions[number], gives_parts=True)
+
+    def in_order(self, numbers: Sequence[int]) -> Remotes:
+        ordered = Remotes()
+        for number in numbers:
+            ordered.append(self[number])
+        return ordered
 
 
 def is_address(where: str) -> bool:

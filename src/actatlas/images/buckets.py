@@ -58,17 +58,28 @@ def read_part(remote: Remote, offset: int, count: int) -> bytes:
     return content
 
 
-def files_in(url: str) -> list[Remote]:
-    """Files of a folder and of its sub-folders, one level deep, hidden ones left out; itself, if it is a file."""
+def files_in(url: str) -> Iterator[Remote]:
+    """Files of a folder and of its sub-folders, one level deep, hidden ones left out; itself, if it is a file.
+
+    The lists come one by one. Raises NoImages where any of them cannot be had.
+    """
     with _said(url):
         store, path = _store_of(url)
-        found = store.find(path, maxdepth=2, detail=True)
-        start = len(path.rstrip("/"))
-        return [
-            _remote(str(store.unstrip_protocol(name)), info)
-            for name, info in found.items()
-            if info.get("type") == "file" and "/." not in name[start:]
-        ]
+        sub_folders = []
+        for info in store.ls(path, detail=True):
+            if info["type"] == "directory":
+                sub_folders.append(info["name"])
+            elif not _is_hidden(info["name"]):
+                yield _remote(str(store.unstrip_protocol(info["name"])), info)
+        for folder in sub_folders:
+            if folder.strip("/") != path.strip("/") and not _is_hidden(folder):  # some stores list a folder in itself
+                for info in store.ls(folder, detail=True):
+                    if info["type"] == "file" and not _is_hidden(info["name"]):
+                        yield _remote(str(store.unstrip_protocol(info["name"])), info)
+
+
+def _is_hidden(path: str) -> bool:
+    return path.rstrip("/").rpartition("/")[2].startswith(".")
 
 
 def spelled(url: str) -> str:
@@ -100,6 +111,8 @@ def _store_of(url: str) -> tuple[Any, str]:
         raise MissingExtra(*_DRIVERS[scheme], f"reading {url}") from None
     except ValueError as error:
         raise NoImages(f"{url} is no address that can be read ({first_line(error)})", url=url) from None
+    if not path:
+        raise NoImages(f"{url} names no bucket; write {url.rstrip('/:')}://BUCKET/FOLDER", url=url)
     return store, path
 
 

@@ -16,6 +16,9 @@ from actatlas.images.records import Entry
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 
 
+_NUMBER = re.compile(r"\d+")
+
+
 def is_image_name(name: str) -> bool:
     return not name.startswith(".") and name.lower().endswith(EXTENSIONS)
 
@@ -102,11 +105,15 @@ def list_csv(file: str) -> Iterator[Entry]:
         raise NoImages(f"no images in {file}: it has a header and no rows", spec=file)
 
 
-def natural_order(path: str) -> tuple[list[tuple[int, int, str]], str]:
+def natural_order(path: str) -> tuple[str, str]:
     """A sort key: numbers by value, letters without case, ties by the path itself."""
-    parts = re.split(r"(\d+)", path.casefold())
-    # isdecimal, as \d: int() reads every digit that both accept.
-    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts], path
+    return _NUMBER.sub(_by_value, path.casefold()), path
+
+
+def _by_value(number: re.Match[str]) -> str:
+    """Digits that sort as their number does: before any letter, and longer ones behind shorter ones."""
+    digits = str(int(number[0]))  # of any script: int() reads every digit that \d finds
+    return f"\0{chr(len(digits))}{digits}"
 
 
 def _leads_to_folder(entry: os.DirEntry[str]) -> bool:

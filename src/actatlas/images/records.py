@@ -33,6 +33,9 @@ class Texts:
     def __len__(self) -> int:
         return len(self._ends)
 
+    def __iter__(self) -> Iterator[str]:
+        return map(self.__getitem__, range(len(self)))
+
     def __getitem__(self, number: int) -> str:
         start = self._ends[number - 1] if number else 0
         return self._content[start : self._ends[number]].decode(*_ENCODING)

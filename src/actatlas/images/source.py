@@ -12,7 +12,7 @@ from PIL import Image
 
 from actatlas.errors import NoImages
 from actatlas.images import parquet, webdataset
-from actatlas.images.addresses import is_address, is_web
+from actatlas.images.addresses import Remotes, is_address, is_web
 from actatlas.images.bucket_photos import BucketPhotos
 from actatlas.images.buckets import files_in
 from actatlas.images.decoding import read_photo
@@ -134,12 +134,16 @@ def _at_address(text: str) -> ImageSource:
             return make(text)
     if is_web(text):
         raise NoImages(f"{text}: of a web server, .tar and .parquet files can be read, each by its address", spec=text)
-    files = files_in(text)
-    photos = [file for file in files if is_image_name(file.url.rpartition("/")[2])]
+    photos, ends = Remotes(), set()
+    for file in files_in(text):
+        if is_image_name(file.url.rpartition("/")[2]):
+            photos.append(file)
+        else:
+            ends.add(os.path.splitext(file.url)[1].lower())
     if photos:
         return BucketPhotos(text, photos)
     for suffixes, make in _OF_SHARDS:
-        if any(file.url.lower().endswith(suffixes) for file in files):
+        if not ends.isdisjoint(suffixes):
             return make(text)
     raise NoImages(
         f"no images in {text} or its sub-folders, one level deep (looked for {', '.join(EXTENSIONS)}, and for .tar and "
