@@ -7,15 +7,16 @@ Photos that are added make other maps: all is laid out and painted anew.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from actatlas.atlas import Atlas
 from actatlas.atlas.tables import read_images
-from actatlas.errors import PlanChanged, UsageError
+from actatlas.errors import ImageError, NotAnAtlas, PlanChanged, UsageError
 from actatlas.images import FileSource, JoinedPhotos, open_source
+from actatlas.images.records import Entry
 from actatlas.networks import Network
 from actatlas.planning import TAKEN_COLUMNS, BuildSettings, chosen_layers, make_plan
 from actatlas.rerun import contents_sha256, listing_sha256
@@ -52,7 +53,8 @@ def grown(folder: Path, network: Network, source: ImageSource, settings: BuildSe
 
     may_add: whether what it does not have may be added
     None where there is no atlas, or where it has to be what its plan says: nothing was ever added, nor may be.
-    Raises UsageError for photos that cannot be added, PlanChanged where those that are there have changed.
+    Raises UsageError for photos that cannot be added, PlanChanged where those that are there have changed, NotAnAtlas
+    where nobody knows any more which these are.
     """
     if not (folder / "plan.json").is_file():
         return None
@@ -60,8 +62,7 @@ def grown(folder: Path, network: Network, source: ImageSource, settings: BuildSe
         return None  # planning.py writes it again, where the command makes the same one
     files = AtlasFolder.existing(folder)
     atlas = Atlas(files)
-    # One that was being replaced is not in the journal: the old or the new list, whose beginning has the plan's hash.
-    if not (folder / "images.csv").is_file() or (not may_add and len(atlas.collections) == 1):
+    if not may_add and len(atlas.collections) == 1:
         return None
     for kind, said in (("vectors", "given vectors"), ("compared", "a comparison")):
         if kind in atlas.plan:
@@ -93,7 +94,7 @@ def _all_photos(atlas: Atlas, source: ImageSource) -> tuple[ImageSource, int]:
         )
     if not images["has_files"]:
         return _joined(atlas, source)
-    own = list(_own_entries(atlas))[: images["listed"]]
+    own = _own_entries(atlas, source)
     _require_unchanged(atlas, FileSource(images["spec"], own))
     known = {path for path, _ in own}
     more = [(record.path, record.columns) for record in source.records if record.path not in known]
@@ -134,13 +135,34 @@ def _continues(source: ImageSource, images: dict[str, Any]) -> bool:
     return listing_sha256(source, count, content) == images["listing_sha256"]
 
 
-def _own_entries(atlas: Atlas) -> Iterator[tuple[str, dict[str, str]]]:
-    """Paths and columns, as they were listed."""
-    table = read_images((atlas.folder / "images.csv").read_bytes())
+def _own_entries(atlas: Atlas, source: ImageSource) -> list[Entry]:
+    """Paths and columns, as they were listed; where the table of them is lost or damaged, as they are listed again."""
+    images = atlas.plan["images"]
+    if atlas.files.is_altered("images.csv") or not (atlas.folder / "images.csv").is_file():
+        return [(record.path, record.columns) for record in _listed_again(atlas, source).records]
+    # One that was being replaced is not in the journal: the old or the new list, whose beginning has the plan's hash.
+    table = read_images(atlas.files, "images.csv")[: images["listed"]]
     called = {f"list_{name}": name for name in TAKEN_COLUMNS}
-    columns = atlas.plan["images"]["columns"]
-    for path, *values in zip(table["path"], *(table[name] for name in columns), strict=True):
-        yield path, {called.get(name, name): value for name, value in zip(columns, values, strict=True)}
+    columns = images["columns"]
+    return [
+        (path, {called.get(name, name): value for name, value in zip(columns, values, strict=True)})
+        for path, *values in zip(table["path"], *(table[name] for name in columns), strict=True)
+    ]
+
+
+def _listed_again(atlas: Atlas, source: ImageSource) -> ImageSource:
+    """Raises NotAnAtlas where nothing lists its photos in their order, as once those of another folder were added."""
+    images = atlas.plan["images"]
+    if listing_sha256(source) == images["listing_sha256"]:
+        return source
+    with suppress(ImageError):
+        own = open_source(images["spec"])
+        if listing_sha256(own) == images["listing_sha256"]:
+            return own
+    raise NotAnAtlas(
+        f"{atlas.folder / 'images.csv'} is lost or damaged, and {images['spec']} does not list its photos in their "
+        "order; bring the file back from a copy, or build another atlas"
+    )
 
 
 def _require_unchanged(atlas: Atlas, own: FileSource) -> None:

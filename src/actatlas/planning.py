@@ -14,7 +14,7 @@ from typing import Any
 
 from actatlas.atlas import collections_of
 from actatlas.collect import CollectSettings
-from actatlas.errors import NetworkError, NoImages, PlanChanged, StorageError, TooFewImages
+from actatlas.errors import NetworkError, NoImages, NotAnAtlas, PlanChanged, TooFewImages, UnfinishedAtlas
 from actatlas.grid import GridSettings, default_sides
 from actatlas.inversion import InversionSettings, require_paintable, side_px
 from actatlas.layout import LayoutSettings
@@ -234,6 +234,7 @@ def _grow(
     told = [f"{more:,} photos"] * (more > 0) + [", ".join(names)] * (len(names) > 0)
     progress.say(f"{files.root}: {' and '.join(told)} will be added; activations that are there stay")
     files.reopen()
+    mend(files, progress)  # of a finished atlas not every byte was looked at, and what is kept is built on
     stored = files.read_json("plan.json")
     files.write_json("plan.json", stored | {"grids": plan["grids"]})  # known even when the grids themselves have gone
     if more:
@@ -265,27 +266,31 @@ def _follows_layers(path: str) -> bool:
 
 
 def _has_plan(files: AtlasFolder, plan: dict[str, Any]) -> bool:
-    """One that is on the disk and not in the journal yet, or not as it was, is compared like any other.
+    """One that is on the disk and not in the journal yet is compared like any other.
 
-    One that is lost is written again where this is the same. Raises NotAnAtlas for the rest of one that was another.
+    One that is lost or damaged is written again where this is the same. Raises NotAnAtlas where it was another, which
+    all that is there was made by.
     """
-    if files.has("plan.json"):
+    was, is_altered = files.was("plan.json"), files.is_altered("plan.json")
+    if files.has("plan.json") and not is_altered:
         return True
-    if files.was("plan.json") == hashlib.sha256(to_json(plan)).hexdigest():
-        files.write_json("plan.json", plan)
-        return True
-    is_altered = files.is_altered("plan.json")
     try:
         stored = files.read_json("plan.json")
-    except StorageError:
-        if is_altered:
-            raise
-        return False
-    if not isinstance(stored, dict) or stored.get("format_version") != FORMAT_VERSION:
-        return False
-    # A title that a bit has flipped in would pass: it may be any.
-    is_damaged = is_altered and not _differences(stored, _as_read(plan))
-    files.write("plan.json", to_json(plan) if is_damaged else files.read_bytes("plan.json"))
+    except (NotAnAtlas, UnfinishedAtlas):
+        stored = None
+    if was is None:
+        if not isinstance(stored, dict) or stored.get("format_version") != FORMAT_VERSION:
+            return False
+        files.write("plan.json", files.read_bytes("plan.json"))
+        return True
+    # A title that a bit has flipped in may be any.
+    is_same = isinstance(stored, dict) and not _differences(stored, _as_read(plan))
+    if not is_same and was != hashlib.sha256(to_json(plan)).hexdigest():
+        raise NotAnAtlas(
+            f"{files.root / 'plan.json'} is {'damaged' if is_altered else 'lost'}, and was of another command than "
+            "this; give the one that the atlas was begun with, bring the file back from a copy, or choose another --out"
+        )
+    files.write_json("plan.json", plan)
     return True
 
 

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from actatlas.atlas import Atlas
 from actatlas.errors import NotAnAtlas, PlanChanged
+from actatlas.store import AtlasFolder
 from actatlas.testing import faults
 from actatlas.testing.small import small_build
 
@@ -81,11 +83,45 @@ def test_a_file_that_the_disk_did_not_keep_is_made_again(bench, crashes, pattern
 def test_a_damaged_plan_costs_nothing_and_one_of_another_command_is_not_begun_anew(bench, crashes):
     out = bench.copied()
     shards = {path: path.stat().st_mtime_ns for path in sorted(out.glob("layers/*/activations/*"))}
-    crashes.spoil(out / "plan.json", "zeroed")
-    with pytest.raises(NotAnAtlas, match="plan.json is damaged"):
-        small_build(bench.photos, out, bench.network, examples="patches", seed=1)
+    for how, told in (("zeroed", "damaged"), ("flipped", "damaged"), ("gone", "lost")):
+        crashes.spoil(out / "plan.json", how)
+        with pytest.raises(NotAnAtlas, match=f"plan.json is {told}, and was of another command than this"):
+            small_build(bench.photos, out, bench.network, examples="patches", seed=1)
+        assert bench.continued(out) == ""
+        (out / "manifest.json").unlink()
     assert bench.continued(out) == ""
     assert shards and {path: path.stat().st_mtime_ns for path in shards} == shards
+
+
+@pytest.mark.parametrize("adding", ["photos", "layers"])
+def test_what_is_damaged_before_something_is_added_is_made_again_or_told(crashes, tmp_path, monkeypatch, adding):
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+    bench = crashes.Bench(tmp_path, "none", adding)
+    for pattern in ("places/00000.safetensors", "layers/first/activations/00001.safetensors", "images.csv"):
+        for how in ("flipped", "gone"):
+            out = bench.fresh()
+            crashes.spoil(out / pattern, how)
+            assert bench.continued(out) == "", f"{pattern} {how}"
+    only_here = ["plan.json", "images.csv"] if adding == "photos" else ["plan.json"]  # of an atlas that was added to
+    for name in only_here:
+        out, whole = bench.copied(), (tmp_path / "whole" / name).read_bytes()
+        for how in ("zeroed", "cut", "gone"):
+            (out / name).write_bytes(whole)
+            crashes.spoil(out / name, how)
+            kept = {path: path.stat().st_mtime_ns for path in out.rglob("*.safetensors")}
+            with pytest.raises(NotAnAtlas, match=f"{name} is .*bring the file back from a copy"):
+                bench.build(out)
+            assert kept == {path: path.stat().st_mtime_ns for path in out.rglob("*.safetensors")}
+        (out / name).write_bytes(whole)
+        assert bench.continued(out) == ""
+
+
+def test_a_damaged_table_of_photos_is_told(bench, crashes):
+    for how in ("zeroed", "cut"):
+        out = bench.copied(is_finished=True)
+        crashes.spoil(out / "images.csv", how)
+        with pytest.raises(NotAnAtlas, match=r"images.csv is damaged; delete it and run the build command again"):
+            Atlas(AtlasFolder.existing(out)).images  # noqa: B018
 
 
 def test_a_file_that_is_taken_from_a_finished_atlas_is_made_again(bench):

@@ -52,7 +52,7 @@ class Projection:
     @cached_property
     def images(self) -> pd.DataFrame:
         """One row a listed photo of the second set: id, path, skipped, and the list's own columns."""
-        return read_images(self.atlas.files.read_bytes(paths.projection_images(self.key)))
+        return read_images(self.atlas.files, paths.projection_images(self.key))
 
     def of_layer(self, layer: str) -> dict[str, Any]:
         """The facts of one layer. Raises LayerNotFound where the photos were not placed on it."""

@@ -155,7 +155,9 @@ class Atlas:
         """One row a listed image: id, path, skipped (the reason, or None), and the list's own columns as strings."""
         if not self.has_photos:
             return pd.DataFrame({"id": [], "path": [], "skipped": []})
-        table = read_images(self._files.read_bytes("images.csv"))
+        table = read_images(self._files, "images.csv")
+        if len(table) < self.plan["images"]["listed"]:
+            raise self._files.damaged("images.csv")
         skipped = self.skipped
         table.insert(2, "skipped", pd.Series([skipped.get(i) for i in table["id"]], dtype=object))
         return table
@@ -221,7 +223,7 @@ class Atlas:
     @property
     def has_photos(self) -> bool:
         """Whether it knows the photos that it was made of; the shipped atlas does not."""
-        return self._files.has("images.csv")
+        return self._files.was("images.csv") is not None
 
     @cached_property
     def source(self) -> ImageSource:

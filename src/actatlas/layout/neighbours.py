@@ -15,6 +15,7 @@ import scipy.sparse.csgraph
 import umap.umap_
 
 from actatlas.layout.search import Rows, as_unit, nearest_of_other_photos
+from actatlas.layout.threads import begin_threads
 
 # Up to here all pairs are compared: exact, and quicker than a search with its warming up.
 _EXACT_ROWS = 30_000
@@ -42,6 +43,7 @@ def nearest_rows(
 
     Where too few other photos are there, the number of neighbours is lowered; with one photo its own are neighbours.
     """
+    begin_threads()
     n, remarks = len(vectors), []
     _, photo, rows_per_photo = np.unique(image_ids, return_inverse=True, return_counts=True)
     if len(rows_per_photo) == 1:
@@ -82,6 +84,7 @@ def _nearest_piece_by_piece(rows: Rows, photo: np.ndarray, asked: np.ndarray, k:
 
 def graph_of(indices: np.ndarray, distances: np.ndarray) -> tuple[scipy.sparse.csr_matrix, list[str]]:
     """From `nearest_rows` (N, k) the (N, N) symmetric fuzzy graph of UMAP, and remarks."""
+    begin_threads()
     graph = _fuzzy(indices, distances) if len(indices) <= _UMAP_ROWS else _fuzzy_of_many(indices, distances)
     islands, _ = scipy.sparse.csgraph.connected_components(graph, directed=False)
     if islands == 1:

@@ -197,7 +197,7 @@ class AtlasFolder:
         try:
             return json.loads(self.read_bytes(path))
         except ValueError:
-            raise self._damaged(path) from None
+            raise self.damaged(path) from None
 
     def read_bytes(self, path: str) -> bytes:
         try:
@@ -228,7 +228,7 @@ class AtlasFolder:
         except FileNotFoundError:
             raise self._missing(path) from None
         except SafetensorError:
-            raise self._damaged(path) from None
+            raise self.damaged(path) from None
         except OSError as error:
             raise _unreadable(error, self.root / path) from error
 
@@ -241,7 +241,7 @@ class AtlasFolder:
             )
         files = _listed(self.read_json("manifest.json"))
         if files is None:
-            raise self._damaged("manifest.json")
+            raise self.damaged("manifest.json")
         wrong = [p for p, entry in files.items() if not self._is_intact(p, entry)]
         if wrong:
             names = ", ".join(wrong[:3]) + (f" and {len(wrong) - 3} more" if len(wrong) > 3 else "")
@@ -251,6 +251,11 @@ class AtlasFolder:
                 files=wrong,
             )
         return len(files)
+
+    def damaged(self, path: str) -> StorageError:
+        return NotAnAtlas(
+            f"{self.root / path} is damaged; delete it and run the build command again", path=str(self.root / path)
+        )
 
     # --- inside
 
@@ -303,11 +308,6 @@ class AtlasFolder:
     def _missing(self, path: str) -> StorageError:
         return UnfinishedAtlas(
             f"{self.root} lacks {path}; run its build command again, which continues", path=str(self.root / path)
-        )
-
-    def _damaged(self, path: str) -> StorageError:
-        return NotAnAtlas(
-            f"{self.root / path} is damaged; delete it and run the build command again", path=str(self.root / path)
         )
 
 
