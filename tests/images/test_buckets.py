@@ -167,7 +167,7 @@ def test_what_changes_after_it_was_listed_is_another_listing_and_not_read(files,
         ("s3://no-such-bucket/photos", "s3://no-such-bucket/photos does not exist; check bucket and name"),
         ("{}/none.tar", "none.tar does not exist; check bucket and name"),
         ("{}/none.parquet", "none.parquet does not exist"),
-        ("wds:{}/none-*.tar", "no file is called so; check the pattern and the bucket"),
+        ("wds:{}/none/a-*.tar", "none/a-[*].tar does not exist; check bucket and name"),
         ("wds:{}/none", "none does not exist; check bucket and name"),
         ("wds:{}/none-{{0..3}}.tar", "none-0.tar does not exist"),
         ("s3://", "s3:// names no bucket; write s3://BUCKET/FOLDER"),
@@ -188,6 +188,22 @@ def test_folders_without_photos_or_shards_say_what_was_looked_for(files, bucket)
         open_source(f"{bucket.url}/notes")
     with pytest.raises(NoImages, match=r"notes holds no \.tar file"):
         open_source(f"wds:{bucket.url}/notes")
+    for pattern in ("notes/a-*.tar", "*/*.tar", "n*/*/a.tar"):
+        with pytest.raises(NoImages, match="no file is called so; check the pattern and the bucket"):
+            open_source(f"wds:{bucket.url}/{pattern}")
+
+
+def test_patterns_name_files_of_several_folders_and_leave_out_hidden_ones(files, bucket, tmp_path):
+    for number, name in enumerate(["first/a-0.tar", "second/a-1.tar", "second/.a-2.tar", ".third/a-3.tar", "a-4.tar"]):
+        bucket.put(shard(tmp_path / f"{number}.tar", files[2 * number : 2 * number + 2], 2 * number), name)
+    named = {
+        "*/a-*.tar": [0, 1], "*/*.tar": [0, 1], "[!f]*/a-[0-9].tar": [1], "*.tar": [4],
+        "{first/a-0,sec*/a-1}.tar": [0, 1], "*/.a-*.tar": [2],
+    }  # fmt: skip
+    for pattern, numbers in named.items():
+        source = open_source(f"wds:{bucket.url}/{pattern}")
+        stems = [record.path.rpartition("/")[2].partition(".")[0] for record in source.records]
+        assert stems == [f"{n:04d}" for number in numbers for n in (2 * number, 2 * number + 1)], pattern
 
 
 def test_photos_of_a_class_that_cannot_be_listed_are_not_left_out(files, bucket, monkeypatch):
@@ -201,8 +217,9 @@ def test_photos_of_a_class_that_cannot_be_listed_are_not_left_out(files, bucket,
         return await listed(store, path, *args, **kwargs)
 
     monkeypatch.setattr(s3fs.S3FileSystem, "_lsdir", refused_in_part)
-    with pytest.raises(NoImages, match="cannot be read .*Access Denied.*check the address, your credentials"):
-        open_source(bucket.url)
+    for spec in (bucket.url, f"wds:{bucket.url}/*/*.tar"):
+        with pytest.raises(NoImages, match="cannot be read .*Access Denied.*check the address, your credentials"):
+            open_source(spec)
 
 
 def test_a_missing_package_of_a_store_is_named(monkeypatch):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fnmatch import fnmatchcase
 from typing import Any
 
 from actatlas.errors import ActatlasError, MissingExtra, NoImages, first_line
@@ -79,7 +81,13 @@ def files_in(url: str) -> Iterator[Remote]:
 
 
 def _is_hidden(path: str) -> bool:
-    return path.rstrip("/").rpartition("/")[2].startswith(".")
+    return _is_called(path, ".*")
+
+
+def _is_called(path: str, pattern: str) -> bool:
+    """As a shell has it: * is no name that begins with a dot."""
+    name = path.rstrip("/").rpartition("/")[2]
+    return fnmatchcase(name, pattern) and name.startswith(".") == pattern.startswith(".")
 
 
 def spelled(url: str) -> str:
@@ -90,10 +98,17 @@ def spelled(url: str) -> str:
 
 
 def named_like(pattern: str) -> list[str]:
-    """Addresses of the files that a pattern with * or [ ] names."""
+    """Addresses of the files that a pattern with * or [ ] names. Raises NoImages where a folder cannot be listed."""
     with _said(pattern):
         store, path = _store_of(pattern)
-        return [str(store.unstrip_protocol(name)) for name in store.glob(path)]
+        parts = path.split("/")
+        first = next(number for number, part in enumerate(parts) if glob.has_magic(part))
+        named = ["/".join(parts[:first])]
+        for number in range(first, len(parts)):  # not by the store's own glob: it leaves out folders that give an error
+            kind = "file" if number == len(parts) - 1 else "directory"
+            found = (info for folder in named for info in store.ls(folder, detail=True) if info["type"] == kind)
+            named = [info["name"].rstrip("/") for info in found if _is_called(info["name"], parts[number])]
+        return [str(store.unstrip_protocol(name)) for name in named]
 
 
 def _store_of(url: str) -> tuple[Any, str]:

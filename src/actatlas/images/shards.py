@@ -104,7 +104,7 @@ def _local(where: str, spec: str, suffixes: Sequence[str]) -> list[str]:
 def _in_store(where: str, spec: str, suffixes: Sequence[str]) -> list[str]:
     named = _expanded(where, spec)
     if any(map(glob.has_magic, named)):
-        found = [address for name in named for address in buckets.named_like(name)]
+        found = [a for name in named for a in (buckets.named_like(name) if glob.has_magic(name) else [name])]
         if not found:
             raise NoImages(f"{spec}: no file is called so; check the pattern and the bucket", spec=spec)
         return found
