@@ -23,7 +23,7 @@ class Remote:
 
 
 class Remotes:
-    """Very many of them that give parts, appended once, by their number: a hundred bytes or so each."""
+    """Very many of those that give parts, by their number: a hundred bytes or so each."""
 
     def __init__(self) -> None:
         self.urls, self.versions, self.lengths = Texts(), Texts(), array("q")

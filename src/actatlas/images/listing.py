@@ -14,8 +14,6 @@ from actatlas.images.addresses import is_address
 from actatlas.images.records import Entry
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
-
-
 _NUMBER = re.compile(r"\d+")
 
 
