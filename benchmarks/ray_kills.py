@@ -229,18 +229,20 @@ def icons(network, ray: Ray) -> None:
 
 def main() -> int:
     command = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    command.add_argument("what", nargs="*", choices=["kills", "costs", []], default=["kills", "costs"])
+    command.add_argument("what", nargs="*", metavar="WHAT", help="kills, costs; both, where none is named")
     command.add_argument("--kills", type=int, default=20)
     command.add_argument("--seconds", type=float, default=20.0, help="between two kills, on average")
     command.add_argument("--photos", type=int, default=120)
     command.add_argument("--at", type=Path, default=None)
     options = command.parse_args()
+    if unknown := sorted(set(options.what) - {"kills", "costs"}):
+        command.error(f"{unknown[0]} is none of kills, costs")
     found = sorted(path for path in Path(os.environ["ACTATLAS_PHOTOS"]).rglob("*") if path.suffix.lower() == ".jpg")
-    is_well = True
+    what, is_well = options.what or ["kills", "costs"], True
     with tempfile.TemporaryDirectory(dir=options.at) as folder:
-        if "kills" in options.what:
+        if "kills" in what:
             is_well = kills(found[: options.photos], Path(folder), options.kills, options.seconds)
-        if "costs" in options.what:
+        if "costs" in what:
             costs(found[:640], Path(folder))
     return 0 if is_well else 1
 

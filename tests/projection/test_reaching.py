@@ -9,6 +9,7 @@ from actatlas.projection.reaching import Neighbours, reach_of
 from actatlas.projection.settings import ProjectionSettings
 
 CELLS, EACH, NEAR, PHOTOS = 300, 20, 20, 200
+SIDE, SQUARES = 20, np.arange(CELLS)
 
 
 def neighbours(lacking: int, seed: int = 0) -> tuple[Neighbours, np.ndarray]:
@@ -26,7 +27,7 @@ def neighbours(lacking: int, seed: int = 0) -> tuple[Neighbours, np.ndarray]:
 
 @pytest.mark.parametrize("lacking", [1, 2, 60])
 def test_few_clear_cells_among_hundreds_are_told_and_hardly_any_others(lacking):
-    reach = reach_of(*neighbours(lacking), CELLS, ProjectionSettings())
+    reach = reach_of(*neighbours(lacking), SQUARES, SIDE, ProjectionSettings())
     told = np.flatnonzero(reach.states == "unreached")
     assert set(range(lacking)) <= set(told.tolist())
     assert len(told) - lacking <= 0.2 * lacking
@@ -34,13 +35,27 @@ def test_few_clear_cells_among_hundreds_are_told_and_hardly_any_others(lacking):
 
 def test_where_the_sets_are_alike_no_cell_is_told_whatever_the_chance():
     told = [
-        int((reach_of(*neighbours(0, seed), CELLS, ProjectionSettings(seed=seed)).states != "alike").sum())
+        int((reach_of(*neighbours(0, seed), SQUARES, SIDE, ProjectionSettings(seed=seed)).states != "alike").sum())
         for seed in range(5)
     ]
     assert np.mean(np.array(told) > 0) <= 0.2  # one in ten is allowed
 
 
 def test_shares_of_chance_are_what_they_say():
-    reach = reach_of(*neighbours(0), CELLS, ProjectionSettings(false_share=1.0))
+    reach = reach_of(*neighbours(0), SQUARES, SIDE, ProjectionSettings(false_share=1.0))
     raw = np.sort(reach.p)
     assert raw[0] > 0.05  # of 300 alike cells the smallest, false ones among many allowed for
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_cells_that_lie_together_are_told_and_as_far_off_ones_that_lie_apart_are_not(seed):
+    told = []
+    for places in ([41, 42, 43, 61, 62, 63], [0, 5, 10, 100, 105, 110]):
+        random, (near, cells) = np.random.default_rng(seed), neighbours(0, seed)
+        for cell in places:  # of the photos near it 11 of 40 are new, 20 elsewhere
+            own, new = (random.choice(PHOTOS, count, replace=False) for count in (29, 11))
+            near.photos[cells == cell] = random.choice(np.concatenate([own, PHOTOS + new]), (EACH, NEAR))
+        reach = reach_of(near, cells, SQUARES, SIDE, ProjectionSettings())
+        told.append(np.flatnonzero(reach.states != "alike").tolist())
+    assert len(told[0]) >= 5 and set(told[0]) <= {41, 42, 43, 61, 62, 63}
+    assert told[1] == []

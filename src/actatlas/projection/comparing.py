@@ -146,7 +146,7 @@ def _on_grid(
     asked_square = squares(grid.layer.layout[pool.rows[neighbours.asked]], grid.side)
     reach = None
     if len(grid) and len(neighbours.asked) >= settings.least_asked * len(grid):
-        reach = reach_of(neighbours, cells_at(kept, asked_square), len(grid), settings)
+        reach = reach_of(neighbours, cells_at(kept, asked_square), kept, grid.side, settings)
     return OnGrid(
         grid=grid,
         counts=np.bincount(cell[cell >= 0], minlength=len(grid)),

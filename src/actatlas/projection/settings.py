@@ -16,6 +16,8 @@ class ProjectionSettings:
     least_asked: a grid whose cells have fewer of these on average says nothing
     shuffles: of which photo is of which set, for what chance alone does
     false_share: of the cells that are told to differ, at most so many by chance (Benjamini and Hochberg 1995)
+    false_regions: a region of cells that lie beside one another is told to differ where chance makes one as far off,
+        anywhere on the map, no more often than this
     unreached: a cell that differs is, where its reach is at most this
     far_percentile: an activation is far from every member where it is farther than this share of the atlas's own
     """
@@ -27,6 +29,7 @@ class ProjectionSettings:
     least_asked: int = 8
     shuffles: int = 2_000
     false_share: float = 0.1
+    false_regions: float = 0.02
     unreached: float = 0.5
     far_percentile: float = 99.0
     seed: int = 0
