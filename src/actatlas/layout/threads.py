@@ -13,5 +13,6 @@ from threadpoolctl import ThreadpoolController
 
 def begin_threads() -> None:
     """Before the first function that runs on numba's threads."""
+    numba.config.reload_config()  # as numba does before it compiles: the environment may have changed since its import
     with ThreadpoolController().select(user_api="openmp").limit(limits=None):  # puts back what it was, at its end
         numba.get_num_threads()  # they begin where they are first asked for
