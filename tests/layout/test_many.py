@@ -88,7 +88,7 @@ def test_the_number_of_threads_changes_nothing(align):
         np.testing.assert_array_equal(found[0][layer].points, found[1][layer].points)
 
 
-def test_a_layout_leaves_torch_its_number_of_threads_and_takes_what_numba_is_told():
+def test_a_layout_leaves_torch_its_number_of_threads_whatever_numba_was_told_late():
     code = """
 import os
 import numba
@@ -97,14 +97,14 @@ import torch
 from actatlas.layout import LayoutSettings, lay_out
 from actatlas.progress import Silent
 
-os.environ["NUMBA_NUM_THREADS"] = "3"  # numba heeds it until its threads begin
+os.environ["NUMBA_NUM_THREADS"] = "1"  # once its threads have begun, numba refuses to compile with another number
 vectors = {"layer": np.random.default_rng(0).normal(size=(90, 8)).astype(np.float16)}
 lay_out(vectors, np.arange(90) // 3, LayoutSettings(), Silent())
-print(torch.get_num_threads(), numba.get_num_threads())
+print(torch.get_num_threads())
 """
     variables = os.environ | {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "2"}
     done = subprocess.run([sys.executable, "-c", code], env=variables, capture_output=True, text=True, timeout=240)
-    assert done.stdout.split() == ["1", "3"], done.stderr
+    assert done.stdout.split() == ["1"], done.stderr
 
 
 def test_points_are_the_same_whether_the_code_was_just_compiled_or_kept(tmp_path):
