@@ -26,6 +26,7 @@ from actatlas.elsewhere import CollectRecipe, NetworkAddress, SourceAddress, rea
 from actatlas.errors import NoImages, StorageError, TooFewImages
 from actatlas.executors import Executor, InProcess, Work
 from actatlas.grid import GridSettings, make_cells
+from actatlas.heap import give_back
 from actatlas.icons import IconWork
 from actatlas.images import isolated_decoding
 from actatlas.layout import lay_out
@@ -202,6 +203,7 @@ class Run:
                     self.change()
                     layer = Atlas(self.files).layer(name)
                     self.files.write_arrays(path, _averages(layer, with_attributions=self.has_classes))
+                    give_back()
             for group in self.atlas.layer_groups:
                 if not all(self.files.has(paths.layout(paths.home(name))) for name in group):
                     self.change()

@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from actatlas.heap import give_back
 from actatlas.layout.alignment import lay_out_aligned, lay_out_beside
 from actatlas.layout.embedding import Curve, Graph, descend
 from actatlas.layout.foreign import ON_GPU, points_of_plugin
@@ -57,6 +58,7 @@ def lay_out(
             graphs[layer], remarks = neighbour_graph(vectors[layer], image_ids, settings.neighbors, seed, tick)
             for remark in remarks:
                 progress.say(f"layout of {layer}: {remark}")
+            give_back()
     curve = Curve.fitted(settings.min_dist)
     if settings.align and beside:
         points = lay_out_beside(graphs, beside, curve, settings, progress)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import ctypes
-import os
-import platform
 from collections.abc import Callable
-from functools import cache
 
+from actatlas.heap import c_library, give_back
 from actatlas.networks.switch import ProcessSwitch
 
 # <malloc.h>, https://man7.org/linux/man-pages/man3/mallopt.3.html
@@ -22,7 +19,7 @@ def _keep() -> Callable[[], None]:
 
     Elsewhere, and where the environment says how memory is to be kept, nothing is changed.
     """
-    library = _c_library()
+    library = c_library()
     if library is None:
         return lambda: None
 
@@ -30,18 +27,12 @@ def _keep() -> Callable[[], None]:
         for option, value in zip((_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD), thresholds, strict=True):
             library.mallopt(option, value)  # what an older library does not take stays as it was
 
-    def give_back() -> None:
+    def no_more() -> None:
         set_to(_USUAL)
-        library.malloc_trim(0)
+        give_back()
 
     set_to(_KEPT)
-    return give_back
-
-
-@cache
-def _c_library() -> ctypes.CDLL | None:
-    names_own = any(name.startswith("MALLOC_") for name in os.environ) or "GLIBC_TUNABLES" in os.environ
-    return ctypes.CDLL(None) if platform.libc_ver()[0] == "glibc" and not names_own else None
+    return no_more
 
 
 kept_memory = ProcessSwitch(_keep)
