@@ -32,12 +32,15 @@ def test_mutants_are_photos_or_have_a_reason(hostile, drawn_photos):
 def test_a_folder_lists_every_name_and_a_table_of_them_can_be_read(hostile, drawn_photos, tmp_path):
     from actatlas.atlas.tables import read_images
     from actatlas.planning import _images_csv
+    from actatlas.store import AtlasFolder
 
     made = hostile.handmade(tmp_path / "made", next(drawn_photos.iterdir()))
     source = open_source(tmp_path / "made")
     there = {path for path in made if Path(path.replace("\0", "?")).name not in ("folder.jpg", "gone.jpg", "nul?.jpg")}
     assert {record.path for record in source.records} == there | {str(tmp_path / "made" / "dangling.jpg")}
-    table = read_images(_images_csv(source))
+    files = AtlasFolder(tmp_path / "atlas")
+    files.write("images.csv", _images_csv(source))
+    table = read_images(files, "images.csv")
     assert table["path"].tolist() == [record.path for record in source.records]
     with isolated_decoding():
         kinds = [hostile.outcome(record.path)[0] for record in source.records[:10]]
