@@ -175,7 +175,7 @@ def begin_or_continue(
     adds to the atlas's own. Raises PlanChanged for other differences.
     """
     mend(files, progress)
-    if _has_plan(files, plan):
+    if _has_plan(files, plan, progress):
         begun = _as_begun(files, plan)
         grows = _grows(begun, plan)
         wanted = _grown_plan(begun, plan) if grows else begun
@@ -265,7 +265,7 @@ def _follows_layers(path: str) -> bool:
     return path.startswith("site/") or "/traces/" in path
 
 
-def _has_plan(files: AtlasFolder, plan: dict[str, Any]) -> bool:
+def _has_plan(files: AtlasFolder, plan: dict[str, Any], progress: Progress) -> bool:
     """One that is on the disk and not in the journal yet is compared like any other.
 
     One that is lost or damaged is written again where this is the same. Raises NotAnAtlas where it was another, which
@@ -290,6 +290,9 @@ def _has_plan(files: AtlasFolder, plan: dict[str, Any]) -> bool:
             f"{files.root / 'plan.json'} is {'damaged' if is_altered else 'lost'}, and was of another command than "
             "this; give the one that the atlas was begun with, bring the file back from a copy, or choose another --out"
         )
+    if files.has("plan.json"):  # of a finished atlas, where only sizes were looked at
+        files.reopen()
+        mend(files, progress)
     files.write_json("plan.json", plan)
     return True
 

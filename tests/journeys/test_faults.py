@@ -90,6 +90,8 @@ def test_a_damaged_plan_costs_nothing_and_one_of_another_command_is_not_begun_an
         assert bench.continued(out) == ""
         (out / "manifest.json").unlink()
     assert bench.continued(out) == ""
+    crashes.spoil(out / "plan.json", "flipped")  # of a finished atlas, and of the same size
+    assert bench.continued(out) == ""
     assert shards and {path: path.stat().st_mtime_ns for path in shards} == shards
 
 

@@ -67,17 +67,15 @@ def files_in(url: str) -> Iterator[Remote]:
     """
     with _said(url):
         store, path = _store_of(url)
-        sub_folders = []
-        for info in store.ls(path, detail=True):
-            if info["type"] == "directory":
-                sub_folders.append(info["name"])
-            elif not _is_hidden(info["name"]):
-                yield _remote(str(store.unstrip_protocol(info["name"])), info)
-        for folder in sub_folders:
-            if folder.strip("/") != path.strip("/") and not _is_hidden(folder):  # some stores list a folder in itself
-                for info in store.ls(folder, detail=True):
-                    if info["type"] == "file" and not _is_hidden(info["name"]):
-                        yield _remote(str(store.unstrip_protocol(info["name"])), info)
+        folders = [path]
+        for folder in folders:  # its sub-folders come behind it
+            for info in store.ls(folder, detail=True):
+                if _is_hidden(info["name"]):
+                    continue
+                if info["type"] == "file":
+                    yield _remote(str(store.unstrip_protocol(info["name"])), info)
+                elif folder == path and info["name"].strip("/") != path.strip("/"):  # some stores list it in itself
+                    folders.append(info["name"])
 
 
 def _is_hidden(path: str) -> bool:
