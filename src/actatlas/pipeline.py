@@ -354,9 +354,6 @@ class _VectorsByLayer(dict):
         assert found is not None
         return found
 
-    def items(self):
-        return ((name, self[name]) for name in self)
-
     def values(self):
         return (self[name] for name in self)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -168,8 +169,29 @@ def test_settings_and_rows_that_cannot_be_are_refused():
         LayoutSettings(neighbors=0)
     with pytest.raises(UsageError, match="pull must be from 0 to 1, not 2"):
         LayoutSettings(pull=2)
-    with pytest.raises(ValueError, match="layers share rows: 3 image ids, but 2 vectors of b"):
+    with pytest.raises(ValueError, match="3 image ids, but 2 vectors"):
         lay_out({"b": np.ones((2, 4), np.float16)}, np.arange(3), LayoutSettings(), Silent())
+
+
+def test_one_layer_at_a_time_is_in_memory():
+    class Read(dict):
+        """Layers that are read when they are asked for."""
+
+        handed_out: list[weakref.ref] = []
+
+        def __getitem__(self, name):
+            assert not any(rows() is not None for rows in self.handed_out), f"{name} is read beside another layer"
+            rows = super().__getitem__(name).copy()
+            self.handed_out.append(weakref.ref(rows))
+            return rows
+
+        def values(self):
+            return (self[name] for name in self)
+
+    vectors, image_ids, _ = clustered(photos=160, per_photo=1)
+    layers = Read({"a": vectors["layer0"], "b": vectors["layer0"], "c": vectors["layer0"]})
+    lay_out(layers, image_ids, LayoutSettings(), Silent())
+    assert len(layers.handed_out) >= 3
 
 
 def test_edges_between_activations_of_one_photo_are_left_out():

@@ -39,7 +39,9 @@ class Crowd:
 
     def __init__(self, graph: Graph, curve: Curve, seed: int):
         self._starts, self._ends = graph.indptr.astype(np.int64), graph.indices.astype(np.int32, copy=False)
-        self._drawn = _running_sums(self._starts, (graph.data / graph.data.max()).astype(np.float32))
+        self._drawn = np.empty(len(graph.data), np.float32)
+        np.divide(graph.data, graph.data.max(), out=self._drawn, casting="same_kind")
+        _sum_up(self._starts, self._drawn)
         self._forces = _force_tables(curve)
         self._seed = seed
 
@@ -59,15 +61,13 @@ def _force_tables(curve: Curve) -> tuple[np.ndarray, np.ndarray]:
 
 
 @numba.njit(cache=True)
-def _running_sums(starts, weights):
-    """Within each row, so that one random number chooses edges in proportion to their weights."""
-    sums = np.empty_like(weights)
+def _sum_up(starts, weights):
+    """Running sums within each row, in place: one random number chooses edges in proportion to their weights then."""
     for i in range(starts.shape[0] - 1):
         total = np.float32(0)
         for e in range(starts[i], starts[i + 1]):
             total += weights[e]
-            sums[e] = total
-    return sums
+            weights[e] = total
 
 
 @numba.njit(inline="always")

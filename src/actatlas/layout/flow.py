@@ -42,9 +42,6 @@ def lay_out(
     n = len(image_ids)
     if not vectors or n == 0:
         raise ValueError("a layout needs a layer and an activation")
-    for layer, rows in vectors.items():
-        if len(rows) != n:
-            raise ValueError(f"layers share rows: {n} image ids, but {len(rows)} vectors of {layer}")
     if n == 1:
         progress.say("layout: one activation, one point in the middle")
         return {layer: Layout(np.full((1, 2), 0.5, np.float32)) for layer in vectors}

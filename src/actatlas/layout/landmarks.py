@@ -53,15 +53,21 @@ def _of_rows(vectors: Iterable[np.ndarray], rows: np.ndarray) -> Iterator[np.nda
 
 
 def _between(graph: Graph, leader: np.ndarray, count: int) -> Graph:
-    """(count, count): the edges between landmarks' followers, over the root of what each landmark has in all."""
+    """(count, count): the edges between landmarks' followers, over the root of what each landmark has in all.
+
+    graph: (N, N), symmetric
+    """
     n = len(leader)
-    of = scipy.sparse.csr_matrix((np.ones(n, np.float32), (np.arange(n), leader)), shape=(n, count))
-    between = (of.T @ graph @ of).tocsr()
+    of = scipy.sparse.csr_matrix((np.ones(n, np.float32), leader, np.arange(n + 1)), shape=(n, count))
+    # Followers' edges first: `of.T @ graph` would make a copy of the whole graph by columns.
+    between = of.T.tocsr() @ (graph @ of)
     between.setdiag(0)
     between.eliminate_zeros()
     total = np.asarray(between.sum(axis=1)).ravel()
-    root = scipy.sparse.diags((1 / np.sqrt(np.where(total > 0, total, 1))).astype(np.float32))
-    return (root @ between @ root).tocsr()
+    root = (1 / np.sqrt(np.where(total > 0, total, 1))).astype(np.float32)
+    between.data *= np.repeat(root, np.diff(between.indptr))
+    between.data *= root[between.indices]
+    return between
 
 
 def _around(points: np.ndarray, leader: np.ndarray, graph: Graph, seed: int) -> np.ndarray:
