@@ -9,7 +9,7 @@ import contextlib
 import hashlib
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -337,12 +337,18 @@ class Run:
             self.files.write_uncounted("timings.json", self.seconds)
 
 
-class _VectorsByLayer(dict):
+class _VectorsByLayer(Mapping[str, np.ndarray]):
     """{layer: vectors (N, C) float16}, each read when it is asked for, so that one layer is in memory at a time."""
 
     def __init__(self, atlas: Atlas, layers: list[str]):
-        super().__init__(dict.fromkeys(layers))
         self._atlas = atlas
+        self._layers = layers
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._layers)
+
+    def __len__(self) -> int:
+        return len(self._layers)
 
     def __getitem__(self, name: str) -> np.ndarray:
         found, done = None, 0
@@ -353,9 +359,6 @@ class _VectorsByLayer(dict):
             done += len(part)
         assert found is not None
         return found
-
-    def values(self):
-        return (self[name] for name in self)
 
 
 def _averages(layer: Layer, with_attributions: bool) -> dict[str, np.ndarray]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -174,19 +175,23 @@ def test_settings_and_rows_that_cannot_be_are_refused():
 
 
 def test_one_layer_at_a_time_is_in_memory():
-    class Read(dict):
+    class Read(Mapping):
         """Layers that are read when they are asked for."""
 
-        handed_out: list[weakref.ref] = []
+        def __init__(self, stored):
+            self.stored, self.handed_out = stored, []
+
+        def __iter__(self):
+            return iter(self.stored)
+
+        def __len__(self):
+            return len(self.stored)
 
         def __getitem__(self, name):
             assert not any(rows() is not None for rows in self.handed_out), f"{name} is read beside another layer"
-            rows = super().__getitem__(name).copy()
+            rows = self.stored[name].copy()
             self.handed_out.append(weakref.ref(rows))
             return rows
-
-        def values(self):
-            return (self[name] for name in self)
 
     vectors, image_ids, _ = clustered(photos=160, per_photo=1)
     layers = Read({"a": vectors["layer0"], "b": vectors["layer0"], "c": vectors["layer0"]})
