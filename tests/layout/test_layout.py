@@ -170,7 +170,7 @@ def test_settings_and_rows_that_cannot_be_are_refused():
         LayoutSettings(neighbors=0)
     with pytest.raises(UsageError, match="pull must be from 0 to 1, not 2"):
         LayoutSettings(pull=2)
-    with pytest.raises(ValueError, match="3 image ids, but 2 vectors"):
+    with pytest.raises(ValueError, match="layers share rows: 3 image ids, but 2 vectors of b"):
         lay_out({"b": np.ones((2, 4), np.float16)}, np.arange(3), LayoutSettings(), Silent())
 
 

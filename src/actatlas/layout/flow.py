@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -42,9 +42,10 @@ def lay_out(
     n = len(image_ids)
     if not vectors or n == 0:
         raise ValueError("a layout needs a layer and an activation")
+    vectors = _RowsShared(vectors, n)
     if n == 1:
         progress.say("layout: one activation, one point in the middle")
-        return {layer: Layout(np.full((1, 2), 0.5, np.float32)) for layer in vectors}
+        return {layer: Layout(np.full((len(vectors[layer]), 2), 0.5, np.float32)) for layer in vectors}
 
     if settings.method not in (None, "umap", "landmarks"):
         return _otherwise(vectors, image_ids, settings, progress)
@@ -66,6 +67,26 @@ def lay_out(
         layer: framed(spread_out(points[layer].astype(np.float64)), settings.cut_percentile, settings.margin)
         for layer in vectors
     }
+
+
+class _RowsShared(Mapping[str, np.ndarray]):
+    """Layers' vectors (N, C), held to one N as each is read: to look beforehand would be to read them all twice."""
+
+    def __init__(self, vectors: Mapping[str, np.ndarray], count: int):
+        self._vectors = vectors
+        self._count = count
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._vectors)
+
+    def __len__(self) -> int:
+        return len(self._vectors)
+
+    def __getitem__(self, layer: str) -> np.ndarray:
+        rows = self._vectors[layer]
+        if len(rows) != self._count:
+            raise ValueError(f"layers share rows: {self._count} image ids, but {len(rows)} vectors of {layer}")
+        return rows
 
 
 def _otherwise(

@@ -45,8 +45,6 @@ def nearest_rows(
     """
     begin_threads()
     n, remarks = len(vectors), []
-    if len(image_ids) != n:
-        raise ValueError(f"each activation has its photo: {len(image_ids)} image ids, but {n} vectors")
     _, photo, rows_per_photo = np.unique(image_ids, return_inverse=True, return_counts=True)
     if len(rows_per_photo) == 1:
         remarks.append("all activations are of one photo, so they are one another's neighbours")
