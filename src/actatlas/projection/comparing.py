@@ -11,7 +11,7 @@ from actatlas.grid import cells_at, squares, squares_with_photos
 from actatlas.progress import Progress
 from actatlas.projection.nearest import Pool, unit_rows
 from actatlas.projection.placing import placed
-from actatlas.projection.reaching import Neighbours, Reach, ask, reach_of
+from actatlas.projection.reaching import Neighbours, Reach, ask, asked_of, reach_of
 from actatlas.projection.settings import ProjectionSettings
 
 _RESAMPLES = 1_000
@@ -71,11 +71,12 @@ def on_layer(
     ids = second.layer(layer.name).places.image_ids
     photos = _numbered(ids, same_photo, int(layer.places.image_ids.max()) + 1)
     new = _new_pool(second.layer(layer.name), photos, settings)
-    asked = min(len(own), settings.most_asked)
-    with progress.stage(f"Comparing {layer.name}", len(ids) + 2 * asked, "activations") as tick:
-        neighbours = ask(own, new, settings, tick)
+    asked = asked_of(own, settings)
+    looked_up = len(ids) + 2 * (len(asked) + len(np.unique(own.photos[asked])))
+    with progress.stage(f"Comparing {layer.name}", looked_up, "activations") as tick:
+        neighbours = ask(own, new, asked, settings, tick)
         points, distances = _placed(layer, second, own, photos, settings, tick)
-    usual = neighbours.own_distances[:, 0]
+    usual = neighbours.nearest_own
     far_from = float(np.percentile(usual[np.isfinite(usual)], settings.far_percentile))
     is_far = distances > far_from
     grids = {

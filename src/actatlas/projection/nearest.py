@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.sparse
 
 from actatlas.layout import nearest_among
 
@@ -14,7 +15,7 @@ _ROWS_AT_ONCE = 256
 
 @dataclass(frozen=True)
 class Pool:
-    """unit: (M, C + 1) float32, as `unit_rows` has them
+    """unit: (M, C + 1) float32, of length 1: as `unit_rows` has them, or photos' wholes
     photos: (M,) int64, which photo each is of; the same number is the same photo in every pool
     rows: (M,) int64, which activations of their layer these are
     """
@@ -55,3 +56,24 @@ def unit_rows(vectors: np.ndarray) -> np.ndarray:
     rows = np.hstack([vectors, is_zero]).astype(np.float32)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     return rows
+
+
+def wholes_of(pools: Sequence[Pool]) -> list[Pool]:
+    """For each pool one of its photos, ascending: the mean of a photo's activations, less that of all photos, so that
+    what all photos share makes none of them alike.
+    """
+    wholes = []
+    for pool in pools:
+        photos, of_rows = np.unique(pool.photos, return_inverse=True)
+        summed = scipy.sparse.csr_matrix((np.ones(len(pool), np.float32), (of_rows, np.arange(len(pool)))))
+        wholes.append(Pool(summed @ pool.unit, photos, np.arange(len(photos))))
+        _to_length_1(wholes[-1].unit)
+    usual = sum(whole.unit.sum(axis=0) for whole in wholes) / sum(len(whole) for whole in wholes)
+    for whole in wholes:
+        np.subtract(whole.unit, usual, out=whole.unit)
+        _to_length_1(whole.unit)
+    return wholes
+
+
+def _to_length_1(rows: np.ndarray) -> None:
+    rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)

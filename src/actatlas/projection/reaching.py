@@ -10,7 +10,7 @@ import scipy.ndimage
 import scipy.sparse
 import scipy.stats
 
-from actatlas.projection.nearest import Pool
+from actatlas.projection.nearest import Pool, wholes_of
 from actatlas.projection.settings import ProjectionSettings
 
 _DEALT_AT_ONCE = 1 << 23  # photos, over all shuffles that are looked at together
@@ -25,21 +25,25 @@ _SQUARES_AT_ONCE = 1 << 22
 
 @dataclass(frozen=True)
 class Neighbours:
-    """Of some activations of the atlas the nearest of both sets together.
+    """Of some activations of the atlas, and of their photos, the nearest of both sets together.
 
-    asked: (n,) int64, which of the atlas's pool these are
-    photos: (n, k) int64, which photo each neighbour is of, numbered through both sets, the atlas's P first
-    is_new: (P + Q,) bool, by that number
+    Photos are numbered through both sets, the atlas's P first, then the new set's Q.
+
+    asked: (n,) int64, which of the atlas's pool these are; of_photo: (n,) int64, of which asked photo each is
+    photos: (n, k) int64, which photo each neighbour of an activation is of, −1 where there are no more
+    photos_of_photos: (asked photos, m) int64, the neighbours of each photo as a whole, −1 where there are no more
+    is_new: (P + Q,) bool
     expected: (n,) float64, the share of new ones among the neighbours, were both sets alike
-    own_distances, own_indices: (n, k), of the atlas's alone
+    nearest_own: (n,) float32, cosine distance to the nearest of the atlas's own
     """
 
     asked: np.ndarray
+    of_photo: np.ndarray
     photos: np.ndarray
+    photos_of_photos: np.ndarray
     is_new: np.ndarray
     expected: np.ndarray
-    own_distances: np.ndarray
-    own_indices: np.ndarray
+    nearest_own: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ class Reach:
     asked: (K,) int64, activations that were asked
     values: (K,) float32, of their neighbours the share that is new over what it would be, were both sets alike: 1 where
         they are, 0 where nothing new is near; NaN where none was asked
-    p: (K,) float32, how often chance alone takes a cell as far from 1, false ones among many allowed for, or, times
+    p: (K,) float32, how often chance alone takes a cell as far from alike, false ones among many allowed for, or, times
         false_share / false_regions, makes a region as far off as the cell's anywhere on the map; 1 where none was asked
     states: (K,) of "unreached", "fewer", "alike", "more"
     """
@@ -60,27 +64,47 @@ class Reach:
     states: np.ndarray
 
 
-def ask(own: Pool, new: Pool, settings: ProjectionSettings, tick) -> Neighbours:
+def asked_of(own: Pool, settings: ProjectionSettings) -> np.ndarray:
+    """(n,) int64: which activations of the pool are asked, ascending."""
     random = np.random.default_rng((settings.seed, 1))
-    count = min(len(own), settings.most_asked)
-    asked = np.sort(random.choice(len(own), count, replace=False))
-    unit, photos, k = own.unit[asked], own.photos[asked], settings.neighbors
-    own_indices, own_distances = own.nearest(unit, photos, k, tick)
-    new_indices, new_distances = new.nearest(unit, photos, k, tick)
-    of_own, own_numbers = np.unique(own.photos, return_inverse=True)
-    of_new, new_numbers = np.unique(new.photos, return_inverse=True)
-    found = np.hstack([own_numbers[own_indices], len(of_own) + new_numbers[new_indices]])
-    order = np.argsort(np.hstack([own_distances, new_distances]), axis=1, kind="stable")[:, :k]
+    return np.sort(random.choice(len(own), min(len(own), settings.most_asked), replace=False))
+
+
+def ask(own: Pool, new: Pool, asked: np.ndarray, settings: ProjectionSettings, tick) -> Neighbours:
+    """`tick` is told of each activation and each photo asked twice, once for either pool."""
+    photos = own.photos[asked]
+    found, nearest = _nearest_of_both((own, new), own.unit[asked], photos, settings.neighbors, tick)
+    own_wholes, new_wholes = wholes_of([own, new])
+    asked_photos, of_photo = np.unique(photos, return_inverse=True)
+    whole = own_wholes.unit[np.searchsorted(own_wholes.photos, asked_photos)]
+    of_wholes, _ = _nearest_of_both((own_wholes, new_wholes), whole, asked_photos, settings.photo_neighbors, tick)
     left_own = len(own) - _counts_of(own, photos)
     left_new = len(new) - _counts_of(new, photos)
     return Neighbours(
         asked=asked,
-        photos=np.take_along_axis(found, order, axis=1),
-        is_new=np.arange(len(of_own) + len(of_new)) >= len(of_own),
+        of_photo=of_photo,
+        photos=found,
+        photos_of_photos=of_wholes,
+        is_new=np.arange(len(own_wholes) + len(new_wholes)) >= len(own_wholes),
         expected=left_new / np.maximum(left_own + left_new, 1),
-        own_distances=own_distances,
-        own_indices=own_indices,
+        nearest_own=nearest,
     )
+
+
+def _nearest_of_both(
+    pools: tuple[Pool, Pool], unit: np.ndarray, photos: np.ndarray, k: int, tick
+) -> tuple[np.ndarray, np.ndarray]:
+    """(n, k) int64 numbers of the neighbours' photos, −1 where there are no more, and (n,) the nearest of the first."""
+    indices, distances = zip(*(pool.nearest(unit, photos, k, tick) for pool in pools), strict=True)
+    numbers, start = [], 0
+    for pool, nearest in zip(pools, indices, strict=True):
+        distinct, number = np.unique(pool.photos, return_inverse=True)
+        numbers.append(start + number[nearest])
+        start += len(distinct)
+    every = np.hstack(distances)
+    order = np.argsort(every, axis=1, kind="stable")[:, :k]
+    found = np.where(np.isfinite(every), np.hstack(numbers), -1)
+    return np.take_along_axis(found, order, axis=1), distances[0][:, 0]
 
 
 def reach_of(
@@ -90,25 +114,27 @@ def reach_of(
     squares: (K,) int64, row · side + column of each cell on the map
 
     Chance: the photos are dealt to the two sets anew, each keeping its number, as often as `shuffles` says. Photos, not
-    activations: those of one photo are alike. Where chance hardly ever does as much, they are dealt more often, for a
-    few clear cells among hundreds could not be told from chance else. And what is missing lies together on a map, so
-    regions are asked too: how often chance makes one as far off, anywhere (Maris and Oostenveld 2007).
+    activations: those of one photo are alike. What is counted is half of the neighbours of a cell's activations, half
+    of those of their photos as wholes, which tell what a photo is of better than one place in it does. Where chance
+    hardly ever does as much, photos are dealt more often, for a few clear cells among hundreds could not be told from
+    chance else. And what is missing lies together on a map, so regions are asked too: how often chance makes one as far
+    off, anywhere (Maris and Oostenveld 2007).
     """
-    cell_count = len(squares)
     members = np.flatnonzero(cells >= 0)
-    asked = np.bincount(cells[members], minlength=cell_count)
-    wanted = np.bincount(cells[members], neighbours.expected[members], cell_count) / np.maximum(asked, 1)
-    k = neighbours.photos.shape[1]
-    # (K, P + Q): of a cell's neighbours the share that is each photo's
-    pairs = np.repeat(cells[members], k), neighbours.photos[members].ravel()
-    shape = cell_count, len(neighbours.is_new)
-    shares = scipy.sparse.csr_matrix((np.ones(len(pairs[0])), pairs), shape=shape)
-    shares = scipy.sparse.diags(1 / np.maximum(asked * k, 1)) @ shares
-    found = shares @ neighbours.is_new.astype(np.float64)
+    shape = len(squares), len(neighbours.is_new)
+    asked = np.bincount(cells[members], minlength=len(squares))
+    wanted = np.bincount(cells[members], neighbours.expected[members], len(squares)) / np.maximum(asked, 1)
+    is_new = neighbours.is_new.astype(np.float64)
+    of_places = _shares(cells[members], neighbours.photos[members], shape)
+    of_wholes = _shares(cells[members], neighbours.photos_of_photos[neighbours.of_photo[members]], shape)
+    values = np.where(wanted > 0, of_places @ is_new / np.where(wanted > 0, wanted, 1), np.nan)
+
+    shares = (of_places + of_wholes) / 2
+    found = shares @ is_new
     dealt = np.hstack(list(_dealt(shares, neighbours.is_new, settings.shuffles, settings.seed)))  # (K, shuffles)
     p = _chances([dealt], found)
     is_rare = p <= _RARE
-    if 0 < is_rare.sum() < _RARE / settings.false_share * cell_count:  # so many more would be told as they are
+    if 0 < is_rare.sum() < _RARE / settings.false_share * len(squares):  # so many more would be told as they are
         count = settings.shuffles * _MORE
         again = _dealt(shares[is_rare], neighbours.is_new, count, settings.seed + 1)
         p[is_rare] = _chances(again, found[is_rare])
@@ -116,16 +142,28 @@ def reach_of(
     adjusted = scipy.stats.false_discovery_control(p) if len(p) else p
     of_regions = _chances_of_regions(dealt, found, squares, side)
     adjusted = np.minimum(adjusted, of_regions * settings.false_share / settings.false_regions)
-    values = np.where(wanted > 0, found / np.where(wanted > 0, wanted, 1), np.nan)
-    return Reach(asked, values.astype(np.float32), adjusted.astype(np.float32), _states(values, adjusted, settings))
+    states = _states(values, np.sign(found - dealt.mean(axis=1)), adjusted, settings)
+    return Reach(asked, values.astype(np.float32), adjusted.astype(np.float32), states)
 
 
-def _states(values: np.ndarray, p: np.ndarray, settings: ProjectionSettings) -> np.ndarray:
+def _shares(cells: np.ndarray, photos: np.ndarray, shape: tuple[int, int]) -> scipy.sparse.csr_matrix:
+    """(K, P + Q): of the neighbours (n, k) of a cell's activations (n,) the share that is each photo's."""
+    rows, columns = np.repeat(cells, photos.shape[1]), photos.ravel()
+    is_there = columns >= 0
+    counted = np.ones(int(is_there.sum())), (rows[is_there], columns[is_there])
+    counts = scipy.sparse.csr_matrix(counted, shape=shape)
+    return scipy.sparse.diags(1 / np.maximum(np.asarray(counts.sum(axis=1)).ravel(), 1)) @ counts
+
+
+def _states(values: np.ndarray, ways: np.ndarray, p: np.ndarray, settings: ProjectionSettings) -> np.ndarray:
+    """ways: (K,) to which side of what chance gives the neighbours of places and photos lie; told is what `values` say
+    too.
+    """
     differs = p <= settings.false_share
     found = np.full(len(p), "alike", object)
-    found[differs & (values < 1)] = "fewer"
-    found[differs & (values <= settings.unreached)] = "unreached"
-    found[differs & (values > 1)] = "more"
+    found[differs & (ways < 0) & (values < 1)] = "fewer"
+    found[differs & (ways < 0) & (values <= settings.unreached)] = "unreached"
+    found[differs & (ways > 0) & (values > 1)] = "more"
     return found
 
 
