@@ -29,7 +29,7 @@ from actatlas.grid import cells_at, squares, squares_with_photos
 from actatlas.layout import LayoutSettings, lay_out
 from actatlas.progress import Silent
 from actatlas.projection.nearest import Pool, unit_rows
-from actatlas.projection.reaching import Neighbours, Reach, ask, asked_of, reach_of
+from actatlas.projection.reaching import Neighbours, ask, asked_of, reach_of
 from actatlas.projection.settings import ProjectionSettings
 from projection import GROUPS, LAYERS, PURE, is_of, write_list
 
@@ -88,9 +88,9 @@ def main() -> None:
     for number, (layer, drawn) in enumerate(maps(atlas, options.maps)):
         for group, is_taken in is_group.items():
             found.setdefault((layer, group), []).append(without(drawn, is_taken))
-        states, more = told_of_alike(drawn, number)
-        false[layer].append(states)
-        dealt[layer].extend(more)
+        as_it_is, as_dealt = told_of_alike(drawn, number)
+        false[layer].append(as_it_is)
+        dealt[layer].extend(as_dealt)
         print(f"map {number // len(LAYERS) + 1}, {layer}", flush=True)
     print("| lacks | layer | pure cells: maps, activations | found | below | chance | told: the group's |")
     print("|---|---|---|---|---|---|---|")
@@ -110,7 +110,7 @@ def maps(atlas: actatlas.Atlas, count: int):
     unit = {layer: unit_rows(rows) for layer, rows in vectors.items()}
     photos = atlas.layer(LAYERS[0]).places.image_ids
     for number in range(count):
-        # Not by the number alone: such halves were those that photo_neighbors and false_regions were settled with.
+        # Not by the number alone: such halves were those that photo_neighbors was settled with.
         is_own = np.random.default_rng((number, 2)).permutation(int(photos.max()) + 1) % 2 == 0
         rows = is_own[photos]
         laid = lay_out(
@@ -121,24 +121,19 @@ def maps(atlas: actatlas.Atlas, count: int):
 
 
 def without(drawn: Map, is_taken: np.ndarray) -> Found:
+    settings = ProjectionSettings()
+    near = drawn.neighbours(~drawn.is_own & ~is_taken, settings)
     kept, cell = drawn.cells()
-    reach = reach_without(drawn, is_taken)
     is_group = is_taken[drawn.photos[drawn.is_own[drawn.photos]]]
     return Found(
         counts=np.bincount(cell[cell >= 0], minlength=len(kept)),
         of_group=np.bincount(cell[(cell >= 0) & is_group], minlength=len(kept)),
-        is_told=reach.states == "unreached",
+        is_told=reach_of(near, cell[near.asked], kept, SIDE, settings).states == "unreached",
     )
 
 
-def reach_without(drawn: Map, is_taken: np.ndarray) -> Reach:
-    settings = ProjectionSettings()
-    near = drawn.neighbours(~drawn.is_own & ~is_taken, settings)
-    kept, cell = drawn.cells()
-    return reach_of(near, cell[near.asked], kept, SIDE, settings)
-
-
 def told_of_alike(drawn: Map, number: int) -> tuple[bool, list[bool]]:
+    """Whether some cell is told though nothing was taken away, and with the photos dealt to the sets at random."""
     settings, random = ProjectionSettings(seed=number), np.random.default_rng((number, 1))
     near = drawn.neighbours(~drawn.is_own, settings)
     kept, cell = drawn.cells()

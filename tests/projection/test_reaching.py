@@ -60,7 +60,7 @@ def test_cells_that_lie_together_are_told_and_as_far_off_ones_that_lie_apart_are
         for cell in places:  # of the photos near it 11 of 40 are new, 20 elsewhere
             own, new = (random.choice(PHOTOS, count, replace=False) for count in (29, 11))
             near.photos[cells == cell] = random.choice(np.concatenate([own, PHOTOS + new]), (EACH, NEAR))
-        reach = reach_of(near, cells, SQUARES, SIDE, ProjectionSettings(false_regions=0.02))
+        reach = reach_of(near, cells, SQUARES, SIDE, ProjectionSettings())
         told.append(np.flatnonzero(reach.states != "alike").tolist())
     assert len(told[0]) >= 5 and set(told[0]) <= {41, 42, 43, 61, 62, 63}
     assert told[1] == []

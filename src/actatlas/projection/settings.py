@@ -10,8 +10,8 @@ from actatlas.errors import UsageError
 @dataclass(frozen=True)
 class ProjectionSettings:
     """neighbors: of each activation, by cosine, of other photos
-    photo_neighbors: of each photo as a whole, the mean of its activations less that of all photos, by cosine
     together: of these, so many that lie closest together on the map say where the activation is placed
+    photo_neighbors: of each photo as a whole, the mean of its activations less that of all photos, by cosine
     most_pooled: activations of either set among which neighbours are looked for; beyond, those of photos at random
     most_asked: of the atlas's activations, so many are asked how many of their neighbours are new
     least_asked: a grid whose cells have fewer of these on average says nothing
@@ -24,14 +24,14 @@ class ProjectionSettings:
     """
 
     neighbors: int = 20
-    photo_neighbors: int = 15
     together: int = 8
+    photo_neighbors: int = 15
     most_pooled: int = 65_536
     most_asked: int = 16_384
     least_asked: int = 8
     shuffles: int = 2_000
     false_share: float = 0.1
-    false_regions: float = 0.05
+    false_regions: float = 0.02
     unreached: float = 0.5
     far_percentile: float = 99.0
     seed: int = 0
