@@ -75,8 +75,8 @@ def _legend(page: _Page, projection: Projection, grid: Grid) -> None:
             _mark(page.pen, state, (page.x, page.y), 3 * _LINE_PX // 2)
             page.write(f"{text}, beyond chance", indent=2 * _LINE_PX)
     page.write(
-        "Reach: of a cell's nearest activations in both sets, the share that is new over what it would be, were both "
-        "alike. Cells alike in both are faded.", px=_LINE_PX - 4, ink=FAINT,
+        "Reach: of what is nearest to a cell's activations and to their photos, in both sets, the share that is new "
+        "over what it would be, were both alike. Cells alike in both are faded.", px=_LINE_PX - 4, ink=FAINT,
     )  # fmt: skip
 
 

@@ -51,8 +51,8 @@ class Reach:
     """Of the cells of one grid.
 
     asked: (K,) int64, activations that were asked
-    values: (K,) float32, of their neighbours the share that is new over what it would be, were both sets alike: 1 where
-        they are, 0 where nothing new is near; NaN where none was asked
+    values: (K,) float32, of their neighbours and, half and half, of those of their photos the share that is new, over
+        what it would be, were both sets alike: 1 where they are, 0 where nothing new is near; NaN where none was asked
     p: (K,) float32, how often chance alone takes a cell as far from alike, false ones among many allowed for, or, times
         false_share / false_regions, makes a region as far off as the cell's anywhere on the map; 1 where none was asked
     states: (K,) of "unreached", "fewer", "alike", "more"
@@ -113,24 +113,22 @@ def reach_of(
     """cells: (n,) int64, which cell each asked activation is a member of, −1 where of none
     squares: (K,) int64, row · side + column of each cell on the map
 
-    Chance: the photos are dealt to the two sets anew, each keeping its number, as often as `shuffles` says. Photos, not
-    activations: those of one photo are alike. What is counted is half of the neighbours of a cell's activations, half
-    of those of their photos as wholes, which tell what a photo is of better than one place in it does. Where chance
-    hardly ever does as much, photos are dealt more often, for a few clear cells among hundreds could not be told from
-    chance else. And what is missing lies together on a map, so regions are asked too: how often chance makes one as far
-    off, anywhere (Maris and Oostenveld 2007).
+    Photos as wholes are asked too, since they tell what a photo is of better than one place in it does. Chance: the
+    photos are dealt to the two sets anew, each keeping its number, as often as `shuffles` says. Photos, not
+    activations: those of one photo are alike. Where chance hardly ever does as much, photos are dealt more often, for a
+    few clear cells among hundreds could not be told from chance else. And what is missing lies together on a map, so
+    regions are asked too: how often chance makes one as far off, anywhere (Maris and Oostenveld 2007).
     """
     members = np.flatnonzero(cells >= 0)
     shape = len(squares), len(neighbours.is_new)
     asked = np.bincount(cells[members], minlength=len(squares))
     wanted = np.bincount(cells[members], neighbours.expected[members], len(squares)) / np.maximum(asked, 1)
-    is_new = neighbours.is_new.astype(np.float64)
     of_places = _shares(cells[members], neighbours.photos[members], shape)
     of_wholes = _shares(cells[members], neighbours.photos_of_photos[neighbours.of_photo[members]], shape)
-    values = np.where(wanted > 0, of_places @ is_new / np.where(wanted > 0, wanted, 1), np.nan)
-
     shares = (of_places + of_wholes) / 2
-    found = shares @ is_new
+    found = shares @ neighbours.is_new.astype(np.float64)
+    values = np.where(wanted > 0, found / np.where(wanted > 0, wanted, 1), np.nan)
+
     dealt = np.hstack(list(_dealt(shares, neighbours.is_new, settings.shuffles, settings.seed)))  # (K, shuffles)
     p = _chances([dealt], found)
     is_rare = p <= _RARE
@@ -156,9 +154,7 @@ def _shares(cells: np.ndarray, photos: np.ndarray, shape: tuple[int, int]) -> sc
 
 
 def _states(values: np.ndarray, ways: np.ndarray, p: np.ndarray, settings: ProjectionSettings) -> np.ndarray:
-    """ways: (K,) to which side of what chance gives the neighbours of places and photos lie; told is what `values` say
-    too.
-    """
+    """ways: (K,) to which side of what chance gives the cells lie; told is what `values` say too."""
     differs = p <= settings.false_share
     found = np.full(len(p), "alike", object)
     found[differs & (ways < 0) & (values < 1)] = "fewer"
