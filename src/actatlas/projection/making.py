@@ -21,6 +21,8 @@ from actatlas.projection.settings import ProjectionSettings
 from actatlas.store import AtlasFolder, durable, paths, writing
 from actatlas.values import ImageSource
 
+_WAY = 2  # to compare sets; raised where the same photos come to be told otherwise
+
 
 def project(
     network: Callable[[], Network],
@@ -60,12 +62,12 @@ def project(
 
 
 def _made_of(atlas: Atlas, layers: Sequence[Layer], plan: dict[str, Any], settings: ProjectionSettings) -> str:
-    """Of all that changes what is found: photos, network, maps and grids, settings."""
+    """Of all that changes what is found: photos, network, maps and grids, settings, and the way."""
     maps = {
         layer.name: [atlas.files.was(path) for path in atlas.files.committed(layer.home) if _is_of_map(path, layer)]
         for layer in layers
     }
-    told = json.dumps([plan, maps, asdict(settings)], sort_keys=True, default=str)
+    told = json.dumps([plan, maps, asdict(settings), _WAY], sort_keys=True, default=str)
     return hashlib.sha256(told.encode()).hexdigest()
 
 
