@@ -2,7 +2,7 @@
 
     ActatlasError
     ├── UsageError             2   an option or argument that cannot be; UnknownClass, TooLargePage, BadVectors
-    ├── ImageError             3   NoImages, TooFewImages, UnreadableImage
+    ├── ImageError             3   NoImages, OutOfReach, TooFewImages, UnreadableImage
     ├── NetworkError           4   UnknownNetwork, LayerNotFound, AmbiguousLayer, LayerNotReached,
     │                              UnusableLayer, ChangedInPlace, BadWeights, BadLabels
     ├── MissingExtra           5   an optional package is not installed, or OldPackage
@@ -54,6 +54,13 @@ class ImageError(ActatlasError, ValueError):
 
 class NoImages(ImageError):
     """Nothing to read, or nothing that could be read."""
+
+
+class OutOfReach(NoImages):
+    """The way to photos that lie elsewhere is broken, for now: no photo is to blame, and none may be left out for it.
+
+    What was collected stays, and the same command goes on.
+    """
 
 
 class TooFewImages(ImageError):

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import http.server
+import itertools
 import re
 import threading
+import urllib.parse
+from collections.abc import Callable
 from pathlib import Path
 
 
 class WebServer:
-    """Files of a folder. gives_parts: answers Range requests; fails: so many first requests with 503."""
+    """Files of a folder. gives_parts: answers Range requests; fails: so many first requests with 503.
+
+    cuts: of Range requests, by their number, those whose answer breaks midway; refuses: those refused with this status
+    """
 
     def __init__(self, folder: Path, gives_parts: bool, fails: int = 0):
         asked = self.asked = []
+        self.cuts: Callable[[int], bool] = lambda number: False
+        self.refuses: Callable[[int], int | None] = lambda number: None
+        self.redirects: dict[str, str] = {}
+        owner, parts = self, itertools.count()
 
         class Handler(http.server.SimpleHTTPRequestHandler):
             def __init__(self, *args):
@@ -27,17 +37,24 @@ class WebServer:
                     return self.send_error(503)
                 if not gives_parts:
                     return super().do_GET()
-                file = folder / self.path.lstrip("/")
+                if self.path in owner.redirects:
+                    self.send_response(302)
+                    self.send_header("Location", owner.redirects[self.path])
+                    return self.end_headers()
+                file = folder / urllib.parse.unquote(self.path.lstrip("/"))
                 if not file.exists():
                     return self.send_error(404)
                 content, wanted = file.read_bytes(), re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range") or "")
+                number = next(parts) if wanted else -1
+                if wanted and (status := owner.refuses(number)):
+                    return self.send_error(status)
                 body = content[int(wanted[1]) : int(wanted[2]) + 1] if wanted else content
                 self.send_response(206 if wanted else 200)
                 self.send_header("ETag", f'"{file.stat().st_mtime_ns}"')
                 self.send_header("Accept-Ranges", "bytes")
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
-                self.wfile.write(body)
+                self.wfile.write(body[: len(body) // 2] if wanted and owner.cuts(number) else body)
                 return None
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)

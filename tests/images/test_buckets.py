@@ -15,8 +15,8 @@ import s3fs
 
 import actatlas
 from actatlas.collect.sampling import order_of
-from actatlas.errors import MissingExtra, NoImages, UnreadableImage
-from actatlas.images import open_source, read_photo
+from actatlas.errors import MissingExtra, NoImages, OutOfReach, UnreadableImage
+from actatlas.images import buckets, open_source, read_photo
 from actatlas.rerun import listing_sha256
 from actatlas.testing import ImageSourceContract
 from actatlas.testing.small import small_network
@@ -246,3 +246,28 @@ def test_an_atlas_of_photos_in_a_bucket_is_built_shown_and_added_to(files, bucke
         bucket.put(file, f"{number:02d}.png")
     grown = actatlas.build(bucket.url, **how, add=True)
     assert len(grown.images) == 20 and np.array_equal(grown.layer(name).activations.vectors[:64], before)
+
+
+def test_the_way_to_a_bucket_that_breaks_costs_no_photo(files, bucket, monkeypatch):
+    for number, file in enumerate(files[:3]):
+        bucket.put(file, f"{number}.png")
+    source = open_source(bucket.url)
+    expected, store_of = source.read(1), buckets._store_of
+
+    class Broken:
+        def __init__(self, error):
+            self.error = error
+
+        def cat_file(self, *_, **__):
+            raise self.error
+
+    for trouble in (ConnectionError("the store went away"), PermissionError("The provided token has expired.")):
+        monkeypatch.setattr(buckets, "_store_of", lambda url, error=trouble: (Broken(error), url))
+        with pytest.raises(OutOfReach, match=rf"1.png cannot be read .*{trouble}.*run the command again"):
+            source.read(1)
+    monkeypatch.setattr(buckets, "_store_of", store_of)
+    assert np.array_equal(source.read(1), expected)
+    store, path = store_of(f"{bucket.url}/1.png")
+    store.rm(path)
+    with pytest.raises(UnreadableImage, match=r"1.png (does not exist|has changed)"):
+        source.read(1)

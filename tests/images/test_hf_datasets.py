@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from actatlas.collect.sampling import order_of
-from actatlas.errors import NoImages, UnreadableImage
+from actatlas.errors import NoImages, OutOfReach, UnreadableImage
 from actatlas.images import open_source, read_photo
 from actatlas.testing import ImageSourceContract
 
@@ -101,6 +101,27 @@ def test_a_stream_is_gone_through_in_its_order_a_few_blocks_at_a_time(saved, fil
     del source._rows.iter
     again = pickle.loads(pickle.dumps(source))
     assert np.array_equal(again.read(9), read_photo(files[9]))
+
+
+def test_a_stream_that_breaks_is_begun_anew_and_no_photo_is_left_out_for_it(saved, files, monkeypatch):
+    monkeypatch.setattr("actatlas.images.hf_datasets._BLOCK_PHOTOS", 4)
+    source = open_source(f"hf-dataset:{saved}?streaming=true")
+    iterate, is_broken = source._rows.iter, True
+
+    def broken(**how):
+        for number, batch in enumerate(iterate(**how)):
+            if number == 2 and is_broken:
+                raise ConnectionError("the hub went away")
+            yield batch
+
+    source._rows.iter = broken
+    assert np.array_equal(source.read(5), read_photo(files[5]))
+    for _ in range(2):
+        with pytest.raises(OutOfReach, match="row 9 of the dataset .*the hub went away.*run the command again"):
+            source.read(9)
+    is_broken = False
+    assert np.array_equal(source.read(9), read_photo(files[9]))
+    assert np.array_equal(source.read(3), read_photo(files[3]))
 
 
 @pytest.mark.parametrize("streaming", ["true", "false"])

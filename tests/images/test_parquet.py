@@ -11,7 +11,7 @@ import pytest
 from tests.images.servers import WebServer
 
 from actatlas.collect.sampling import order_of
-from actatlas.errors import ImageError, NoImages, UnreadableImage
+from actatlas.errors import ImageError, NoImages, OutOfReach, UnreadableImage
 from actatlas.images import open_source, read_photo
 from actatlas.testing import ImageSourceContract
 
@@ -149,3 +149,15 @@ def test_files_on_a_server_are_the_files_on_disk(folder, files):
         pytest.raises(NoImages, match=r"train-10\.parquet is on a server that gives no parts of a file; fetch it"),
     ):
         open_source(f"{server.url}/train-10.parquet")
+
+
+def test_the_way_to_a_server_that_breaks_costs_no_photo(folder, files, monkeypatch):
+    monkeypatch.setattr("actatlas.images.web.time.sleep", lambda _: None)
+    with WebServer(folder, gives_parts=True) as server:
+        source = open_source(f"parquet:{server.url}/train-9.parquet")
+        expected = open_source(f"parquet:{folder}/train-9.parquet")
+        server.refuses = lambda number: 503
+        with pytest.raises(OutOfReach, match="train-9.parquet: the server refuses it .503.*run the command again"):
+            source.read(0)
+        server.refuses, server.cuts = lambda number: None, lambda number: number % 2 == 0
+        assert np.array_equal(source.read(0), expected.read(0))

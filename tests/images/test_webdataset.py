@@ -4,6 +4,7 @@ import io
 import json
 import os
 import pickle
+import shutil
 import tarfile
 from pathlib import Path
 
@@ -11,12 +12,14 @@ import numpy as np
 import pytest
 from tests.images.servers import WebServer
 
+import actatlas
 from actatlas.collect.sampling import order_of
-from actatlas.errors import ImageError, NoImages, UnreadableImage
+from actatlas.errors import ImageError, NoImages, OutOfReach, UnreadableImage
 from actatlas.images import open_source, read_photo
 from actatlas.images.tar import members
 from actatlas.images.webdataset import _LocalArchive
 from actatlas.testing import ImageSourceContract
+from actatlas.testing.small import small_network
 
 
 def add(
@@ -223,3 +226,80 @@ def test_a_file_that_changes_on_its_server_is_not_read(folder, files):
         write(folder / "train-000.tar", files[3:11])
         with pytest.raises(UnreadableImage, match="has changed on its server"):
             source.read(0)
+
+
+def test_an_answer_that_breaks_midway_is_asked_for_again(folder, monkeypatch):
+    monkeypatch.setattr("actatlas.images.web.time.sleep", lambda _: None)
+    local = open_source(folder)
+    with WebServer(folder, gives_parts=True) as server:
+        source = open_source(f"wds:{server.url}/train-{{000..002}}.tar")
+        server.cuts = lambda number: number % 3 != 2
+        for number in range(6):
+            assert np.array_equal(source.read(number), local.read(number))
+
+
+@pytest.mark.parametrize("trouble", ["breaks", "refuses", "gone"])
+def test_no_photo_is_left_out_because_the_way_to_it_is_broken(folder, monkeypatch, trouble):
+    monkeypatch.setattr("actatlas.images.web.time.sleep", lambda _: None)
+    with WebServer(folder, gives_parts=True) as server:
+        source = open_source(f"wds:{server.url}/train-{{000..002}}.tar")
+        if trouble == "breaks":
+            server.cuts = lambda number: True
+        else:
+            server.refuses = lambda number: 403 if trouble == "refuses" else 404
+        expected = UnreadableImage if trouble == "gone" else OutOfReach
+        with pytest.raises(expected, match=rf"{server.url}/train-000.tar"):
+            source.read(0)
+    if trouble == "breaks":
+        with pytest.raises(OutOfReach, match="refused.*run the command again"):
+            source.read(0)
+
+
+def test_a_build_whose_server_goes_away_goes_on_where_it_was(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("actatlas.images.web.time.sleep", lambda _: None)
+    how = {"model": small_network(), "grids": [3], "positions": 4, "examples": "none"}
+    with WebServer(folder, gives_parts=True) as server:
+        spec = f"wds:{server.url}/train-{{000..002}}.tar"
+        whole = actatlas.build(spec, out=tmp_path / "whole", **how)
+        away = len(server.asked) // 2
+        server.refuses = lambda number: 503 if len(server.asked) > away + len(whole.images) else None
+        with pytest.raises(OutOfReach, match="503"):
+            actatlas.build(spec, out=tmp_path / "atlas", **how)
+        server.refuses = lambda number: None
+        atlas = actatlas.build(spec, out=tmp_path / "atlas", **how)
+    assert atlas.images["skipped"].isna().all()
+    name = atlas.layer_names[0]
+    assert np.array_equal(atlas.layer(name).activations.vectors, whole.layer(name).activations.vectors)
+
+
+def test_other_addresses_than_of_the_web_are_not_followed_and_odd_ones_are_said(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("actatlas.images.web.time.sleep", lambda _: None)
+    shutil.copy(folder / "train-000.tar", folder / "é a.tar")
+    with WebServer(folder, gives_parts=True) as server:
+        server.redirects = {"/away.tar": "ftp://127.0.0.1/x.tar"}
+        assert len(open_source(f"{server.url}/é%20a.tar").records) == 8
+        with pytest.raises(NoImages, match="cannot be read|refuses"):
+            open_source(f"{server.url}/away.tar")
+    with pytest.raises(NoImages, match="is no address"):
+        open_source("http://[::1/x.tar")
+
+
+@pytest.mark.parametrize("size", [b"-0000001000\0", b"0_0_1\0", b"0x12\0", b"9\0"])
+def test_sizes_that_are_none_end_the_listing(tmp_path, size):
+    with tarfile.open(tmp_path / "a.tar", "w", format=tarfile.USTAR_FORMAT) as archive:
+        add(archive, "a.jpg", b"photo")
+    content = bytearray((tmp_path / "a.tar").read_bytes())
+    content[124:136] = size.ljust(12, b"\0")
+    content[148:156] = b" " * 8
+    content[148:156] = f"{sum(content[:512]):06o}\0 ".encode()
+    (tmp_path / "a.tar").write_bytes(content)
+    with pytest.raises(ImageError, match="is damaged at byte 0"):
+        open_source(tmp_path / "a.tar")
+
+
+def test_a_claimed_size_of_very_many_digits_is_none(tmp_path, files):
+    with tarfile.open(tmp_path / "a.tar", "w", format=tarfile.PAX_FORMAT) as archive:
+        info = tarfile.TarInfo("a.png")
+        info.size, info.pax_headers = len(files[0].read_bytes()), {"size": "9" * 5000}
+        archive.addfile(info, io.BytesIO(files[0].read_bytes()))
+    assert np.array_equal(open_source(tmp_path / "a.tar").read(0), read_photo(files[0]))

@@ -6,7 +6,7 @@ import hashlib
 
 from PIL import Image
 
-from actatlas.errors import NoImages, UnreadableImage
+from actatlas.errors import NoImages, OutOfReach, UnreadableImage
 from actatlas.images.addresses import Remotes
 from actatlas.images.buckets import read_part, spelled
 from actatlas.images.decoding import MAX_FILE_BYTES, TOO_LARGE, decode
@@ -49,11 +49,13 @@ class BucketPhotos(ListedPhotos):
         return decode(self.read_bytes(image_id), wanted_px)
 
     def read_bytes(self, image_id: int) -> bytes:
-        """As the store has them. Raises UnreadableImage."""
+        """As the store has them. Raises UnreadableImage, OutOfReach."""
         file = self._files[image_id]
         if file.length > MAX_FILE_BYTES:
             raise UnreadableImage(TOO_LARGE)
         try:
             return read_part(file, 0, file.length) if file.length else b""
+        except OutOfReach:
+            raise
         except (NoImages, OSError) as error:
             raise UnreadableImage(f"cannot be read: {error}") from None

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from typing import Any
 
-from actatlas.errors import ActatlasError, MissingExtra, NoImages, first_line
+from actatlas.errors import ActatlasError, MissingExtra, NoImages, OutOfReach, first_line
 from actatlas.images.addresses import Remote
 
 _BLOCK_BYTES = 4 * 2**20  # read at once while a file is gone through
@@ -51,7 +51,7 @@ def described(url: str) -> Remote:
 
 
 def read_part(remote: Remote, offset: int, count: int) -> bytes:
-    """Raises NoImages where the store refuses, or has another file by now."""
+    """Raises OutOfReach where the store refuses, NoImages where the file is gone or another by now."""
     with _said(remote.url):
         store, path = _store_of(remote.url)
         content = bytes(store.cat_file(path, start=offset, end=offset + count))
@@ -144,8 +144,8 @@ def _said(url: str) -> Iterator[None]:
     except FileNotFoundError:
         raise NoImages(f"{url} does not exist; check bucket and name", url=url) from None
     except Exception as error:  # of many packages, by many ways
-        raise NoImages(
+        raise OutOfReach(
             f"{url} cannot be read ({type(error).__name__}: {first_line(error)}); check the address, your credentials "
-            "and the connection",
+            "and the connection, and run the command again",
             url=url,
         ) from None

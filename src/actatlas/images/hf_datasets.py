@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from actatlas.errors import ActatlasError, MissingExtra, NoImages, UnreadableImage, first_line
+from actatlas.errors import ActatlasError, MissingExtra, NoImages, OutOfReach, UnreadableImage, first_line
 from actatlas.images.decoding import MAX_FILE_BYTES, TOO_LARGE, decode, read_photo
 from actatlas.images.listed import ListedPhotos
 from actatlas.images.records import Entry, Records, as_texts
@@ -74,7 +74,7 @@ class HfDataset(ListedPhotos):
         try:
             row = self._stream.row(image_id) if hasattr(self, "_stream") else self._rows[int(image_id)]
             photo = row[self._column] or {}
-        except UnreadableImage:
+        except (UnreadableImage, OutOfReach):
             raise
         except Exception as error:  # hubs, file systems and Arrow fail in many ways
             raise UnreadableImage(f"its row cannot be read: {first_line(error)}") from None
@@ -102,7 +102,15 @@ class _Stream:
             if self._batches is None or (block not in self._held and block < self._next):
                 self._batches, self._next = self._rows.iter(batch_size=_BLOCK_PHOTOS), 0
             while block not in self._held:
-                batch = next(self._batches, None)
+                try:
+                    batch = next(self._batches, None)
+                except Exception as error:  # hubs and file systems fail in many ways
+                    self._batches = None  # it ends with its first failure
+                    self._held.clear()
+                    raise OutOfReach(
+                        f"row {number} of the dataset cannot be read ({type(error).__name__}: {first_line(error)}); "
+                        "check the connection, and run the command again"
+                    ) from None
                 if batch is None:
                     raise UnreadableImage("the dataset ends before it")
                 self._held[self._next] = batch

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from actatlas.errors import ImageError, MissingExtra, NoImages, UnreadableImage, first_line
+from actatlas.errors import ImageError, MissingExtra, NoImages, OutOfReach, UnreadableImage, first_line
 from actatlas.images.addresses import Remote, is_address
 from actatlas.images.blocks import BlockCache
 from actatlas.images.decoding import decode
@@ -101,6 +101,8 @@ class ParquetSource(ListedPhotos):
                 column = column.combine_chunks().field(0) if column.num_chunks == 1 else pa.chunked_array(
                     [chunk.field(0) for chunk in column.chunks]
                 )  # fmt: skip
+        except OutOfReach:
+            raise
         except (OSError, ValueError, IndexError, KeyError, ImageError) as error:  # pyarrow's errors are these too
             raise UnreadableImage(f"its row group cannot be read: {first_line(error)}") from None
         if len(column) != group.rows:
@@ -268,7 +270,7 @@ def _class_names(schema: Any) -> dict[str, list[str]]:
             for name, feature in features.items()
             if isinstance(feature, dict) and feature.get("_type") == "ClassLabel"
         }
-    except (KeyError, TypeError, ValueError):  # not from there
+    except (KeyError, TypeError, ValueError, RecursionError):  # not from there
         return {}
 
 

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import http.client
+import string
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from actatlas.errors import NoImages, first_line
+from actatlas.errors import ActatlasError, NoImages, OutOfReach, first_line
 from actatlas.images.addresses import Remote
 
 _TIMEOUT_S = 30
 _TRIES = 3
-_AGAIN_FROM = 500  # statuses of a server that may be better in a moment
+# Statuses of a server that may be better in a moment, and of a file that is gone for good.
+_AGAIN = (408, 425, 429, *range(500, 600))
+_GONE = (404, 410)
 _PIECE_BYTES = 2**20
 _FAILURES = (OSError, http.client.HTTPException)
+_MOST_DIGITS = 20  # of a length
+_SAFE = string.punctuation  # what an address is made of, % too: it may be quoted already
 
 Result = TypeVar("Result")
 
@@ -26,11 +32,12 @@ class WebArchive:
 
     def __init__(self, url: str):
         self.where = url
-        self._response = urllib.request.urlopen(url, timeout=_TIMEOUT_S)
+        self._response = _opened(url)
         headers = self._response.headers
         length = headers.get("Content-Length", "")
+        is_length = length.isdecimal() and len(length) < _MOST_DIGITS
         self.remote = Remote(
-            url, int(length) if length.isdecimal() else -1, headers.get("ETag") or headers.get("Last-Modified") or "",
+            url, int(length) if is_length else -1, headers.get("ETag") or headers.get("Last-Modified") or "",
             headers.get("Accept-Ranges", "").lower() == "bytes",
         )  # fmt: skip
         self._position = 0
@@ -65,36 +72,71 @@ class WebArchive:
 
 
 def read_part(remote: Remote, offset: int, count: int) -> bytes:
-    """Raises NoImages where the server refuses, or has another file by now."""
+    """Raises OutOfReach, or NoImages where the file is gone or another by now."""
 
     def read() -> bytes:
-        wanted = urllib.request.Request(remote.url, headers={"Range": f"bytes={offset}-{offset + count - 1}"})
-        with urllib.request.urlopen(wanted, timeout=_TIMEOUT_S) as response:
-            version = response.headers.get("ETag") or response.headers.get("Last-Modified") or ""
+        with _opened(remote.url, f"bytes={offset}-{offset + count - 1}") as response:
+            # A part need not say again what the whole said.
+            version = response.headers.get("ETag") or response.headers.get("Last-Modified") or remote.version
             if response.status != 206 or version != remote.version:
                 raise NoImages(f"{remote.url} has changed on its server since it was listed")
-            return response.read(count)
+            content = response.read(count)
+        if len(content) < count and offset + len(content) < remote.length:
+            raise ConnectionError("the connection broke")
+        return content
 
     return patiently(remote.url, read)
 
 
 def patiently(url: str, work: Callable[[], Result]) -> Result:
-    """Tried again where the connection breaks or the server is in trouble. Raises NoImages."""
+    """Tried again where the connection breaks or the server is in trouble.
+
+    Raises OutOfReach, or NoImages where the server says that there is no such file, or the address can be none.
+    """
     for left in reversed(range(_TRIES)):
         try:
             return work()
+        except ActatlasError:
+            raise
         except urllib.error.HTTPError as error:
-            if error.code < _AGAIN_FROM or not left:
-                raise NoImages(
-                    f"{url}: the server refuses it ({error.code} {error.reason}); check the address", url=url
+            told = f"{url}: the server refuses it ({error.code} {error.reason})"
+            if error.code in _GONE:
+                raise NoImages(f"{told}; check the address", url=url) from None
+            if error.code not in _AGAIN or not left:
+                raise OutOfReach(
+                    f"{told}; check the address and your access, and run the command again", url=url
                 ) from None
         except _FAILURES as error:
             if not left:
                 reason = getattr(error, "reason", error)
-                raise NoImages(
+                raise OutOfReach(
                     f"{url} cannot be read ({first_line(Exception(str(reason) or type(error).__name__))}); check the "
-                    "address and the connection",
+                    "address and the connection, and run the command again",
                     url=url,
                 ) from None
+        except ValueError as error:
+            raise NoImages(f"{url} is no address ({first_line(error)}); check it", url=url) from None
         time.sleep(0.5 * 2 ** (_TRIES - 1 - left))
     raise AssertionError("unreachable")
+
+
+def _opened(url: str, part: str | None = None) -> Any:
+    """By http or https, wherever redirections lead. part: what a Range header says"""
+    address = urllib.parse.quote(url, safe=_SAFE)  # letters beyond ASCII as servers know them
+    headers = {} if part is None else {"Range": part}
+    return _OPENER.open(urllib.request.Request(address, headers=headers), timeout=_TIMEOUT_S)
+
+
+def _opener() -> urllib.request.OpenerDirector:
+    """urllib's usual one, without ftp:, file: and data:."""
+    opener = urllib.request.OpenerDirector()
+    for handler in (
+        urllib.request.ProxyHandler, urllib.request.UnknownHandler, urllib.request.HTTPHandler,
+        urllib.request.HTTPDefaultErrorHandler, urllib.request.HTTPRedirectHandler,
+        urllib.request.HTTPErrorProcessor, urllib.request.HTTPSHandler,
+    ):  # fmt: skip
+        opener.add_handler(handler())
+    return opener
+
+
+_OPENER = _opener()

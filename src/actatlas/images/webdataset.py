@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from actatlas.errors import ImageError, NoImages, UnreadableImage
+from actatlas.errors import ImageError, NoImages, OutOfReach, UnreadableImage
 from actatlas.images.addresses import Remote, is_address
 from actatlas.images.blocks import BlockCache
 from actatlas.images.decoding import MAX_FILE_BYTES, TOO_LARGE, decode
@@ -98,7 +98,7 @@ class WebDataset(ListedPhotos):
         return decode(self.read_bytes(image_id), wanted_px)
 
     def read_bytes(self, image_id: int) -> bytes:
-        """As the shard has them. Raises UnreadableImage."""
+        """As the shard has them. Raises UnreadableImage, OutOfReach."""
         number = int(self._shard[image_id])
         place, offset, size = self._places[number], int(self._offsets[image_id]), int(self._sizes[image_id])
         if size == _NOT_REGULAR:
@@ -112,6 +112,8 @@ class WebDataset(ListedPhotos):
                 content = read_part(place, offset, size)
             else:
                 content = self._fetched(number).read(offset, size)
+        except OutOfReach:
+            raise
         except (NoImages, OSError) as error:
             raise UnreadableImage(f"cannot be read: {error}") from None
         if len(content) < size:
