@@ -221,3 +221,16 @@ def test_the_approximate_neighbours_of_many_activations_are_nearly_the_exact_one
     assert (image_ids[edges.row] == image_ids[edges.col]).sum() == 0
     assert exact.minimum(near).nnz > 0.95 * exact.nnz
     assert (near != again).nnz == 0
+
+
+@pytest.mark.parametrize("name", DEGENERATE)
+@pytest.mark.parametrize("method", ["umap", "landmarks", "tsne"])
+def test_data_without_a_map_in_them_are_laid_out_alike_each_time_with_the_same_word(name, method):
+    vectors, image_ids, word = DEGENERATE[name]
+    heard = Heard()
+    first, second = (
+        lay_out({"a": vectors.astype(np.float16)}, image_ids, LayoutSettings(method=method), heard)["a"]
+        for _ in range(2)
+    )
+    assert np.array_equal(first.points, second.points, equal_nan=True)
+    assert sum(word in said for said in heard.words) == 2

@@ -97,7 +97,7 @@ def _points(
     if isinstance(target, VersusTarget):
         return lay_out_between(chosen.vectors, chosen.image_ids, choice.scores, how).points
     if settings.layout == "tsne":
-        return lay_out_tsne(chosen.vectors, chosen.image_ids, how, progress).points
+        return lay_out_tsne(chosen.vectors, chosen.image_ids, how, layer.name, progress).points
     return lay_out({layer.name: chosen.vectors}, chosen.image_ids, how, progress)[layer.name].points
 
 

@@ -96,7 +96,7 @@ def _otherwise(
     if settings.align and len(vectors) > 1:
         progress.say(f"layout by {settings.method}: each layer has a map of its own; places do not stay between layers")
     if settings.method == "tsne":
-        return {layer: lay_out_tsne(vectors[layer], image_ids, settings, progress) for layer in vectors}
+        return {layer: lay_out_tsne(vectors[layer], image_ids, settings, layer, progress) for layer in vectors}
     if settings.method in ON_GPU and len(image_ids) < FEWEST:
         progress.say(f"layout: {len(image_ids)} activations are too few for {settings.method}; laid out here")
         return lay_out(vectors, image_ids, replace(settings, method=None, align=False), progress)

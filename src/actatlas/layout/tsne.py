@@ -21,11 +21,13 @@ _EARLY, _LATE = 250, 500  # steps; those of openTSNE
 _START_DEVIATION = 1e-4
 
 
-def lay_out_tsne(vectors: np.ndarray, image_ids: np.ndarray, settings: LayoutSettings, progress: Progress) -> Layout:
+def lay_out_tsne(
+    vectors: np.ndarray, image_ids: np.ndarray, settings: LayoutSettings, layer: str, progress: Progress
+) -> Layout:
     """(N, C) activations of one layer → their places, by openTSNE (Poličar et al. 2024).
 
     The graph is UMAP's, normalised, so neighbours of an activation's own photo are left out as in `lay_out`.
-    Raises MissingExtra.
+    layer: by which `progress` is told where the data leave the map little to show. Raises MissingExtra.
     """
     try:
         from openTSNE import TSNEEmbedding
@@ -33,10 +35,11 @@ def lay_out_tsne(vectors: np.ndarray, image_ids: np.ndarray, settings: LayoutSet
     except ImportError:
         raise MissingExtra("openTSNE", "tsne", "a layout by t-SNE") from None
     if len(vectors) < 4:
+        progress.say(f"layout of {layer}: {len(vectors)} activations are too few for t-SNE; they lie in the middle")
         return Layout(np.full((len(vectors), 2), 0.5, np.float32))
     with progress.stage("layout by t-SNE", _EARLY + _LATE, "steps") as tick:
         seed = settings.seed_of("tsne")
-        graph, _ = neighbour_graph(vectors, image_ids, settings.neighbors, seed, lambda count: None)
+        graph, remarks = neighbour_graph(vectors, image_ids, settings.neighbors, seed, lambda count: None)
         start = starting_points(graph, [vectors], seed)
         start = (start - start.mean(axis=0)) / start.std(axis=0) * _START_DEVIATION
         embedding = TSNEEmbedding(start, PrecomputedAffinities(graph.astype(np.float64)), n_jobs=1, random_state=seed)
@@ -44,4 +47,6 @@ def lay_out_tsne(vectors: np.ndarray, image_ids: np.ndarray, settings: LayoutSet
         tick(_EARLY)
         embedding.optimize(_LATE, exaggeration=1, momentum=0.8, inplace=True)
         tick(_LATE)
+    for remark in remarks:
+        progress.say(f"layout of {layer}: {remark}")
     return framed(spread_out(np.asarray(embedding, np.float64)), settings.cut_percentile, settings.margin)
