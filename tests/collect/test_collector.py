@@ -238,3 +238,44 @@ def test_a_source_of_ones_own_needs_only_records_and_read(small, folder):
     shards = dict(Collector(small, Own(), LAYERS, wanted, pilot).shards())
     assert {i: r for shard in shards.values() for i, r in shard.skipped.items()} == {2: "lost"}
     assert sum(len(shard.activations["late"]) for shard in shards.values()) == 23 * 2
+
+
+def test_good_photos_give_the_same_bits_beside_bad_ones(small, folder, tmp_path):
+    wanted = settings(shard_images=64, positions=1)
+    pilot = run_pilot(small, open_source(folder), LAYERS, wanted, Silent())
+    alone = collect(small, folder, wanted, pilot=pilot)[0].activations
+    for number in range(24, 30):
+        (folder / f"{number}.jpg").write_bytes(b"broken")
+    beside = collect(small, folder, wanted, pilot=pilot)[0].activations
+    for layer in LAYERS:
+        orders = [np.argsort(part[layer].image_ids, kind="stable") for part in (alone, beside)]
+        for name in ("vectors", "image_ids", "positions", "boxes"):
+            one, other = (getattr(part[layer], name)[o] for part, o in zip((alone, beside), orders, strict=True))
+            assert np.array_equal(one, other), name
+
+
+@pytest.mark.parametrize("count", [1, 3, 4, 5])
+def test_every_batch_has_the_size_that_was_asked_for(small, folder, count):
+    for path in sorted(folder.iterdir())[count:]:
+        path.unlink()
+    sizes = []
+    source, wanted = open_source(folder), settings(attribution="gradient")
+    pilot = run_pilot(small, source, LAYERS, wanted, Silent())
+    collector = Collector(small, source, LAYERS, wanted, pilot)
+    activations, record = collector._network.activations, collector._network.record
+
+    class Watched:
+        def __getattr__(self, name):
+            return getattr(network, name)
+
+        def record(self, batch, *rest, **named):
+            sizes.append(len(batch))
+            return record(batch, *rest, **named)
+
+        def activations(self, batch, *rest):
+            sizes.append(len(batch))
+            return activations(batch, *rest)
+
+    network, collector._network = collector._network, Watched()
+    (shard,) = dict(collector.shards()).values()
+    assert sizes == [4] * -(-count // 4) and len(shard.activations["late"]) == 2 * count

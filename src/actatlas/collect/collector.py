@@ -128,12 +128,15 @@ class Collector:
     def _batches(
         self, photos: Iterator[Prepared], photo_count: int, skipped: dict[int, str]
     ) -> Iterator[tuple[np.ndarray, list[_Slot]]]:
-        """Batches of fixed members: a bad photo's input stays, as zeros, so the others' numbers do not change."""
+        """Batches of fixed members: a bad photo's input stays, as zeros, so the others' numbers do not change.
+
+        Each is of the same size, the last filled up with zeros behind its slots: numbers may depend on the size too.
+        """
         crops, size = self._settings.crops_per_photo, self._batch_size
         shape = (*self._network.preprocessing.input_px, self._network.preprocessing.channel_count)
         left = photo_count * crops
         slots: list[_Slot] = []
-        inputs = np.zeros((min(size, left), *shape), np.uint8)
+        inputs = np.zeros((size, *shape), np.uint8)
         for _ in range(photo_count):
             photo = next(photos)
             if photo.reason is not None:
@@ -143,18 +146,19 @@ class Collector:
                     inputs[len(slots)] = photo.inputs[crop]
                 box = photo.boxes[crop] if photo.reason is None else (0.0, 0.0, 1.0, 1.0)
                 slots.append(_Slot(photo.image_id, crop, box))
-                if len(slots) == len(inputs):
+                if len(slots) == min(size, left):
                     yield inputs, slots
                     left -= len(slots)
-                    inputs, slots = np.zeros((min(size, left), *shape), np.uint8), []
+                    inputs, slots = np.zeros_like(inputs), []
 
     def _pass(self, inputs: np.ndarray, slots: list[_Slot], rows: _Rows) -> None:
         """One batch through the network; its rows, bad photos' included, are added to `rows`."""
-        network, settings = self._network, self._settings
+        network, settings, count = self._network, self._settings, len(slots)
         sizes = self._pilot.placing_sizes
-        positions = np.stack(
-            [inner_positions(sizes, settings.positions, settings.seed, slot.image_id, slot.crop) for slot in slots]
-        )  # (B, K, 2)
+        of_slots = [
+            inner_positions(sizes, settings.positions, settings.seed, slot.image_id, slot.crop) for slot in slots
+        ]
+        positions = np.stack(of_slots + of_slots[-1:] * (len(inputs) - count))  # (B, K, 2)
         with_logits = self._has_logits and (settings.attribution is not None or settings.predictions)
         # Forward-mode derivatives need tensors that inference mode does not make.
         with torch.inference_mode() if settings.attribution is None else torch.no_grad():
@@ -162,15 +166,16 @@ class Collector:
             by_gradient = settings.attribution in GRADIENTS
             recording = network.record(batch, self._layers, for_derivatives=by_gradient) if with_logits else None
             maps = recording.maps if recording else network.activations(batch, self._layers)
-            rows.add_places(slots, positions)
+            rows.add_places(slots, positions[:count])
             for layer in self._layers:
-                rows.add_vectors(layer, _at(maps[layer], map_index(positions, self._pilot.map_sizes[layer])))
+                index = map_index(positions, self._pilot.map_sizes[layer])
+                rows.add_vectors(layer, _at(maps[layer][:count], index[:count]))
             if recording and recording.logits is not None:
-                rows.add_top(recording.logits)
+                rows.add_top(recording.logits[:count])
             if recording and settings.attribution is not None:
                 for layer in self._layers:
                     found = attributions_at(recording, layer, positions, settings.attribution, self._pilot)
-                    rows.add_attributions(layer, found)
+                    rows.add_attributions(layer, found[:count])
 
     def _shard(self, rows: _Rows) -> Shard:
         crop_ids = np.array([slot.image_id for slot in rows.slots], np.int64)
