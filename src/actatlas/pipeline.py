@@ -243,7 +243,7 @@ class Run:
         if not any(len(Atlas(self.files).layer(n).grid(s)) for n in self.layers for s in self.sides):
             raise TooFewImages(
                 f"no cell of the {self.sides[0]} × {self.sides[0]} grid holds {MIN_IMAGES} photos; "
-                "choose a smaller --grid, or add photos, crops or positions"
+                f"{'choose a smaller --grid, or ' if self.sides[0] > 2 else ''}add photos, crops or positions"
             )
 
     def planned_sides(self) -> list[int]:

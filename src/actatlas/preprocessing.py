@@ -10,6 +10,7 @@ from PIL import Image, ImageOps
 
 from actatlas.bands import Bands
 
+_MOST_PX = 8_192  # of a side: no network takes more, and a wrong digit takes all memory
 _RESAMPLING = {
     "nearest": Image.Resampling.NEAREST,
     "bilinear": Image.Resampling.BILINEAR,
@@ -43,6 +44,8 @@ class Preprocessing:
     def __post_init__(self) -> None:
         if self.interpolation not in _RESAMPLING:
             raise ValueError(f'interpolation "{self.interpolation}" is none of {", ".join(_RESAMPLING)}')
+        if not all(1 <= side <= _MOST_PX for side in (*self.input_px, self.resize_px or 1)):
+            raise ValueError(f"an input of {self.input_px} from {self.resize_px}: sides are 1 to {_MOST_PX:,} pixels")
         if self.resize_px is not None and self.resize_px < max(self.input_px):
             raise ValueError(f"resize_px {self.resize_px} is smaller than the input {self.input_px}")
         if not len(self.mean) == len(self.std) == self.channel_count:

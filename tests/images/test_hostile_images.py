@@ -1,10 +1,16 @@
 """benchmarks/hostile_images.py at a smaller count: nothing crashes, hangs or is lost, and good photos stay the same."""
 
+import io
+import os
+import time
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
-from actatlas.images import isolated_decoding, open_source
+from actatlas.errors import UnreadableImage
+from actatlas.images import decode, isolated_decoding, open_source
+from actatlas.rerun import contents_sha256
 
 
 @pytest.fixture(scope="module")
@@ -45,3 +51,25 @@ def test_a_folder_lists_every_name_and_a_table_of_them_can_be_read(hostile, draw
     with isolated_decoding():
         kinds = [hostile.outcome(record.path)[0] for record in source.records[:10]]
     assert set(kinds) <= {hostile.PHOTO, hostile.SKIPPED}
+
+
+def test_a_jpeg_of_more_scans_than_any_encoder_writes_is_skipped_at_once():
+    encoded = io.BytesIO()
+    Image.new("L", (3000, 3000), 128).save(encoded, "JPEG", progressive=True)
+    whole = encoded.getvalue()
+    last = whole.rfind(b"\xff\xda")
+    assert decode(whole).size == (3000, 3000)
+    begun = time.monotonic()
+    with pytest.raises(UnreadableImage, match="more than 100 scans"):
+        decode(whole[:last] + whole[last:-2] * 2000 + b"\xff\xd9")
+    assert time.monotonic() - begun < 1
+
+
+def test_a_file_that_has_nothing_to_give_is_not_waited_for(drawn_photos, tmp_path, monkeypatch):
+    photo = tmp_path / "a.jpg"
+    photo.write_bytes(b"photo")
+    source = open_source([str(photo)])
+    photo.unlink()
+    os.mkfifo(photo)
+    monkeypatch.setattr(Path, "is_file", lambda path: True)  # as some files of /proc say
+    assert len(contents_sha256(source)) == 64

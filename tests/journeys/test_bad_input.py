@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import timm
+import torch
 from PIL import Image
 from safetensors.torch import save_file
 
@@ -210,3 +211,19 @@ def test_ctrl_c_exits_130_and_says_that_the_same_command_continues(tmp_path, dra
         os.killpg(process.pid, 0)
     one_sentence(err, "same command continues")
     assert not (tmp_path / "out" / "manifest.json").exists()
+
+
+@pytest.mark.parametrize("arguments", [["build", "", "--out", "x"], ["build", "x", "--out", ""], ["verify", ""]])
+def test_what_is_empty_names_nothing_and_not_the_current_folder(capsys, tmp_path, monkeypatch, arguments):
+    monkeypatch.chdir(tmp_path)
+    code, _, err = run(capsys, *arguments)
+    assert code in (2, 3) and not any(tmp_path.iterdir())
+    one_sentence(err, "empty")
+
+
+def test_names_of_strangers_do_not_steer_the_terminal(capsys, tmp_path):
+    file = tmp_path / "weights.safetensors"
+    save_file({"\x1b[31m\n<script>" + "x" * 10_000: torch.zeros(1)}, file)
+    code, _, err = run(capsys, "layers", f"timm:test_resnet?checkpoint={file}")
+    assert code == 4 and "\x1b" not in err and len(err) < 3_000
+    one_sentence(err, "<script>")

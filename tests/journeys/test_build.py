@@ -335,6 +335,7 @@ def test_a_cell_is_painted_larger_and_its_concepts_each_have_an_icon(atlas, netw
     large = cell.render(steps=24, px=112, model=network)
     assert large.image.size == (112, 112) and large.cosine > 0.2
     assert np.array_equal(large.image, cell.render(steps=24, px=112, model=network).image)
+    assert [cell.render(steps=2, px=px, model=network).image.width for px in (8, 16, 32)] == [16, 16, 48]
     facets = cell.facets(2, steps=12, model=network)
     assert sorted(np.concatenate([facet.rows for facet in facets])) == sorted(cell.members)
     assert len(facets) == 2 and len(facets[0]) >= len(facets[1])

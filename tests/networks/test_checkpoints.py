@@ -243,3 +243,30 @@ def test_any_number_of_channels_gets_its_mean_and_spread(channel_count):
     network = load_network(f"timm:test_resnet?pretrained=false&in_chans={channel_count}")
     assert network.preprocessing.channel_count == len(network.preprocessing.mean) == channel_count
     assert isinstance(network.module, nn.Module) and network.class_count == 1000
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda weight: weight.to("meta"), "not a plain tensor"),
+        (lambda weight: weight.to_sparse(), "not a plain tensor"),
+        (lambda weight: weight.to(torch.complex64), "holds complex64, not real numbers"),
+        (lambda weight: weight > 0, "holds bool, not real numbers"),
+        (lambda weight: torch.full_like(weight, torch.nan), "holds NaN"),
+    ],
+)
+def test_tensors_that_are_no_weights_are_named_before_any_photo(trained, change, words, tmp_path, capfd):
+    file, state = tmp_path / "weights.pth", dict(trained.state_dict())
+    key = next(key for key in state if key.endswith("weight"))
+    state[key] = change(state[key])
+    torch.save(state, file)
+    with pytest.raises(BadWeights, match=rf"{key} .*{words}") as caught:
+        load_network(f"timm:test_resnet?num_classes=7&checkpoint={file}")
+    assert str(file) in sentence(caught.value) and not capfd.readouterr().err
+
+
+def test_a_checkpoint_that_is_a_link_to_itself_is_named(tmp_path):
+    loop = tmp_path / "loop.pth"
+    loop.symlink_to(loop)
+    with pytest.raises(BadWeights, match=rf"there is no file {loop}"):
+        load_network(f"timm:test_resnet?checkpoint={loop}")

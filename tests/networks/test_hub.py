@@ -231,3 +231,14 @@ def test_untrained_weights_of_a_configuration_are_the_same_twice_and_said_to_be(
         one, other = (load_network(f"hf:{tmp_path}?pretrained=false") for _ in range(2))
     assert one.weights_sha256 == other.weights_sha256 and "random" in caplog.text
     shutil.rmtree(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"image_mean": "x"}, {"size": {"height": 10**7, "width": 10**7}}, {"rescale_factor": 0}]
+)
+def test_a_configuration_that_cannot_be_is_one_sentence(changes, tmp_path):
+    save("vit", tmp_path)
+    file = tmp_path / "preprocessor_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+    with pytest.raises(UnknownNetwork, match=r"preprocessor_config.json that does not read .*\?input_px=224"):
+        load_network(f"hf:{tmp_path}")

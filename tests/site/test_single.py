@@ -14,6 +14,7 @@ from PIL import Image
 from actatlas import cli
 from actatlas.progress import Silent
 from actatlas.site import SiteSettings, single, single_file
+from actatlas.store import AtlasFolder
 from actatlas.testing import FAKE_LABELS, fake_atlas
 
 
@@ -117,3 +118,12 @@ def sha256(text: str) -> str:
 def opened(url: str) -> tuple[str, Image.Image]:
     kind, content = re.fullmatch(r"data:([^;]+);base64,(.+)", url).groups()
     return kind, Image.open(io.BytesIO(base64.b64decode(content)))
+
+
+def test_a_file_of_the_atlas_itself_is_not_overwritten(tmp_path, capsys):
+    atlas = fake_atlas(tmp_path / "atlas", layers=1, sides=(5,), icon_px=24, photos=12)
+    files, page = AtlasFolder.existing(atlas.folder), atlas.folder / "site" / "index.html"
+    with files.reopened():
+        files.write("site/index.html", b"the page")
+    assert cli.main(["export", str(atlas.folder), str(page)]) == 2
+    assert "is a file of the atlas itself" in capsys.readouterr().err and page.read_bytes() == b"the page"

@@ -19,6 +19,7 @@ from actatlas.cli.shared import Parser, command, folder_option
 from actatlas.errors import ActatlasError
 
 INTERRUPTED = 130
+_LONGEST = 2_000  # letters of a sentence
 CONTINUED = ("build", "class_atlas", "confusions", "project", "trace")  # keep in the atlas what they have done
 
 
@@ -103,8 +104,14 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+def _on_one_line(text: str) -> str:
+    """Names in files of strangers may hold what steers a terminal, and be as long as they like."""
+    shown = "".join(" " if ord(letter) < 32 or 127 <= ord(letter) < 160 else letter for letter in text[:_LONGEST])
+    return shown + "…" * (len(text) > _LONGEST)
+
+
 def _tell(error: object, exit_code: int, wants_json: bool, fields: dict[str, Any]) -> int:
-    print(f"actatlas: {error}", file=sys.stderr)
+    print(f"actatlas: {_on_one_line(str(error))}", file=sys.stderr)
     if wants_json:
         kind = type(error).__name__ if isinstance(error, Exception) else "Stopped"
         details = {"type": kind, "message": str(error), "exit_code": exit_code, "fields": fields}

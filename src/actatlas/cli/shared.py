@@ -25,8 +25,19 @@ SPEC_HELP = (
 
 
 class Parser(argparse.ArgumentParser):
+    def __init__(self, *arguments: Any, **named: Any):
+        super().__init__(*arguments, **named)
+        self.register("type", Path, _path)
+
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message}; see {self.prog} --help")
+
+
+def _path(text: str) -> Path:
+    """An empty one, of a variable that nobody set, would be the current folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("it is empty; name a file or folder")
+    return Path(text)
 
 
 def command(commands: Any, name: str, run: Any, summary: str) -> argparse.ArgumentParser:

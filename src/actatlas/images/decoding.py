@@ -25,6 +25,9 @@ MAX_FILE_BYTES = 64 * 2**20
 TOO_LARGE = f"larger than {MAX_FILE_BYTES // 2**20} MB"
 # Pillow's own threshold for a "decompression bomb"; where a program has raised Pillow's, ours still holds.
 MAX_PIXELS = 89_478_485
+# Of a JPEG; encoders write some ten, and a hostile file thousands, each of which takes as long as the picture is large.
+MOST_SCANS = 100
+_SCAN = b"\xff\xda"  # never within a scan's data, where a zero follows each 0xff
 # Photos below this are decoded whole even where a reduced size would do: they are fast, and stay exact.
 REDUCED_ABOVE_PIXELS = 2_000_000
 
@@ -72,6 +75,8 @@ def _decode_here(content: bytes, wanted_px: int | None) -> Image.Image:
     try:
         with _PILLOW_IS_QUIET, Image.open(io.BytesIO(content), formats=FORMATS) as image:
             _refuse_bomb(image)
+            if image.format in ("JPEG", "MPO") and content.count(_SCAN) > MOST_SCANS:
+                raise UnreadableImage(f"more than {MOST_SCANS} scans")
             if wanted_px is not None and image.format == "JPEG" and image.width * image.height > REDUCED_ABOVE_PIXELS:
                 image.draft(None, (wanted_px, wanted_px))
             image.load()

@@ -58,6 +58,8 @@ def open_source(spec: ImagesSpec) -> ImageSource:
     if isinstance(spec, Sequence) and not isinstance(spec, str):
         return _from_paths(spec)
     text = os.fspath(spec)
+    if not text:
+        raise NoImages("no images are named: what should name them is empty; give a folder, or . for this one")
     if text in _given:
         return _given[text]
     several = text.split(BETWEEN)

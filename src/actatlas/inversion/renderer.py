@@ -12,6 +12,7 @@ import torch
 
 from actatlas.errors import NetworkError
 from actatlas.inversion.easel import Aim, Easel, Scene
+from actatlas.inversion.expectation import Looks
 from actatlas.inversion.fidelity import measure_icons
 from actatlas.inversion.settings import MOST_PX, InversionSettings
 from actatlas.inversion.sheet import Sheet
@@ -52,8 +53,9 @@ class Renderer:
         """
         self.layer, self._position = layer, position
         self._network, self._settings = network, settings
-        self._expectation = expectation if settings.likeness > 0 else None
         side, info = side_px(network, layer, settings.size_px), network.layer(layer)
+        is_expected = expectation and settings.likeness > 0 and _is_of_size(expectation, network, side, colour)
+        self._expectation = expectation if is_expected else None
         self.channel_count = info.shape[0]
         field_share = (side / max(info.receptive_field_px, 1)) ** 2
         scene = Scene(
@@ -232,6 +234,14 @@ def enlarged_px(network: Network, layer: str, side: int, factor: float) -> int:
     enlarged = (2 * round((side * factor / info.stride - 1) / 2) + 1) * info.stride
     is_seen = side < enlarged <= min(info.receptive_field_px, *network.preprocessing.input_px)
     return enlarged if is_seen and factor > 1 else side
+
+
+def _is_of_size(expectation: Expectation, network: Network, side: int, colour: ColourStatistics) -> bool:
+    """Whether pictures of this side have looks as they were learnt: of very small ones deep layers have fewer parts."""
+    channels = network.preprocessing.channel_count
+    picture = torch.zeros(1, channels, side, side, device=network.device)
+    counts = Looks(network, expectation.layers, colour, channels).group_counts(picture)
+    return tuple(counts) == expectation.group_counts
 
 
 def _devices(device: torch.device) -> list[torch.device]:

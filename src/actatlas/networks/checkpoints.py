@@ -38,6 +38,9 @@ def load_checkpoint(module: nn.Module, path: Path, spec: str) -> None:
             missing=missing[:3],
             unexpected=unexpected[:3],
         )
+    for key, tensor in state.items():
+        if fault := _fault_of(tensor, own[key]):
+            raise BadWeights(f"{path} cannot be used: {key} {fault}; save the weights anew", path=str(path), key=key)
     module.load_state_dict(state, strict=False)
 
 
@@ -57,8 +60,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
             ) from None
     try:
         with warnings.catch_warnings():
-            # What a file's pickle is written in is no news for its user.
-            warnings.filterwarnings("ignore", "Detected pickle protocol", UserWarning)
+            warnings.simplefilter("ignore", UserWarning)  # what a file is written in is no news for its user
             loaded = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise BadWeights(
@@ -72,6 +74,17 @@ def read_state(path: Path) -> dict[str, Tensor]:
     if not state:
         raise BadWeights(f"{path} holds no state dict; save module.state_dict()", path=str(path))
     return state
+
+
+def _fault_of(tensor: Tensor, own: Tensor) -> str:
+    """What makes a tensor of a file no weights, as the end of a sentence; "" where nothing does."""
+    if tensor.is_meta or tensor.is_quantized or tensor.is_nested or tensor.layout != torch.strided:
+        return "is not a plain tensor (it is of the meta device, quantised, nested or sparse)"
+    if own.is_floating_point() and not tensor.is_floating_point():
+        return f"holds {str(tensor.dtype).removeprefix('torch.')}, not real numbers"
+    if tensor.is_floating_point() and bool(tensor.isnan().any()):
+        return "holds NaN"
+    return ""
 
 
 def _tensors_in(loaded: Any) -> dict[str, Tensor]:

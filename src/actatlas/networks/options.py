@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import urllib.parse
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -56,7 +57,7 @@ def read_options(source: str, text: str, allowed: Sequence[str]) -> Options:
         _check(source, text, key, values[key])
     for key in _FILES:
         if key in values:
-            values[key] = str(Path(values[key]).expanduser().resolve())
+            values[key] = os.path.realpath(os.path.expanduser(values[key]))
     shown = "&".join(f"{key}={value.replace('%', '%25').replace('&', '%26')}" for key, value in values.items())
     return Options(f"{source}:{name}" + (f"?{shown}" if shown else ""), name, values)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from PIL import Image
 
+from actatlas.errors import first_line
 from actatlas.networks.options import Options
 from actatlas.preprocessing import Preprocessing
 
@@ -28,6 +29,16 @@ def preprocessing_of(processor: Any, channel_count: int, image_size: Any, option
 
     Raises NoConfiguration.
     """
+    try:
+        return _preprocessing_of(processor, channel_count, image_size, options)
+    except (TypeError, ValueError, KeyError, ArithmeticError) as error:
+        raise NoConfiguration(
+            f"has a preprocessor_config.json that does not read ({first_line(error)}); mend it, or write into the "
+            "spec what it takes: ?input_px=224&mean=0.5,0.5,0.5&std=0.5,0.5,0.5"
+        ) from None
+
+
+def _preprocessing_of(processor: Any, channel_count: int, image_size: Any, options: Options) -> Preprocessing:
     if processor is None:
         side = options.number("input_px") or (image_size if isinstance(image_size, int) else None)
         if side is None or not {"mean", "std"} <= set(options.values):

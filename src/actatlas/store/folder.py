@@ -149,12 +149,12 @@ class AtlasFolder:
         try:
             self.reopen()
             yield
+            self.finish(told)
         except BaseException:
             with contextlib.suppress(StorageError):  # what went wrong first is what is told
                 self._forget([path for path in self._committed if path not in before])
                 self.finish(told)
             raise
-        self.finish(told)
 
     def forget(self, prefix: str) -> None:
         """Drop the files under `prefix` from what counts as done, and from the disk; the journal notes it."""
