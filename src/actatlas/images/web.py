@@ -99,6 +99,7 @@ def patiently(url: str, work: Callable[[], Result]) -> Result:
         except ActatlasError:
             raise
         except urllib.error.HTTPError as error:
+            error.close()  # else its connection stays open as long as what is raised of it
             told = f"{url}: the server refuses it ({error.code} {error.reason})"
             if error.code in _GONE:
                 raise NoImages(f"{told}; check the address", url=url) from None
