@@ -238,7 +238,7 @@ def test_an_answer_that_breaks_midway_is_asked_for_again(folder, monkeypatch):
             assert np.array_equal(source.read(number), local.read(number))
 
 
-@pytest.mark.parametrize("trouble", ["breaks", "refuses", "gone"])
+@pytest.mark.parametrize("trouble", ["breaks", 403, 429, 503, 404, 416])
 def test_no_photo_is_left_out_because_the_way_to_it_is_broken(folder, monkeypatch, trouble):
     monkeypatch.setattr("actatlas.images.web.time.sleep", lambda _: None)
     with WebServer(folder, gives_parts=True) as server:
@@ -246,8 +246,8 @@ def test_no_photo_is_left_out_because_the_way_to_it_is_broken(folder, monkeypatc
         if trouble == "breaks":
             server.cuts = lambda number: True
         else:
-            server.refuses = lambda number: 403 if trouble == "refuses" else 404
-        expected = UnreadableImage if trouble == "gone" else OutOfReach
+            server.refuses = lambda number: trouble
+        expected = UnreadableImage if trouble in (404, 416) else OutOfReach  # gone, or the way to it broken
         with pytest.raises(expected, match=rf"{server.url}/train-000.tar"):
             source.read(0)
     if trouble == "breaks":

@@ -16,9 +16,9 @@ from actatlas.images.addresses import Remote
 
 _TIMEOUT_S = 30
 _TRIES = 3
-# Statuses of a server that may be better in a moment, and of a file that is gone for good.
+# Statuses of a server that may be better in a moment, and of a file that is gone for good, or that part of it.
 _AGAIN = (408, 425, 429, *range(500, 600))
-_GONE = (404, 410)
+_GONE = (404, 410, 416)
 _PIECE_BYTES = 2**20
 _FAILURES = (OSError, http.client.HTTPException)
 _MOST_DIGITS = 20  # of a length
