@@ -18,6 +18,7 @@ from typing import Any
 
 from actatlas import __version__
 from actatlas.errors import StorageError
+from actatlas.images import without_waiting
 from actatlas.store import AtlasFolder
 from actatlas.values import ImageSource
 
@@ -65,16 +66,11 @@ def contents_sha256(source: ImageSource) -> str | None:
         path = Path(record.path)
         with contextlib.suppress(OSError):  # one that cannot be read is skipped, and said, when it is collected
             if path.is_absolute() and path.is_file():
-                with open(path, "rb", opener=_without_waiting) as file:
+                with open(path, "rb", opener=without_waiting) as file:
                     file.seek(path.stat().st_size // 2)
                     digest.update(file.read(_BLOCK_BYTES) or b"")
         digest.update(b"|")
     return digest.hexdigest()
-
-
-def _without_waiting(path: str, flags: int) -> int:
-    """Opened so that what has nothing to give, as some files of /proc, is not waited for."""
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def asked_of(spec: str, options: Mapping[str, Any], source: ImageSource) -> dict[str, Any] | None:

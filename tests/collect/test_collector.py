@@ -240,7 +240,7 @@ def test_a_source_of_ones_own_needs_only_records_and_read(small, folder):
     assert sum(len(shard.activations["late"]) for shard in shards.values()) == 23 * 2
 
 
-def test_good_photos_give_the_same_bits_beside_bad_ones(small, folder, tmp_path):
+def test_good_photos_give_the_same_bits_beside_bad_ones(small, folder):
     wanted = settings(shard_images=64, positions=1)
     pilot = run_pilot(small, open_source(folder), LAYERS, wanted, Silent())
     alone = collect(small, folder, wanted, pilot=pilot)[0].activations

@@ -65,7 +65,7 @@ def test_a_jpeg_of_more_scans_than_any_encoder_writes_is_skipped_at_once():
     assert time.monotonic() - begun < 1
 
 
-def test_a_file_that_has_nothing_to_give_is_not_waited_for(drawn_photos, tmp_path, monkeypatch):
+def test_a_file_that_has_nothing_to_give_is_not_waited_for(tmp_path, monkeypatch):
     photo = tmp_path / "a.jpg"
     photo.write_bytes(b"photo")
     source = open_source([str(photo)])

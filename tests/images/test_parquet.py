@@ -151,7 +151,7 @@ def test_files_on_a_server_are_the_files_on_disk(folder, files):
         open_source(f"{server.url}/train-10.parquet")
 
 
-def test_the_way_to_a_server_that_breaks_costs_no_photo(folder, files, monkeypatch):
+def test_the_way_to_a_server_that_breaks_costs_no_photo(folder, monkeypatch):
     monkeypatch.setattr("actatlas.images.web.time.sleep", lambda _: None)
     with WebServer(folder, gives_parts=True) as server:
         source = open_source(f"parquet:{server.url}/train-9.parquet")

@@ -44,6 +44,15 @@ def write(path: Path, photos: list[Path], form: int = tarfile.PAX_FORMAT, first:
     return path
 
 
+def claim(archive: Path, size: bytes) -> None:
+    """The first header's size field becomes this, and its sum right."""
+    content = bytearray(archive.read_bytes())
+    content[124:136] = size
+    content[148:156] = b" " * 8
+    content[148:156] = f"{sum(content[:512]):06o}\0 ".encode()
+    archive.write_bytes(content)
+
+
 @pytest.fixture
 def folder(tmp_path, files) -> Path:
     for shard in range(3):
@@ -170,11 +179,7 @@ def test_what_is_no_tar_or_damaged_or_missing_says_so(folder, tmp_path):
 def test_headers_that_claim_too_much_are_refused_before_memory_is_taken(tmp_path):
     with tarfile.open(tmp_path / "a.tar", "w", format=tarfile.GNU_FORMAT) as archive:
         add(archive, "x" * 200 + ".jpg", b"photo")
-    content = bytearray((tmp_path / "a.tar").read_bytes())
-    content[124:136] = b"77777777777\0"
-    content[148:156] = b" " * 8
-    content[148:156] = f"{sum(content[:512]):06o}\0 ".encode()
-    (tmp_path / "a.tar").write_bytes(content)
+    claim(tmp_path / "a.tar", b"77777777777\0")
     with pytest.raises(ImageError, match="larger than any name needs"):
         open_source(tmp_path / "a.tar")
 
@@ -272,13 +277,13 @@ def test_a_build_whose_server_goes_away_goes_on_where_it_was(folder, tmp_path, m
     assert np.array_equal(atlas.layer(name).activations.vectors, whole.layer(name).activations.vectors)
 
 
-def test_other_addresses_than_of_the_web_are_not_followed_and_odd_ones_are_said(folder, tmp_path, monkeypatch):
+def test_other_addresses_than_of_the_web_are_not_followed_and_odd_ones_are_said(folder, monkeypatch):
     monkeypatch.setattr("actatlas.images.web.time.sleep", lambda _: None)
     shutil.copy(folder / "train-000.tar", folder / "é a.tar")
     with WebServer(folder, gives_parts=True) as server:
         server.redirects = {"/away.tar": "ftp://127.0.0.1/x.tar"}
         assert len(open_source(f"{server.url}/é%20a.tar").records) == 8
-        with pytest.raises(NoImages, match="cannot be read|refuses"):
+        with pytest.raises(NoImages, match="away.tar cannot be read .unknown url type: ftp"):
             open_source(f"{server.url}/away.tar")
     with pytest.raises(NoImages, match="is no address"):
         open_source("http://[::1/x.tar")
@@ -288,11 +293,7 @@ def test_other_addresses_than_of_the_web_are_not_followed_and_odd_ones_are_said(
 def test_sizes_that_are_none_end_the_listing(tmp_path, size):
     with tarfile.open(tmp_path / "a.tar", "w", format=tarfile.USTAR_FORMAT) as archive:
         add(archive, "a.jpg", b"photo")
-    content = bytearray((tmp_path / "a.tar").read_bytes())
-    content[124:136] = size.ljust(12, b"\0")
-    content[148:156] = b" " * 8
-    content[148:156] = f"{sum(content[:512]):06o}\0 ".encode()
-    (tmp_path / "a.tar").write_bytes(content)
+    claim(tmp_path / "a.tar", size.ljust(12, b"\0"))
     with pytest.raises(ImageError, match="is damaged at byte 0"):
         open_source(tmp_path / "a.tar")
 

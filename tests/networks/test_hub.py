@@ -242,3 +242,6 @@ def test_a_configuration_that_cannot_be_is_one_sentence(changes, tmp_path):
     file.write_text(json.dumps(json.loads(file.read_text()) | changes))
     with pytest.raises(UnknownNetwork, match=r"preprocessor_config.json that does not read .*\?input_px=224"):
         load_network(f"hf:{tmp_path}")
+    file.unlink()
+    with pytest.raises(UnknownNetwork, match=r"sides are 1 to 8,192 pixels; change the option"):
+        load_network(f"hf:{tmp_path}?input_px=9999999&mean=0.5&std=0.5")

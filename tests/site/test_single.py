@@ -111,15 +111,6 @@ def test_what_cannot_be_exported_is_refused_in_a_sentence(atlas, tmp_path, capsy
     assert [path.name for path in tmp_path.iterdir()] == ["folder.html"]
 
 
-def sha256(text: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-
-
-def opened(url: str) -> tuple[str, Image.Image]:
-    kind, content = re.fullmatch(r"data:([^;]+);base64,(.+)", url).groups()
-    return kind, Image.open(io.BytesIO(base64.b64decode(content)))
-
-
 def test_a_file_of_the_atlas_itself_is_not_overwritten(tmp_path, capsys):
     atlas = fake_atlas(tmp_path / "atlas", layers=1, sides=(5,), icon_px=24, photos=12)
     files, page = AtlasFolder.existing(atlas.folder), atlas.folder / "site" / "index.html"
@@ -127,3 +118,12 @@ def test_a_file_of_the_atlas_itself_is_not_overwritten(tmp_path, capsys):
         files.write("site/index.html", b"the page")
     assert cli.main(["export", str(atlas.folder), str(page)]) == 2
     assert "is a file of the atlas itself" in capsys.readouterr().err and page.read_bytes() == b"the page"
+
+
+def sha256(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def opened(url: str) -> tuple[str, Image.Image]:
+    kind, content = re.fullmatch(r"data:([^;]+);base64,(.+)", url).groups()
+    return kind, Image.open(io.BytesIO(base64.b64decode(content)))

@@ -37,7 +37,8 @@ def export(options: argparse.Namespace) -> dict[str, Any]:
         raise UsageError(f"{file} is no name of a page; it ends with .html")
     if file.is_dir():
         raise UsageError(f"{file} is a folder; name a file")
-    if any(file == (atlas.folder / path).resolve() for path in atlas.files.committed()):
+    root = atlas.folder.resolve()
+    if file.is_relative_to(root) and atlas.files.has(file.relative_to(root).as_posix()):
         raise UsageError(f"{file} is a file of the atlas itself; name another")
     settings = SiteSettings(options.examples or own_examples(atlas), tuple(options.layer), tuple(options.grid))
     layers = settings.layers_of(atlas)

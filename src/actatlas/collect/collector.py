@@ -155,10 +155,9 @@ class Collector:
         """One batch through the network; its rows, bad photos' included, are added to `rows`."""
         network, settings, count = self._network, self._settings, len(slots)
         sizes = self._pilot.placing_sizes
-        of_slots = [
-            inner_positions(sizes, settings.positions, settings.seed, slot.image_id, slot.crop) for slot in slots
-        ]
-        positions = np.stack(of_slots + of_slots[-1:] * (len(inputs) - count))  # (B, K, 2)
+        positions = np.stack(
+            [inner_positions(sizes, settings.positions, settings.seed, slot.image_id, slot.crop) for slot in slots]
+        )  # (slots, K, 2)
         with_logits = self._has_logits and (settings.attribution is not None or settings.predictions)
         # Forward-mode derivatives need tensors that inference mode does not make.
         with torch.inference_mode() if settings.attribution is None else torch.no_grad():
@@ -166,15 +165,15 @@ class Collector:
             by_gradient = settings.attribution in GRADIENTS
             recording = network.record(batch, self._layers, for_derivatives=by_gradient) if with_logits else None
             maps = recording.maps if recording else network.activations(batch, self._layers)
-            rows.add_places(slots, positions[:count])
+            rows.add_places(slots, positions)
             for layer in self._layers:
-                index = map_index(positions, self._pilot.map_sizes[layer])
-                rows.add_vectors(layer, _at(maps[layer][:count], index[:count]))
+                rows.add_vectors(layer, _at(maps[layer][:count], map_index(positions, self._pilot.map_sizes[layer])))
             if recording and recording.logits is not None:
                 rows.add_top(recording.logits[:count])
             if recording and settings.attribution is not None:
+                of_inputs = positions[np.arange(len(inputs)).clip(max=count - 1)]  # any will do behind the slots
                 for layer in self._layers:
-                    found = attributions_at(recording, layer, positions, settings.attribution, self._pilot)
+                    found = attributions_at(recording, layer, of_inputs, settings.attribution, self._pilot)
                     rows.add_attributions(layer, found[:count])
 
     def _shard(self, rows: _Rows) -> Shard:

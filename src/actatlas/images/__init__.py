@@ -1,6 +1,14 @@
 """Image specs → decoded photos: a folder, a text list, a CSV, one file, `packaged:demo`, or a Python list of paths."""
 
-from actatlas.images.decoding import FORMATS, MAX_FILE_BYTES, MAX_PIXELS, decode, read_named, read_photo
+from actatlas.images.decoding import (
+    FORMATS,
+    MAX_FILE_BYTES,
+    MAX_PIXELS,
+    decode,
+    read_named,
+    read_photo,
+    without_waiting,
+)
 from actatlas.images.isolation import IsolationSettings, isolated_decoding
 from actatlas.images.joined import JoinedPhotos
 from actatlas.images.source import FileSource, ImagesSpec, open_source
@@ -18,4 +26,5 @@ __all__ = [
     "open_source",
     "read_named",
     "read_photo",
+    "without_waiting",
 ]

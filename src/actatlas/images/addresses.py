@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from actatlas.images.records import Texts
 
+_MOST_DIGITS = 19
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 
 
@@ -44,6 +45,11 @@ class Remotes:
         for number in numbers:
             ordered.append(self[number])
         return ordered
+
+
+def length_of(text: str) -> int | None:
+    """A length in bytes as a stranger writes it; None for what is none, and for more digits than one has."""
+    return int(text) if text.isdecimal() and len(text) <= _MOST_DIGITS else None
 
 
 def is_address(where: str) -> bool:

@@ -6,13 +6,14 @@ import hashlib
 
 from PIL import Image
 
-from actatlas.errors import NoImages, OutOfReach, UnreadableImage
+from actatlas.errors import UnreadableImage
 from actatlas.images.addresses import Remotes
 from actatlas.images.buckets import read_part, spelled
 from actatlas.images.decoding import MAX_FILE_BYTES, TOO_LARGE, decode
 from actatlas.images.listed import ListedPhotos
 from actatlas.images.listing import natural_order
 from actatlas.images.records import Records
+from actatlas.images.remote import as_a_photo
 
 
 class BucketPhotos(ListedPhotos):
@@ -53,9 +54,5 @@ class BucketPhotos(ListedPhotos):
         file = self._files[image_id]
         if file.length > MAX_FILE_BYTES:
             raise UnreadableImage(TOO_LARGE)
-        try:
+        with as_a_photo():
             return read_part(file, 0, file.length) if file.length else b""
-        except OutOfReach:
-            raise
-        except (NoImages, OSError) as error:
-            raise UnreadableImage(f"cannot be read: {error}") from None

@@ -95,16 +95,20 @@ def _decode_here(content: bytes, wanted_px: int | None) -> Image.Image:
         raise UnreadableImage(_reason(error)) from None
 
 
+def without_waiting(path: str | os.PathLike[str], flags: int = os.O_RDONLY) -> int:
+    """An open file's descriptor. What has nothing to give, a pipe or some files of /proc, is not waited for."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+
+
 def _read_bytes(path: str | os.PathLike[str]) -> bytes:
     try:
         # Asked before opening: opening a pipe waits for its writer, opening a device can do things.
         if not stat.S_ISREG(os.stat(path).st_mode):
             raise UnreadableImage("not a regular file")
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-        with open(descriptor, "rb") as file:
-            if os.fstat(descriptor).st_size > MAX_FILE_BYTES:
+        with open(path, "rb", opener=without_waiting) as file:
+            if os.fstat(file.fileno()).st_size > MAX_FILE_BYTES:
                 raise UnreadableImage(TOO_LARGE)
-            return file.read(MAX_FILE_BYTES)
+            return file.read(MAX_FILE_BYTES) or b""
     except UnreadableImage:  # it is a ValueError too
         raise
     except FileNotFoundError:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 
-from actatlas.errors import NoImages
+from actatlas.errors import NoImages, OutOfReach, UnreadableImage
 from actatlas.images import buckets, web
 from actatlas.images.addresses import Remote, is_web
 
@@ -30,6 +31,17 @@ def described(url: str) -> Remote:
 def read_part(remote: Remote, offset: int, count: int) -> bytes:
     """`count` bytes, or fewer at the end. Raises NoImages where it is refused, or another file by now."""
     return (web if is_web(remote.url) else buckets).read_part(remote, offset, count)
+
+
+@contextmanager
+def as_a_photo() -> Iterator[None]:
+    """What goes wrong with a photo's bytes as UnreadableImage; a broken way, OutOfReach, is not its fault."""
+    try:
+        yield
+    except OutOfReach:
+        raise
+    except (NoImages, OSError) as error:
+        raise UnreadableImage(f"cannot be read: {error}") from None
 
 
 class RemoteFile(io.RawIOBase):

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from actatlas.errors import ImageError
+from actatlas.images.addresses import length_of
 
 BLOCK = 512
 _LARGEST_HEADER_BYTES = 2**20
 _MOST_HEADERS = 8  # before one member
-_MOST_DIGITS = 20  # of a size in bytes
 _REGULAR = (b"0", b"\0", b"7")
 # Links, devices, folders and pipes: whatever size they claim, no data follows.
 _WITHOUT_DATA = (b"1", b"2", b"3", b"4", b"5", b"6")
@@ -72,7 +72,7 @@ def members(archive: Archive) -> Iterator[Member]:
                 claimed |= _pax(content)
             offset = start + _whole_blocks(size)
             continue
-        told = _decimal(claimed.get("size", ""))
+        told = length_of(claimed.get("size", ""))
         size = size if told is None else told
         name = claimed.get("path") or _name(header)
         is_sparse = any(key.startswith("GNU.sparse") for key in claimed)
@@ -116,11 +116,6 @@ def _number(field: bytes) -> int | None:
         return int.from_bytes(field[1:], "big")
     digits = field.split(b"\0", 1)[0].strip() or b"0"
     return int(digits, 8) if digits.strip(b"01234567") == b"" else None
-
-
-def _decimal(text: str) -> int | None:
-    """Of so many digits as a size can have."""
-    return int(text) if text.isdecimal() and len(text) < _MOST_DIGITS else None
 
 
 def _name(header: bytes) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from actatlas.errors import ActatlasError, NoImages, OutOfReach, first_line
-from actatlas.images.addresses import Remote
+from actatlas.images.addresses import Remote, length_of
 
 _TIMEOUT_S = 30
 _TRIES = 3
@@ -21,7 +21,6 @@ _AGAIN = (408, 425, 429, *range(500, 600))
 _GONE = (404, 410, 416)
 _PIECE_BYTES = 2**20
 _FAILURES = (OSError, http.client.HTTPException)
-_MOST_DIGITS = 20  # of a length
 _SAFE = string.punctuation  # what an address is made of, % too: it may be quoted already
 
 Result = TypeVar("Result")
@@ -34,10 +33,9 @@ class WebArchive:
         self.where = url
         self._response = _opened(url)
         headers = self._response.headers
-        length = headers.get("Content-Length", "")
-        is_length = length.isdecimal() and len(length) < _MOST_DIGITS
+        length = length_of(headers.get("Content-Length", ""))
         self.remote = Remote(
-            url, int(length) if is_length else -1, headers.get("ETag") or headers.get("Last-Modified") or "",
+            url, -1 if length is None else length, headers.get("ETag") or headers.get("Last-Modified") or "",
             headers.get("Accept-Ranges", "").lower() == "bytes",
         )  # fmt: skip
         self._position = 0

@@ -25,14 +25,14 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from actatlas.errors import ImageError, NoImages, OutOfReach, UnreadableImage
+from actatlas.errors import ImageError, NoImages, UnreadableImage
 from actatlas.images.addresses import Remote, is_address
 from actatlas.images.blocks import BlockCache
-from actatlas.images.decoding import MAX_FILE_BYTES, TOO_LARGE, decode
+from actatlas.images.decoding import MAX_FILE_BYTES, TOO_LARGE, decode, without_waiting
 from actatlas.images.listed import ListedPhotos
 from actatlas.images.listing import EXTENSIONS
 from actatlas.images.records import Growing, Texts
-from actatlas.images.remote import opened, read_part
+from actatlas.images.remote import as_a_photo, opened, read_part
 from actatlas.images.shards import read_spec
 from actatlas.images.tar import Archive, Member, members
 from actatlas.images.web import WebArchive, patiently
@@ -107,15 +107,11 @@ class WebDataset(ListedPhotos):
             raise UnreadableImage(TOO_LARGE)
         if isinstance(place, _Local):
             return place.read(offset, size)
-        try:
+        with as_a_photo():
             if place.gives_parts and not hasattr(self, "blocks"):
                 content = read_part(place, offset, size)
             else:
                 content = self._fetched(number).read(offset, size)
-        except OutOfReach:
-            raise
-        except (NoImages, OSError) as error:
-            raise UnreadableImage(f"cannot be read: {error}") from None
         if len(content) < size:
             raise UnreadableImage("truncated: the server gave less than it listed")
         return content
@@ -161,7 +157,7 @@ class _Local:
 
     def read(self, offset: int, size: int) -> bytes:
         try:
-            file = os.open(self.path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+            file = without_waiting(self.path)
             try:
                 now = os.fstat(file)
                 if (now.st_size, now.st_mtime_ns) != (self.length, self.changed_ns):
@@ -190,7 +186,7 @@ class _LocalArchive:
         try:
             if not stat.S_ISREG(os.stat(path).st_mode):
                 raise ImageError(f"{path} is no file; name .tar files", path=path)
-            self._file = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+            self._file = without_waiting(path)
         except OSError as error:
             raise NoImages(f"{path} cannot be read: {error.strerror}", path=path) from None
         found = os.fstat(self._file)

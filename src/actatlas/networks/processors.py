@@ -29,25 +29,33 @@ def preprocessing_of(processor: Any, channel_count: int, image_size: Any, option
 
     Raises NoConfiguration.
     """
+    if processor is None:
+        return _of_options(channel_count, image_size, options)
     try:
-        return _preprocessing_of(processor, channel_count, image_size, options)
+        return _of_processor(processor, channel_count)
     except (TypeError, ValueError, KeyError, ArithmeticError) as error:
         raise NoConfiguration(
-            f"has a preprocessor_config.json that does not read ({first_line(error)}); mend it, or write into the "
-            "spec what it takes: ?input_px=224&mean=0.5,0.5,0.5&std=0.5,0.5,0.5"
+            f"has a preprocessor_config.json that does not read ({first_line(error)}); mend it, or take it away and "
+            "write into the spec what the network takes: ?input_px=224&mean=0.5,0.5,0.5&std=0.5,0.5,0.5"
         ) from None
 
 
-def _preprocessing_of(processor: Any, channel_count: int, image_size: Any, options: Options) -> Preprocessing:
-    if processor is None:
-        side = options.number("input_px") or (image_size if isinstance(image_size, int) else None)
-        if side is None or not {"mean", "std"} <= set(options.values):
-            raise NoConfiguration(
-                "has no preprocessor_config.json, so nobody knows what it takes; write it into the spec: "
-                f"?input_px={side or 224}&mean=0.5,0.5,0.5&std=0.5,0.5,0.5"
-            )
-        plain = (0.0,) * channel_count, (1.0,) * channel_count
+def _of_options(channel_count: int, image_size: Any, options: Options) -> Preprocessing:
+    """Sizes alone: mean and std follow, as for any other network."""
+    side = options.number("input_px") or (image_size if isinstance(image_size, int) else None)
+    if side is None or not {"mean", "std"} <= set(options.values):
+        raise NoConfiguration(
+            "has no preprocessor_config.json, so nobody knows what it takes; write it into the spec: "
+            f"?input_px={side or 224}&mean=0.5,0.5,0.5&std=0.5,0.5,0.5"
+        )
+    plain = (0.0,) * channel_count, (1.0,) * channel_count
+    try:
         return Preprocessing((side, side), options.number("resize_px") or side, "bicubic", *plain, channel_count)
+    except ValueError as error:
+        raise NoConfiguration(f"cannot take {error}; change the option") from None
+
+
+def _of_processor(processor: Any, channel_count: int) -> Preprocessing:
     input_px, resize_px = _sizes(processor)
     mean, std = _statistics(processor, channel_count)
     interpolation = _INTERPOLATIONS.get(getattr(processor, "resample", None), "bilinear")
